@@ -30,9 +30,9 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
-            "ricciflat-sample = launch.sample:cli",
-            "ricciflat-train = launch.train:cli",
-            "ricciflat-evaluate = launch.evaluate:cli",
+            "ricciflat-sample = launch.sample:cli_main",
+            "ricciflat-train = launch.train:cli_main",
+            "ricciflat-evaluate = launch.evaluate:cli_main",
         ]
     },
 )

@@ -1,0 +1,84 @@
+"""What every entry point shares: flag parsing, the distributed runtime, one-line errors."""
+
+from collections.abc import Callable, Sequence
+import os
+import pathlib
+import socket
+import sys
+
+from absl import app
+from absl import flags
+import jax
+from ml_collections import config_flags
+
+from trainer.errors import UserError
+
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address", None,
+    "host:port of process 0, to start several processes by hand; clusters and TPU pods are detected.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes in all, with the above.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process' number, with the above.")
+DATA_DIR = flags.DEFINE_string(
+    "data_dir", os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ricciflat"),
+    "Directory where sampled points are cached.")
+
+
+def define_config_flag() -> flags.FlagHolder:
+  """Defines --config=FILE[:ARGUMENT] and its --config.FIELD=VALUE overrides."""
+  return config_flags.DEFINE_config_file(
+      "config", None, "The config file of the run, such as configs/fermat_quintic.py.")
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses the command line and calls `main`; a user's mistake becomes one line and exit status 1.
+
+  Float64 is enabled and the distributed runtime started first, on one process too: the handling of
+  SIGTERM (preemption) needs it.
+  """
+  def guarded(argv: Sequence[str]) -> None:
+    try:
+      if len(argv) > 1:
+        raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
+      jax.config.update("jax_enable_x64", True)
+      _initialize_distributed()
+      main()
+    except UserError as error:
+      _fail(error)
+
+  app.run(guarded, flags_parser=_parse)
+
+
+def path_flag(value: str) -> pathlib.Path:
+  """The absolute path a flag names, with ~ expanded."""
+  return pathlib.Path(value).expanduser().absolute()
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses flags; what ml_collections says about a wrong config or key becomes one line."""
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    _fail(error)
+  except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+    _fail(f"--config: {error}")
+
+
+def _fail(error: Exception | str) -> None:
+  print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+  sys.exit(1)
+
+
+def _initialize_distributed() -> None:
+  if _COORDINATOR.value:
+    if _NUM_PROCESSES.value is None or _PROCESS_ID.value is None:
+      raise UserError("--coordinator_address needs --num_processes and --process_id")
+    jax.distributed.initialize(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    return
+  try:
+    jax.distributed.initialize()
+  except ValueError:  # No cluster around: this process is the whole run.
+    with socket.socket() as probe:
+      probe.bind(("localhost", 0))
+      port = probe.getsockname()[1]
+    jax.distributed.initialize(f"localhost:{port}", num_processes=1, process_id=0)

@@ -1,0 +1,38 @@
+"""Trains a Ricci-flat metric to a finished certificate.
+
+  python -m launch.train --config=configs/fermat_quintic.py --workdir=runs/fermat_quintic
+
+The same command resumes an interrupted run. See README.md for several hosts.
+"""
+
+from absl import flags
+
+from launch import cli
+from trainer import config as configs
+from trainer import parallel
+from trainer import train
+from trainer.errors import UserError
+
+_CONFIG = cli.define_config_flag()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run: checkpoints, certificate.")
+_SEED = flags.DEFINE_integer("seed", 0, "Determines points, initial parameters and shuffling.")
+_DTYPE = flags.DEFINE_string("dtype", "float32", "Precision of training: float32 or float64.")
+_PARALLELISM = flags.DEFINE_enum(
+    "parallelism", "shard_map", parallel.MODES, "How a step is spread over devices.")
+
+
+def main() -> None:
+  if not _CONFIG.value or not _WORKDIR.value:
+    raise UserError("give --config=FILE and --workdir=DIRECTORY")
+  train.train(
+      _CONFIG.value, workdir=cli.path_flag(_WORKDIR.value), seed=_SEED.value,
+      dtype=configs.real_dtype(_DTYPE.value), parallelism=_PARALLELISM.value,
+      data_dir=cli.path_flag(cli.DATA_DIR.value))
+
+
+def cli_main() -> None:
+  cli.run(main)
+
+
+if __name__ == "__main__":
+  cli_main()

@@ -1,0 +1,1 @@
+"""The machine: geometry, sampling, curvature, losses, optimisers and the training loop."""

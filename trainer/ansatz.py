@@ -1,0 +1,111 @@
+"""From network outputs to metric tensors: the phi ansatz g = g_FS + d dbar phi."""
+
+from collections.abc import Callable
+import functools
+import inspect
+from typing import Any, NamedTuple
+
+import chex
+import haiku as hk
+import jax
+import jax.numpy as jnp
+
+from networks import jets
+from networks import registry
+from trainer import hermitian
+from trainer.batch import Batch
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety
+
+
+class Ansatz(NamedTuple):
+  """A trainable metric.
+
+  Attributes:
+    init: key -> network parameters.
+    metric: (parameters, Batch) -> g in local coordinates, packed (n * n, B) as in trainer.hermitian.
+    path: how d dbar phi is computed, "jets" or "general".
+  """
+  init: Callable[[jax.Array], Any]
+  metric: Callable[[Any, Batch], jax.Array]
+  path: str
+
+
+def make_ansatz(variety: Variety, network: str, network_kwargs: dict[str, Any]) -> Ansatz:
+  """Builds the phi ansatz on `variety` from a network.
+
+  Args:
+    variety: the manifold.
+    network: a registered name, "module:Name" or "path/to/file.py:Name" (see networks.registry).
+    network_kwargs: keyword arguments of the network's constructor.
+
+  Returns:
+    The ansatz. Networks that run on complex jets get the jet path, all others the general path.
+
+  Raises:
+    UserError: there is no such network, it refuses its arguments, or phi(x) is not a scalar.
+  """
+  try:
+    factory = registry.resolve(network)
+  except ValueError as error:
+    raise UserError(str(error)) from None
+  is_module = inspect.isclass(factory) and issubclass(factory, hk.Module)
+
+  def apply_network(x):
+    if is_module:
+      return factory(ambient=variety.ambient, **network_kwargs)(x)
+    return factory(x, **network_kwargs)
+
+  transformed = hk.without_apply_rng(hk.transform(apply_network))
+  uses_jets = is_module and getattr(factory, "supports_jets", False)
+  mixed = _mixed_by_jets if uses_jets else _mixed_general
+  point = jnp.concatenate(
+      [jnp.ones(variety.num_coordinates), jnp.zeros(variety.num_coordinates)])
+  _check_network(transformed, point, network)
+
+  def init(key):
+    return transformed.init(key, point)
+
+  def metric(params, batch):
+    chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
+    return batch.fubini_study.T + mixed(
+        functools.partial(transformed.apply, params), batch.x, batch.pullback)
+
+  return Ansatz(init, metric, "jets" if uses_jets else "general")
+
+
+def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):
+  """Traces the network once, so that a mistake in it shows before any work starts."""
+  try:
+    output, _ = jax.eval_shape(
+        lambda key: (transformed.apply(transformed.init(key, point), point), 0),
+        jax.random.key(0))
+  except (TypeError, ValueError) as error:
+    raise UserError(f"network {name!r} cannot be built: {error}") from None
+  if getattr(output, "shape", None) != () or jnp.iscomplexobj(output):
+    raise UserError(f"network {name!r} must map one point x to a real scalar phi(x), got {output}")
+
+
+def _mixed_by_jets(phi: Callable, x: jax.Array, pullback: jax.Array) -> jax.Array:
+  """d_a dbar_b phi for a whole batch, packed (n * n, B), in one forward pass of complex jets."""
+  return phi(jets.from_coordinates(x, pullback)).mixed
+
+
+def _mixed_general(phi: Callable, x: jax.Array, pullback: jax.Array) -> jax.Array:
+  """d_a dbar_b phi of any function of one point, packed (n * n, B).
+
+  The real Hessian along the 2n real local directions u = (Re, Im) of the local coordinates:
+  d_a dbar_b = (1/4) [H_xx + H_yy + i (H_xy - H_yx)]_ab.
+  """
+  def point(x, pullback):
+    n = pullback.shape[0]
+    directions = jnp.concatenate([
+        jnp.concatenate([pullback.real, pullback.imag], axis=1),
+        jnp.concatenate([-pullback.imag, pullback.real], axis=1)])
+    along = lambda u: phi(x + u @ directions)
+    hessian = jax.jacfwd(jax.grad(along))(jnp.zeros(2 * n, x.dtype))
+    h_xx, h_xy, h_yx, h_yy = (
+        hessian[:n, :n], hessian[:n, n:], hessian[n:, :n], hessian[n:, n:])
+    return hermitian.pack(jax.lax.complex(h_xx + h_yy, h_xy - h_yx) / 4)
+
+  return jax.vmap(point, out_axes=1)(x, pullback)

@@ -1,0 +1,117 @@
+"""Checkpoints and the identity of a run in its working directory."""
+
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from trainer.errors import UserError
+
+_CHECKPOINTS_KEPT = 2
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+  """Writes JSON so that `path` holds either its old content or the whole new one."""
+  temporary = path.with_name(path.name + ".tmp")
+  temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+  os.replace(temporary, path)
+
+
+def check_writable(workdir: pathlib.Path) -> None:
+  """Creates `workdir` if need be; UserError if nothing can be written there."""
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=workdir):
+      pass
+  except OSError as error:
+    raise UserError(
+        f"cannot write to the workdir {workdir} ({error.strerror}): choose another --workdir"
+    ) from None
+
+
+def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> None:
+  """Makes `workdir` the home of `run`, or refuses if it is another run's.
+
+  Args:
+    workdir: an existing directory.
+    run: what identifies the run (config, seed, dtype), JSON-like.
+    write: whether this process writes run.json.
+
+  Raises:
+    UserError: the directory holds a run that differs; the message names what differs.
+  """
+  path = workdir / "run.json"
+  run = json.loads(json.dumps(run))
+  if path.exists():
+    differing = _differences(read_run(workdir), run)
+    if differing:
+      raise UserError(
+          f"the workdir {workdir} holds another run ({'; '.join(differing)}): "
+          "choose another --workdir, or run with the settings it was started with")
+  elif write:
+    write_json(path, run)
+
+
+def read_run(workdir: pathlib.Path) -> dict[str, Any]:
+  """Returns what `claim_workdir` stored; UserError if `workdir` holds no run of this program."""
+  path = workdir / "run.json"
+  try:
+    run = json.loads(path.read_text())
+    return {key: run[key] for key in ("config", "seed", "dtype")}
+  except FileNotFoundError:
+    raise UserError(f"{workdir} holds no run: {path.name} is missing; give the --workdir of a "
+                    "run that was trained") from None
+  except (ValueError, KeyError, TypeError):
+    raise UserError(f"{path} is damaged or not from this program") from None
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
+  if isinstance(old, dict) and isinstance(new, dict):
+    return [line for key in sorted({*old, *new})
+            for line in _differences(
+                old.get(key, "nothing"), new.get(key, "nothing"), f"{prefix}.{key}".lstrip("."))]
+  return [] if old == new else [f"{prefix} is {old!r} there, {new!r} here"]
+
+
+def open_manager(workdir: pathlib.Path, every: int, read_only: bool = False
+                 ) -> ocp.CheckpointManager:
+  """Opens the checkpoints of `workdir`: saved every `every` steps and on preemption, atomically and
+  in the background, the latest kept."""
+  policies = [
+      checkpoint_managers.FixedIntervalPolicy(every),
+      checkpoint_managers.PreemptionCheckpointingPolicy(),
+  ]
+  options = ocp.CheckpointManagerOptions(
+      save_decision_policy=checkpoint_managers.AnySavePolicy(policies),
+      preservation_policy=checkpoint_managers.LatestN(_CHECKPOINTS_KEPT),
+      read_only=read_only, create=not read_only, cleanup_tmp_directories=not read_only)
+  return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+
+
+def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = False) -> None:
+  """Saves the state after `step` steps if the policies (or `force`) say so; returns at once."""
+  if manager.latest_step() != step:
+    manager.save(step, args=ocp.args.StandardSave(state), force=force)
+
+
+def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
+  """Restores the latest checkpoint into the shapes, dtypes and shardings of `like`.
+
+  Raises:
+    UserError: there is no checkpoint, or it is not one of this run.
+  """
+  step = manager.latest_step()
+  if step is None:
+    raise UserError(f"{manager.directory.parent} holds no checkpoint yet: train it first")
+  abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+  try:
+    return manager.restore(step, args=ocp.args.StandardRestore(abstract))
+  except (ValueError, KeyError, FileNotFoundError, OSError) as error:
+    raise UserError(
+        f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
+        f"({str(error).splitlines()[0][:200]})") from None

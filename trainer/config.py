@@ -1,0 +1,84 @@
+"""What a run is made of: the fields of a config file, their defaults and their checks."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import ml_collections
+
+from trainer.errors import UserError
+from trainer.geometry.parse import parse_number, parse_polynomial
+from trainer.geometry.variety import Variety
+
+
+def default_config() -> ml_collections.ConfigDict:
+  """Returns the fields every config file starts from."""
+  config = ml_collections.ConfigDict()
+  config.variety = ml_collections.ConfigDict()
+  config.variety.ambient = ()  # (n_1, ..., n_m): P^{n_1} x ... x P^{n_m}
+  config.variety.polynomials = ""  # in z0, z1, ..., factors concatenated; separated by ";"
+  config.variety.parameters = ml_collections.ConfigDict()  # name -> "value", complex allowed
+  config.variety.moduli = ()  # Kaehler moduli t_i > 0; () for all equal to 1
+  config.data = ml_collections.ConfigDict()
+  config.data.train_points = 100_000
+  config.data.heldout_points = 20_000
+  config.network = "phi_mlp"  # a registered name, module:Name or path/to/file.py:Name
+  config.network_kwargs = ml_collections.ConfigDict()
+  config.loss = ml_collections.ConfigDict()
+  config.loss.power = 2  # p of < |1 - eta|^p >, 1 or 2
+  config.optimizer = ml_collections.ConfigDict()
+  config.optimizer.name = "adam"  # any optax optimizer
+  config.optimizer.learning_rate = 1e-3
+  config.optimizer.warmup_steps = 100
+  config.optimizer.clip_norm = 1.0
+  config.batch_size = 1024  # over all devices
+  config.steps = 10_000
+  config.log_every = 100
+  config.evaluate_every = 1000
+  config.checkpoint_every = 1000
+  return config
+
+
+def make_variety(config: ml_collections.ConfigDict) -> Variety:
+  """Builds the variety that `config.variety` describes; UserError says what is wrong with it."""
+  fields = config.variety
+  num_variables = sum(fields.ambient) + len(fields.ambient)
+  parameters = {name: parse_number(value) for name, value in fields.parameters.items()}
+  polynomials = tuple(
+      parse_polynomial(text, num_variables, parameters)
+      for text in fields.polynomials.split(";") if text.strip())
+  moduli = tuple(fields.moduli) or (1.0,) * len(fields.ambient)
+  return Variety(tuple(fields.ambient), polynomials, moduli)
+
+
+def real_dtype(name: str) -> jnp.dtype:
+  """The real dtype called `name`; UserError unless it is float32 or float64."""
+  if name not in ("float32", "float64"):
+    raise UserError(f"--dtype={name} is not supported: use float32 or float64")
+  return jnp.dtype(name)
+
+
+def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
+  """Raises UserError if a number in the config makes no sense on this many devices."""
+  positive = {
+      "data.train_points": config.data.train_points,
+      "data.heldout_points": config.data.heldout_points,
+      "batch_size": config.batch_size, "steps": config.steps, "log_every": config.log_every,
+      "evaluate_every": config.evaluate_every, "checkpoint_every": config.checkpoint_every}
+  for name, value in positive.items():
+    if value < 1:
+      raise UserError(f"config.{name} = {value} must be at least 1")
+  if config.batch_size > config.data.train_points:
+    raise UserError(
+        f"config.batch_size = {config.batch_size} is larger than the dataset of "
+        f"config.data.train_points = {config.data.train_points}: lower one or raise the other")
+  if config.batch_size % num_devices:
+    raise UserError(
+        f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
+        f"use a multiple of {num_devices}")
+  if config.loss.power not in (1, 2):
+    raise UserError(f"config.loss.power = {config.loss.power} must be 1 or 2")
+
+
+def as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """The config as nested plain dictionaries."""
+  return config.to_dict()

@@ -1,0 +1,41 @@
+"""Determinant and inverse of small matrices, unrolled: no LAPACK calls, fused and batched by XLA."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def determinant(matrix: jax.Array) -> jax.Array:
+  """Determinant by Laplace expansion with shared minors; (k, k) -> (), 2^k k products."""
+  k = matrix.shape[-1]
+  return _minors(matrix, range(k), k)[tuple(range(k))]
+
+
+def inverse(matrix: jax.Array) -> jax.Array:
+  """Inverse by cofactors; (k, k) -> (k, k). Meant for k of a few, well conditioned."""
+  k = matrix.shape[-1]
+  if k == 1:
+    return 1 / matrix
+  columns = tuple(range(k))
+  adjugate = []  # adjugate[j][i] = (-1)^{i+j} det(matrix without row i and column j)
+  for i in range(k):
+    minors = _minors(matrix, [r for r in range(k) if r != i], k)
+    adjugate.append([(-1) ** (i + j) * minors[columns[:j] + columns[j + 1:]] for j in range(k)])
+  det = sum(matrix[0, j] * adjugate[0][j] for j in range(k))
+  return jnp.stack([jnp.stack(row) for row in adjugate]).T / det
+
+
+def _minors(matrix, rows, k):
+  """Determinants of the given rows with every subset of as many columns, {columns: value}."""
+  minors = {(): 1}
+  for size, r in enumerate(rows):
+    larger = {}
+    for columns, value in minors.items():
+      for c in range(k):
+        if c not in columns:
+          new = tuple(sorted(columns + (c,)))
+          sign = (-1) ** (size + new.index(c))
+          larger[new] = larger.get(new, 0) + sign * matrix[r, c] * value
+    minors = larger
+  return minors

@@ -1,0 +1,132 @@
+"""The device mesh, its one axis, and every collective of the trainer.
+
+Points are sharded over the axis `data`, everything else is replicated. A per-device function sees
+its own rows and the replicated rest, and reduces through `psum` and `pmean` below; it is written once
+and compiled by `compile_step` under `shard_map` or `pmap`.
+
+The gradient of a loss that is a ratio of sums over all points is, under shard_map and pmap alike,
+
+    pmean(grad(params -> psum(numerator) / psum(denominator)))
+
+`check_vma` is off: with it on, a hand-written backward pass (the jets' layers, or a user's own) must
+declare how its cotangents vary over the mesh, and could not run outside of it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+import numpy as np
+
+AXIS = "data"
+MODES = ("shard_map", "pmap")
+
+
+def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+  """Returns the mesh of one axis `data` over `devices` (default: all devices of all processes)."""
+  devices = jax.devices() if devices is None else devices
+  return jax.make_mesh(
+      (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def psum(tree: Any) -> Any:
+  """Sums over the devices; inside a per-device function only."""
+  return jax.lax.psum(tree, AXIS)
+
+
+def pmean(tree: Any) -> Any:
+  """Averages over the devices; inside a per-device function only."""
+  return jax.lax.pmean(tree, AXIS)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """The sharding of parameters: a full copy on every device."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def sharded(mesh: Mesh, axis: int = 0) -> NamedSharding:
+  """The sharding of points: array axis `axis` split over the devices."""
+  return NamedSharding(mesh, PartitionSpec(*(None,) * axis, AXIS))
+
+
+def replicate(mesh: Mesh, tree: Any) -> Any:
+  """Puts a host tree, equal on every process, on all devices of the mesh."""
+  return multihost_utils.host_local_array_to_global_array(
+      jax.tree.map(np.asarray, tree), mesh, PartitionSpec())
+
+
+def local_rows(mesh: Mesh, num_rows: int) -> tuple[int, int]:
+  """The range of rows this process holds of `num_rows` rows (a multiple of the mesh) in all."""
+  slices = [index[0] for index in sharded(mesh).addressable_devices_indices_map((num_rows,)).values()]
+  bounds = [s.indices(num_rows)[:2] for s in slices]
+  start, stop = min(b[0] for b in bounds), max(b[1] for b in bounds)
+  assert sum(b[1] - b[0] for b in bounds) == stop - start, "a process' devices must be neighbours"
+  return start, stop
+
+
+def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
+  """Makes global arrays of `num_rows` rows out of each process' `local_rows`."""
+  return jax.tree.map(
+      lambda a: jax.make_array_from_process_local_data(
+          sharded(mesh), a, (num_rows, *a.shape[1:])), local)
+
+
+def compile_rows(fn: Callable, mesh: Mesh) -> Callable:
+  """Compiles `fn(replicated, rows) -> rows`, applied to every device's own rows."""
+  return jax.jit(jax.shard_map(
+      fn, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+      out_specs=PartitionSpec(AXIS), check_vma=False))
+
+
+def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
+  """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
+
+  Args:
+    step: per-device function; state and metrics are replicated, every array of epoch is this device's
+      part of an array of `lay_out_epoch`.
+    mesh: the mesh it runs on.
+    mode: "shard_map" or "pmap".
+
+  Returns:
+    A function of a replicated state and a laid-out epoch. A second trace is an AssertionError.
+  """
+  step = chex.assert_max_traces(step, n=1)
+  if mode == "pmap":
+    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh))
+  return jax.jit(
+      jax.shard_map(
+          step, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),
+          out_specs=PartitionSpec(), check_vma=False),
+      donate_argnums=0)
+
+
+def lay_out_epoch(epoch: Any, mesh: Mesh, mode: str) -> Any:
+  """Gives the batches (T, B, ...), sharded over B, the layout `compile_step` expects in this mode."""
+  if mode == "shard_map":
+    return epoch
+  local = multihost_utils.global_array_to_host_local_array(
+      epoch, mesh, PartitionSpec(None, AXIS))
+  split = lambda a: a.reshape(a.shape[0], mesh.local_devices.__len__(), -1, *a.shape[2:])
+  return jax.tree.map(split, local)
+
+
+def globalise(tree: Any, mesh: Mesh) -> Any:
+  """Turns the host-local results of a pmap step into the global arrays that checkpoints need."""
+  if jax.process_count() == 1:
+    return tree
+  return multihost_utils.host_local_array_to_global_array(tree, mesh, PartitionSpec())
+
+
+def gather_rows(tree: Any) -> Any:
+  """Copies row-sharded global arrays to every process as numpy arrays."""
+  if jax.process_count() == 1:
+    return jax.tree.map(np.asarray, tree)
+  return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def _local(mesh: Mesh) -> list[jax.Device] | None:
+  """pmap takes the devices of a single process by name, those of several by default."""
+  return list(mesh.devices.flat) if jax.process_count() == 1 else None

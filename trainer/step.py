@@ -1,0 +1,95 @@
+"""One training step, written for one device of the mesh."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from trainer import hermitian
+from trainer import parallel
+from trainer.ansatz import Ansatz
+from trainer.batch import Batch
+from trainer.losses import Loss, monge_ampere
+
+
+class TrainState(NamedTuple):
+  """Everything a run needs to go on; replicated on all devices.
+
+  Attributes:
+    step: () int32, the number of steps done.
+    params: {"network": the network's parameters, "log_kappa": ()}.
+    optimizer: the optimiser's state.
+    nonfinite_step: () int32, the first step whose loss was not finite, -1 if there was none.
+  """
+  step: jax.Array
+  params: Any
+  optimizer: Any
+  nonfinite_step: jax.Array
+
+
+def init_state(
+    ansatz: Ansatz, optimizer: optax.GradientTransformation, key: jax.Array, log_kappa: float,
+    dtype: jnp.dtype) -> TrainState:
+  """Initialises a run at the ansatz' own starting metric.
+
+  Args:
+    ansatz: the trainable metric.
+    optimizer: the gradient transformation.
+    key: the key the network is initialised from.
+    log_kappa: log of Vol / integral |Omega|^2, where kappa starts from.
+    dtype: real dtype of all parameters.
+
+  Returns:
+    The state at step 0.
+  """
+  network = jax.tree.map(lambda a: a.astype(dtype), ansatz.init(key))
+  params = {"network": network, "log_kappa": jnp.asarray(log_kappa, dtype)}
+  return TrainState(jnp.int32(0), params, optimizer.init(params), jnp.int32(-1))
+
+
+def eta(ansatz: Ansatz, params: Any, batch: Batch) -> jax.Array:
+  """eta = det g / (kappa |Omega|^2), shape (B,)."""
+  determinant = hermitian.determinant(ansatz.metric(params["network"], batch))
+  return determinant / (jnp.exp(params["log_kappa"]) * batch.omega)
+
+
+def make_step(
+    ansatz: Ansatz, loss: Loss,
+    optimizer: optax.GradientTransformation) -> Callable[[TrainState, Batch], tuple]:
+  """Builds the per-device training step.
+
+  Args:
+    ansatz: the trainable metric.
+    loss: see trainer.losses.
+    optimizer: the gradient transformation.
+
+  Returns:
+    step(state, epoch) -> (state, metrics), where epoch is this device's part (T, B / devices, ...) of
+    the epoch's T batches; the step takes batch `state.step mod T`. metrics holds () arrays: the loss,
+    the batch's sigma and the gradient's norm.
+  """
+  def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+    chex.assert_rank(epoch.x, 3)
+    index = state.step % epoch.x.shape[0]
+    batch = jax.tree.map(
+        lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
+
+    def objective(params):
+      value = eta(ansatz, params, batch)
+      numerator, denominator = parallel.psum(loss(value, batch.weight))
+      sigma_numerator, weight = parallel.psum(monge_ampere(1)(value, batch.weight))
+      return numerator / denominator, sigma_numerator / weight
+
+    (value, sigma), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    gradient = parallel.pmean(gradient)
+    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+    bad = (state.nonfinite_step < 0) & ~jnp.isfinite(value)
+    metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.global_norm(gradient)}
+    return TrainState(
+        state.step + 1, optax.apply_updates(state.params, updates), optimizer_state,
+        jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
+
+  return step
