@@ -50,7 +50,8 @@ class Polynomial:
     if not self.exponents:
       return z[0] * 0
     terms = tuple(zip(self.exponents, self.coefficients))
-    return _horner(terms, 0, _Powers(z)) + 0 * z[0]
+    value = _horner(terms, 0, _Powers(z))
+    return value + 0 * z[0] if isinstance(value, (float, complex)) else value
 
   def partial(self, i: int) -> Polynomial:
     """dQ/dz_i."""
