@@ -60,6 +60,10 @@ class Polynomial:
         tuple(tuple(e - (j == i) for j, e in enumerate(row)) for row, _ in terms),
         tuple(c * row[i] for row, c in terms))
 
+  def absolute(self) -> Polynomial:
+    """sum_m |c_m| z^m; at |z| it bounds |Q| and scales its rounding error."""
+    return Polynomial(self.exponents, tuple(abs(c) for c in self.coefficients))
+
   def multidegree(self, ambient: Sequence[int]) -> tuple[int, ...]:
     """Degree in the coordinates of each factor.
 

@@ -1,0 +1,136 @@
+"""Points on a variety, block by block, each determined by a key and its index alone."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from trainer.errors import UserError
+from trainer.geometry import patches
+from trainer.geometry.variety import Variety
+from trainer.sampling import univariate, weights
+from trainer.sampling.points import Points
+from trainer.sampling.roots import square
+from trainer.sampling.slices import SliceType, slice_types
+
+# A block of about this many points keeps intermediate results in the processor's cache.
+_POINTS_PER_BLOCK = 10_000
+# Largest |Q| / sum_m |c_m z^m| of a solution.
+RESIDUAL_TOLERANCE = 1e-12
+# Two solutions of a slice closer than this, in sine of the angle, count as one found twice.
+_SEPARATION = 1e-7
+
+
+class Sampler:
+  """Draws points on a variety by solving random linear slices completely.
+
+  One slice of every type makes a cluster of `points_per_slice` consecutive points: clusters are
+  independent, the points of one are not. Cluster c is made from fold_in(key, c), in blocks of fixed
+  size, so that a point depends only on the key and its index.
+
+  Attributes:
+    types: the slice types.
+    points_per_slice: points of a cluster.
+    slices_per_block: clusters of a block.
+    points_per_block: points of a block.
+  """
+
+  def __init__(self, variety: Variety):
+    self.variety = variety
+    self.types = slice_types(variety.ambient, variety.degrees)
+    self.points_per_slice = sum(t.num_points for t in self.types)
+    self.slices_per_block = max(1, _POINTS_PER_BLOCK // self.points_per_slice)
+    self.points_per_block = self.slices_per_block * self.points_per_slice
+
+  def block(self, key: jax.Array, index: int) -> Points:
+    """Block `index` of the stream of `key`: points_per_block points, float64 on one device.
+
+    Raises:
+      UserError: float64 is not enabled.
+    """
+    if not jax.config.jax_enable_x64:
+      raise UserError("sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
+    return _block(self.variety, self.types, self.slices_per_block, key, index)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _block(variety, types, num_slices, key, index):
+  clusters = index * num_slices + jnp.arange(num_slices)
+  frames = _random_frames(variety, types, key, clusters)
+  z = jnp.concatenate(
+      [univariate.solve(variety, t, f) for t, f in zip(types, frames)], axis=1)
+  return finish(variety, types, z)
+
+
+def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Points:
+  """Checks, normalises and weighs the solutions of complete clusters.
+
+  Args:
+    variety: the variety.
+    types: slice types, whose solutions lie one type after another along axis 1.
+    z: (N, S, B) complex128, S solutions of each of B clusters.
+
+  Returns:
+    B * S points, a cluster's together.
+  """
+  chex.assert_shape(z, (variety.num_coordinates, sum(t.num_points for t in types), None))
+  over_points = functools.partial(jax.vmap, in_axes=-1, out_axes=-1)
+  flat = z.reshape(z.shape[0], -1)
+  flat = over_points(functools.partial(patches.normalise, variety))(flat)
+  complete = jnp.all((residual(variety, flat) <= RESIDUAL_TOLERANCE).reshape(z.shape[1:]), axis=0)
+  first = 0
+  for t in types:
+    complete &= _distinct(variety, flat.reshape(z.shape)[:, first:first + t.num_points])
+    first += t.num_points
+  # An incomplete cluster takes the points of a complete one, so that they remain harmless numbers.
+  spare = flat.reshape(z.shape)[:, :, jnp.argmax(complete)]
+  flat = jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape)
+  weight = over_points(functools.partial(weights.weight, variety, types))(flat)
+  omega = over_points(lambda p: patches.omega_squared(
+      variety, p, patches.choose_chart(variety, p)))(flat)
+  weight = jnp.where(complete, weight.reshape(z.shape[1:]), 0)
+  return Points(z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
+                weight=weight.T.reshape(-1), omega=omega.reshape(z.shape[1:]).T.reshape(-1))
+
+
+def residual(variety: Variety, z: jax.Array) -> jax.Array:
+  """max_a |Q_a| / sum_m |c_m z^m| at points z (N, ...), coordinates first -> (...)."""
+  size = jnp.sqrt(square(z))
+  return functools.reduce(jnp.maximum, [
+      jnp.sqrt(square(q(z))) / q.absolute()(size) for q in variety.polynomials])
+
+
+def _random_frames(variety, types, key, clusters):
+  """Complex normal frames (s_i + 1, n_i + 1, B) of each factor, for each type."""
+  shapes = [[(s + 1, n + 1) for s, n in zip(t.dimensions, variety.ambient)] for t in types]
+  count = sum(math.prod(shape) for group in shapes for shape in group)
+  normals = jax.vmap(
+      lambda c: jax.random.normal(jax.random.fold_in(key, c), (2, count), jnp.float64),
+      out_axes=-1)(clusters)
+  numbers, start, frames = jax.lax.complex(normals[0], normals[1]), 0, []
+  for group in shapes:
+    frames.append([])
+    for shape in group:
+      size = math.prod(shape)
+      frames[-1].append(numbers[start:start + size].reshape(shape + (-1,)))
+      start += size
+  return frames
+
+
+def _distinct(variety, z):
+  """Whether a slice's solutions z (N, S, B) differ from each other, pair by pair -> (B,)."""
+  distinct = jnp.ones(z.shape[2], bool)
+  for shift in range(1, z.shape[1] // 2 + 1):
+    other = jnp.roll(z, shift, axis=1)
+    apart = False
+    for s in variety.factor_slices:
+      u, v = z[s], other[s]
+      product = square(jnp.sum(u * v.conj(), axis=0))
+      sine = 1 - product / (jnp.sum(square(u), axis=0) * jnp.sum(square(v), axis=0))
+      apart |= sine > _SEPARATION ** 2
+    distinct &= jnp.all(apart, axis=0)
+  return distinct
