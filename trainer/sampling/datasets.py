@@ -1,0 +1,137 @@
+"""Datasets on disk: files of one block each, under a directory named after what determines them.
+
+A dataset is an endless stream of points; asking for more of it adds blocks, so a killed run resumes
+where it stopped and processes that share a directory each write their own part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+import zipfile
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety
+from trainer.sampling.points import Points
+from trainer.sampling.sampler import Sampler
+
+# Raise whenever the same description would give other points.
+_FORMAT = 1
+_SPLITS = ("train", "heldout")
+
+
+def load_or_sample(
+    variety: Variety, *, seed: int, split: str, start: int, stop: int,
+    directory: str | os.PathLike, progress: Callable[[int, int], None] | None = None) -> Points:
+  """Points start <= i < stop of a stream, from the cache where it has them, sampled where not.
+
+  Args:
+    variety: the variety; its Kaehler moduli do not matter to the points.
+    seed: determines the points, together with split.
+    split: "train" or "heldout", independent streams.
+    start: first global index.
+    stop: one past the last global index.
+    directory: the cache; the dataset gets a subdirectory of its own.
+    progress: called with (points ready, points asked for) after every block.
+
+  Returns:
+    Points of numpy arrays, stop - start of them, the same whatever start and stop.
+
+  Raises:
+    UserError: the directory is not writable, belongs to another dataset, or holds a damaged file.
+  """
+  if split not in _SPLITS:
+    raise UserError(f"unknown split {split!r}; use one of {', '.join(_SPLITS)}")
+  if not 0 <= start < stop:
+    raise UserError(f"points {start} to {stop} are no range; ask for 0 <= start < stop")
+  sampler = Sampler(variety)
+  home = _open(pathlib.Path(directory), describe(sampler, seed, split))
+  key = jax.random.fold_in(
+      jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
+  count, size = stop - start, sampler.points_per_block
+  points = Points(z=np.empty((count, variety.num_coordinates), np.complex128),
+                  weight=np.empty(count), omega=np.empty(count))
+  for index in range(start // size, -(-stop // size)):
+    path = home / f"block_{index:06d}.npz"
+    if path.exists():
+      block = _read(path, sampler)
+    else:
+      block = jax.tree.map(np.asarray, sampler.block(key, index))
+      _write(path, lambda file: np.savez(file, **block._asdict()))
+    first, last = max(start, index * size), min(stop, (index + 1) * size)
+    for whole, part in zip(points, block):
+      whole[first - start:last - start] = part[first - index * size:last - index * size]
+    if progress is not None:
+      progress(last - start, count)
+  return points
+
+
+def describe(sampler: Sampler, seed: int, split: str) -> dict:
+  """All that determines a stream of points, as plain JSON data."""
+  variety = sampler.variety
+  return {
+      "format": _FORMAT,
+      "ambient": list(variety.ambient),
+      "polynomials": [{
+          "exponents": [list(row) for row in q.exponents],
+          "coefficients": [[c.real, c.imag] for c in q.coefficients],
+      } for q in variety.polynomials],
+      "seed": int(seed),
+      "split": split,
+      "points_per_block": sampler.points_per_block,
+  }
+
+
+def _open(directory, description):
+  """The dataset's own directory, made and labelled if it is new, checked if it is not."""
+  text = json.dumps(description, indent=1, sort_keys=True)
+  home = directory / hashlib.sha256(text.encode()).hexdigest()[:16]
+  meta = home / "meta.json"
+  try:
+    home.mkdir(parents=True, exist_ok=True)
+    if not meta.exists():
+      _write(meta, lambda file: file.write(text.encode()))
+    stored = meta.read_text()
+  except OSError as error:
+    raise UserError(f"cannot write the dataset to {home}: {error.strerror}; choose another "
+                    "directory") from None
+  if stored != text:
+    raise UserError(f"the dataset in {home} is of another manifold, seed or version; remove that "
+                    "directory or choose another")
+  return home
+
+
+def _read(path, sampler):
+  num_points, num_coordinates = sampler.points_per_block, sampler.variety.num_coordinates
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      block = Points(**{name: file[name] for name in Points._fields})
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    block = None
+  if block is None or (block.z.shape, block.weight.shape, block.omega.shape) != (
+      (num_points, num_coordinates), (num_points,), (num_points,)):
+    raise UserError(f"the dataset file {path} is damaged; remove it and it will be sampled again")
+  return block
+
+
+def _write(path, write):
+  """Writes a file under another name and renames it: readers see all of it or nothing."""
+  try:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+      with os.fdopen(descriptor, "wb") as file:
+        write(file)
+      os.replace(temporary, path)
+    except BaseException:
+      os.unlink(temporary)
+      raise
+  except OSError as error:
+    raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another "
+                    "directory") from None
