@@ -83,8 +83,11 @@ def _gelu(v, order):
 
 
 def _sin(v, order):
-  s, c = jnp.sin(v), jnp.cos(v) if order else None
-  return tuple((s, c, -s, -c)[k % 4] if k else s for k in range(order + 1)) if order else (s,)
+  s = jnp.sin(v)
+  if not order:
+    return (s,)
+  c = jnp.cos(v)
+  return tuple((s, c, -s, -c)[k % 4] for k in range(order + 1))
 
 
 def _exp(v, order):
@@ -92,8 +95,7 @@ def _exp(v, order):
 
 
 def _square(v, order):
-  zero = jnp.zeros_like(v)
-  return (v * v, 2.0 * v, jnp.full_like(v, 2.0), *(zero,) * order)[:order + 1]
+  return (v * v, 2.0 * v, jnp.full_like(v, 2.0), *(jnp.zeros_like(v),) * order)[:order + 1]
 
 
 def _log(v, order):
@@ -106,7 +108,42 @@ def _log(v, order):
 
 
 def _reciprocal(v, order):
-  return tuple(-d for d in _log(v, order + 1)[2:]) if False else _reciprocal_powers(v, order)
+  return _log(v, order + 1)[1:]
 
 
-ACTIVATIONS: dict[str, Derivatives] = {}
+ACTIVATIONS: dict[str, Derivatives] = {
+    "exp": _exp,
+    "gelu": _gelu,
+    "log": _log,
+    "reciprocal": _reciprocal,
+    "sigmoid": _sigmoid,
+    "silu": _silu,
+    "sin": _sin,
+    "softplus": _softplus,
+    "square": _square,
+    "tanh": _tanh,
+}
+
+
+def check(name: str) -> None:
+  """Raises ValueError for an unknown activation."""
+  if name not in ACTIVATIONS:
+    raise ValueError(f"unknown activation {name!r}: choose one of {', '.join(ACTIVATIONS)}")
+
+
+def derivatives(name: str, v: chex.Array, order: int) -> tuple[chex.Array, ...]:
+  """(f(v), f'(v), .., f^(order)(v)) of the named activation.
+
+  Args:
+    name: a key of `ACTIVATIONS`.
+    v: any shape, real.
+    order: number of derivatives, 0 or more.
+
+  Returns:
+    order + 1 arrays of the shape and dtype of v.
+
+  Raises:
+    ValueError: for an unknown name.
+  """
+  check(name)
+  return ACTIVATIONS[name](v, order)
