@@ -1,0 +1,145 @@
+"""Looks for a singular point of a variety before any work is spent on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainer.geometry.variety import Variety
+
+_STARTS = 400
+_NEWTON_STEPS = 40
+_DESCENT_STEPS = 60
+# Normalised residual of a singular point; varieties this close to singular count as singular.
+_TOLERANCE = 1e-9
+
+
+def find_singular_point(
+    variety: Variety, starts: np.ndarray | None = None) -> np.ndarray | None:
+  """A point where all Q_a vanish and their differentials are dependent.
+
+  Solves Q_a(z) = 0, sum_a lambda_a dQ_a(z) = 0 with |z^(i)| = |lambda| = 1 from many starts at once:
+  Newton's method on random square subsystems, whose solutions include the singular points and
+  attract a share of the starts each (the sum of squares has too many local minima to begin with it),
+  then a damped Gauss-Newton method on all equations. They have no solution on a smooth variety, so
+  a residual that falls to rounding is proof up to the tolerance; finding none is strong evidence.
+
+  Args:
+    variety: the variety.
+    starts: (S, N) complex, where to start; default random points.
+
+  Returns:
+    The point, (N,) complex, largest coordinate of each factor 1; None if none was found.
+  """
+  rng = np.random.default_rng(0)
+  system = _System(variety)
+  if starts is None:
+    starts = _complex_normal(rng, (_STARTS, system.num_coordinates))
+  x = system.rescale(np.concatenate(
+      [starts, _complex_normal(rng, (len(starts), variety.codimension))], axis=1))
+  x = _newton(system, x, rng)
+  x, cost = _descend(system, x)
+  best = np.argmin(cost)
+  if not cost[best] <= _TOLERANCE ** 2:
+    return None
+  point = x[best, :system.num_coordinates]
+  for s in variety.factor_slices:
+    point[s] /= point[s][np.argmax(np.abs(point[s]))]
+  return point
+
+
+def _newton(system, x, rng):
+  """Newton's method on a random square subsystem for each start."""
+  values, jacobian = system(x)
+  keep = x.shape[1] - len(system.blocks)  # one equation less for each scale that is fixed
+  mix = _complex_normal(rng, (len(x), keep, values.shape[1]))
+  for _ in range(_NEWTON_STEPS):
+    rows = np.concatenate([mix @ jacobian, system.scales_fixed(x)], axis=1)
+    right = np.zeros(x.shape + (1,), complex)
+    right[:, :keep] = -mix @ values[:, :, None]
+    # A tiny shift keeps exactly singular matrices (cones) solvable.
+    step = np.linalg.solve(rows + 1e-13 * np.eye(x.shape[1]), right)[:, :, 0]
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    new = system.rescale(x + step / np.maximum(1, length))
+    usable = np.all(np.isfinite(new), axis=1)
+    x[usable] = new[usable]
+    values, jacobian = system(x)
+  return x
+
+
+def _descend(system, x):
+  """Gauss-Newton with adaptive damping on all equations: (x, sum of squares)."""
+  values, jacobian = system(x)
+  cost = _cost(values)
+  damping = np.full(len(x), 1e-6)
+  identity = np.eye(x.shape[1])
+  for _ in range(_DESCENT_STEPS):
+    normal = jacobian.conj().transpose(0, 2, 1) @ jacobian
+    gradient = jacobian.conj().transpose(0, 2, 1) @ values[:, :, None]
+    shift = damping * np.trace(normal, axis1=1, axis2=2).real + 1e-30
+    step = np.linalg.solve(normal + shift[:, None, None] * identity, -gradient)[:, :, 0]
+    new = system.rescale(x + step)
+    new_values, new_jacobian = system(new)
+    new_cost = _cost(new_values)
+    better = new_cost < cost
+    x[better], values[better], jacobian[better], cost[better] = (
+        new[better], new_values[better], new_jacobian[better], new_cost[better])
+    damping = np.clip(np.where(better, damping / 5, damping * 4), 1e-15, 1e3)
+  return x, cost
+
+
+class _System:
+  """The K + N equations in x = (z, lambda), holomorphic, batched on the leading axis."""
+
+  def __init__(self, variety: Variety):
+    n, k = variety.num_coordinates, variety.codimension
+    self.num_coordinates = n
+    # Parts of x whose scale is free.
+    self.blocks = variety.factor_slices + (slice(n, n + k),)
+    self._polynomials = variety.polynomials
+    self._gradients = variety.gradients
+    self._hessians = [[[row[i].partial(j) for j in range(i + 1)] for i in range(n)]
+                      for row in variety.gradients]
+    # Coefficients of size one give residuals a scale.
+    self._scales = [np.linalg.norm(q.coefficients) for q in variety.polynomials]
+
+  def __call__(self, x):
+    """x (S, N + K) -> values (S, K + N), Jacobian (S, K + N, N + K)."""
+    n, k = self.num_coordinates, len(self._polynomials)
+    z, multiplier = x[:, :n].T, x[:, n:]
+    values = np.zeros((len(x), k + n), complex)
+    jacobian = np.zeros((len(x), k + n, n + k), complex)
+    for a, scale in enumerate(self._scales):
+      gradient = np.stack([q(z) for q in self._gradients[a]], axis=1) / scale
+      values[:, a] = self._polynomials[a](z) / scale
+      values[:, k:] += multiplier[:, a, None] * gradient
+      jacobian[:, a, :n] = gradient
+      jacobian[:, k:, n + a] = gradient
+      for i in range(n):
+        for j in range(i + 1):
+          if self._hessians[a][i][j].exponents:
+            second = multiplier[:, a] * self._hessians[a][i][j](z) / scale
+            jacobian[:, k + i, j] += second
+            if i != j:
+              jacobian[:, k + j, i] += second
+    return values, jacobian
+
+  def rescale(self, x):
+    """Every block of x at norm 1."""
+    return np.concatenate(
+        [x[:, s] / np.linalg.norm(x[:, s], axis=1, keepdims=True) for s in self.blocks], axis=1)
+
+  def scales_fixed(self, x):
+    """Rows (S, m + 1, N + K) that a step must be orthogonal to, so as not to change scales."""
+    rows = np.zeros((len(x), len(self.blocks), x.shape[1]), complex)
+    for i, s in enumerate(self.blocks):
+      rows[:, i, s] = x[:, s].conj()
+    return rows
+
+
+def _cost(values):
+  cost = np.sum(np.abs(values) ** 2, axis=1)
+  return np.where(np.isfinite(cost), cost, np.inf)
+
+
+def _complex_normal(rng, shape):
+  return rng.normal(size=shape) + 1j * rng.normal(size=shape)
