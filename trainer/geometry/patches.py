@@ -37,8 +37,8 @@ def normalise(variety: Variety, z: jax.Array) -> jax.Array:
 
 
 def gradient(variety: Variety, z: jax.Array) -> jax.Array:
-  """dQ_a/dz_i at z (N,) -> (K, N)."""
-  chex.assert_shape(z, (variety.num_coordinates,))
+  """dQ_a/dz_i at z (N,) -> (K, N); or at points z (N, ...), coordinates first -> (K, N, ...)."""
+  chex.assert_axis_dimension(z, 0, variety.num_coordinates)
   return jnp.stack([jnp.stack([q(z) for q in row]) for row in variety.gradients])
 
 
@@ -59,8 +59,7 @@ def choose_chart(variety: Variety, z: jax.Array) -> Chart:
   z = jax.lax.stop_gradient(z)
   n_all, k = variety.num_coordinates, variety.codimension
   patch = _patch_mask(variety, z)
-  dq = jnp.where(patch, 0, gradient(variety, z))  # minors that use a patch coordinate vanish
-  subsets, minors = _all_minors(dq)
+  subsets, minors = _chart_minors(patch, gradient(variety, z))
   best = jax.nn.one_hot(jnp.argmax(jnp.abs(minors)), len(subsets), dtype=z.real.dtype)
   members = np.zeros((len(subsets), n_all))
   for row, subset in enumerate(subsets):
@@ -96,6 +95,27 @@ def omega_squared(variety: Variety, z: jax.Array, chart: Chart) -> jax.Array:
   chex.assert_shape(z, (variety.num_coordinates,))
   minor = determinant(_restrict(gradient(variety, z), chart.eliminated))
   return 1 / (minor.real ** 2 + minor.imag ** 2)
+
+
+def omega_squared_in_chart(variety: Variety, z: jax.Array, dq: jax.Array) -> jax.Array:
+  """|Omega|^2 in the chart that choose_chart picks, without building the chart.
+
+  Args:
+    variety: the variety.
+    z: (N,) complex, normalised.
+    dq: (K, N) complex, the gradient at z.
+
+  Returns:
+    () real.
+  """
+  chex.assert_shape(dq, (variety.codimension, variety.num_coordinates))
+  _, minors = _chart_minors(_patch_mask(variety, z), dq)
+  return 1 / jnp.max(minors.real ** 2 + minors.imag ** 2)
+
+
+def _chart_minors(patch, dq):
+  """All K x K minors of dq; those that use a patch coordinate vanish."""
+  return _all_minors(jnp.where(patch, 0, dq))
 
 
 def _patch_mask(variety, z):

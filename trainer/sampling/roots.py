@@ -33,7 +33,7 @@ def interpolate(f: Callable[[jax.Array], jax.Array], degree: int, batch: int) ->
   values = f(jnp.asarray(np.exp(2j * math.pi * k / (degree + 1)))[:, None])
   chex.assert_shape(values, (degree + 1, batch))
   fourier = np.exp(-2j * math.pi * np.outer(k, k) / (degree + 1)) / (degree + 1)
-  return jnp.asarray(fourier) @ values
+  return jax.lax.optimization_barrier(jnp.asarray(fourier) @ values)
 
 
 def all_roots(coefficients: jax.Array) -> jax.Array:

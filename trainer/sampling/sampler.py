@@ -25,6 +25,10 @@ RESIDUAL_TOLERANCE = 1e-12
 _SEPARATION = 1e-7
 
 
+# XLA fuses elementwise stages into their consumers and recomputes them for each; five times slower.
+_fence = jax.lax.optimization_barrier
+
+
 class Sampler:
   """Draws points on a variety by solving random linear slices completely.
 
@@ -54,18 +58,41 @@ class Sampler:
     """
     if not jax.config.jax_enable_x64:
       raise UserError("sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
-    return _block(self.variety, self.types, self.slices_per_block, key, index)
+    # Three programs, not one: between them arrays lie with the batch innermost, while inside one
+    # program XLA would spread the layout of the random numbers over all that follows.
+    frames = random_frames(self.variety, self.types, self.slices_per_block, key, index)
+    solutions = [_solve(self.variety, t, f) for t, f in zip(self.types, frames)]
+    return finish(self.variety, self.types, jnp.concatenate(solutions, axis=1))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _block(variety, types, num_slices, key, index):
+def random_frames(
+    variety: Variety, types: tuple[SliceType, ...], num_slices: int, key: jax.Array, index: int,
+) -> list[tuple[jax.Array, ...]]:
+  """Complex normal frames (s_i + 1, n_i + 1, num_slices) of each factor, for each slice type.
+
+  Their spans are uniform under the unitary group; slice c of the stream depends on fold_in(key, c).
+  """
+  shapes = [[(s + 1, n + 1) for s, n in zip(t.dimensions, variety.ambient)] for t in types]
+  count = sum(math.prod(shape) for group in shapes for shape in group)
   clusters = index * num_slices + jnp.arange(num_slices)
-  frames = _random_frames(variety, types, key, clusters)
-  z = jnp.concatenate(
-      [univariate.solve(variety, t, f) for t, f in zip(types, frames)], axis=1)
-  return finish(variety, types, z)
+  normals = jax.vmap(
+      lambda c: jax.random.normal(jax.random.fold_in(key, c), (2, count), jnp.float64),
+      out_axes=-1)(clusters)
+  numbers, start, frames = jax.lax.complex(normals[0], normals[1]), 0, []
+  for group in shapes:
+    frames.append(())
+    for shape in group:
+      size = math.prod(shape)
+      frames[-1] += (numbers[start:start + size].reshape(shape + (num_slices,)),)
+      start += size
+  return frames
 
 
+_solve = jax.jit(univariate.solve, static_argnums=(0, 1))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Points:
   """Checks, normalises and weighs the solutions of complete clusters.
 
@@ -80,18 +107,19 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
   chex.assert_shape(z, (variety.num_coordinates, sum(t.num_points for t in types), None))
   over_points = functools.partial(jax.vmap, in_axes=-1, out_axes=-1)
   flat = z.reshape(z.shape[0], -1)
-  flat = over_points(functools.partial(patches.normalise, variety))(flat)
-  complete = jnp.all((residual(variety, flat) <= RESIDUAL_TOLERANCE).reshape(z.shape[1:]), axis=0)
+  flat = _fence(over_points(functools.partial(patches.normalise, variety))(flat))
+  accurate = _fence(residual(variety, flat)) <= RESIDUAL_TOLERANCE
+  complete = jnp.all(accurate.reshape(z.shape[1:]), axis=0)
   first = 0
   for t in types:
     complete &= _distinct(variety, flat.reshape(z.shape)[:, first:first + t.num_points])
     first += t.num_points
   # An incomplete cluster takes the points of a complete one, so that they remain harmless numbers.
   spare = flat.reshape(z.shape)[:, :, jnp.argmax(complete)]
-  flat = jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape)
-  weight = over_points(functools.partial(weights.weight, variety, types))(flat)
-  omega = over_points(lambda p: patches.omega_squared(
-      variety, p, patches.choose_chart(variety, p)))(flat)
+  flat = _fence(jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape))
+  dq = _fence(patches.gradient(variety, flat))
+  weight = over_points(functools.partial(weights.weight, variety, types))(flat, dq)
+  omega = over_points(functools.partial(patches.omega_squared_in_chart, variety))(flat, dq)
   weight = jnp.where(complete, weight.reshape(z.shape[1:]), 0)
   return Points(z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
                 weight=weight.T.reshape(-1), omega=omega.reshape(z.shape[1:]).T.reshape(-1))
@@ -104,33 +132,14 @@ def residual(variety: Variety, z: jax.Array) -> jax.Array:
       jnp.sqrt(square(q(z))) / q.absolute()(size) for q in variety.polynomials])
 
 
-def _random_frames(variety, types, key, clusters):
-  """Complex normal frames (s_i + 1, n_i + 1, B) of each factor, for each type."""
-  shapes = [[(s + 1, n + 1) for s, n in zip(t.dimensions, variety.ambient)] for t in types]
-  count = sum(math.prod(shape) for group in shapes for shape in group)
-  normals = jax.vmap(
-      lambda c: jax.random.normal(jax.random.fold_in(key, c), (2, count), jnp.float64),
-      out_axes=-1)(clusters)
-  numbers, start, frames = jax.lax.complex(normals[0], normals[1]), 0, []
-  for group in shapes:
-    frames.append([])
-    for shape in group:
-      size = math.prod(shape)
-      frames[-1].append(numbers[start:start + size].reshape(shape + (-1,)))
-      start += size
-  return frames
-
-
 def _distinct(variety, z):
   """Whether a slice's solutions z (N, S, B) differ from each other, pair by pair -> (B,)."""
   distinct = jnp.ones(z.shape[2], bool)
+  norms = _fence([jnp.sum(square(z[s]), axis=0) for s in variety.factor_slices])
   for shift in range(1, z.shape[1] // 2 + 1):
-    other = jnp.roll(z, shift, axis=1)
     apart = False
-    for s in variety.factor_slices:
-      u, v = z[s], other[s]
-      product = square(jnp.sum(u * v.conj(), axis=0))
-      sine = 1 - product / (jnp.sum(square(u), axis=0) * jnp.sum(square(v), axis=0))
-      apart |= sine > _SEPARATION ** 2
+    for s, r in zip(variety.factor_slices, norms):
+      cosine = square(jnp.sum(z[s] * jnp.roll(z[s], shift, axis=1).conj(), axis=0))
+      apart |= cosine < (1 - _SEPARATION ** 2) * r * jnp.roll(r, shift, axis=0)
     distinct &= jnp.all(apart, axis=0)
   return distinct

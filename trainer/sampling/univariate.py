@@ -36,9 +36,11 @@ def solve(variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]
     return z.at[line].add(t * direction[:, None])
 
   (polynomial,), (gradient,) = variety.polynomials, variety.gradients
-  t = roots.all_roots(roots.interpolate(lambda t: polynomial(on_line(t)), degree, batch))
-  for _ in range(_NEWTON_STEPS):
+
+  def newton(_, t):
     z = on_line(t)
     slope = sum(direction[i] * q(z) for i, q in enumerate(gradient[line]))
-    t = t - polynomial(z) * roots.reciprocal(slope)
-  return on_line(t)
+    return t - polynomial(z) * roots.reciprocal(slope)
+
+  t = roots.all_roots(roots.interpolate(lambda t: polynomial(on_line(t)), degree, batch))
+  return on_line(jax.lax.fori_loop(0, _NEWTON_STEPS, newton, t))

@@ -22,26 +22,27 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.geometry import patches
 from trainer.geometry.small import determinant
 from trainer.geometry.variety import Variety
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType
 
 
-def weight(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> jax.Array:
+def weight(
+    variety: Variety, types: tuple[SliceType, ...], z: jax.Array, dq: jax.Array) -> jax.Array:
   """w = |Omega|^2 / density at a point, for slices of all `types` in equal numbers.
 
   Args:
     variety: the variety.
     types: slice types; the share p_s of a type's points is its N_s over the sum of all.
     z: (N,) complex128, any scale.
+    dq: (K, N) complex128, the gradient at z.
 
   Returns:
     () float64. The mean of w over the points is integral |Omega|^2.
   """
   chex.assert_shape(z, (variety.num_coordinates,))
-  dq = patches.gradient(variety, z)
+  chex.assert_shape(dq, (variety.codimension, variety.num_coordinates))
   norms = [jnp.sum(square(z[s])) for s in variety.factor_slices]
   forms = [r * (dq[:, s] @ dq[:, s].conj().T) for r, s in zip(norms, variety.factor_slices)]
   total = sum(t.num_points for t in types)
