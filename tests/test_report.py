@@ -90,14 +90,15 @@ def test_the_page_shows_the_certificate(synthetic, workdir):
     number = certificate.format_measure(entry["value"], entry["stderr"]).replace("-", "−")
     assert number in page.text, name
   assert "z03 − 0.5\u2009z0\u2009z1\u2009z2 + z13 + z23 = 0" in page.text
-  assert "50 times flatter" in page.text and "2 min 5 s" in page.text
+  ratio = content["fubini_study"]["sigma"]["value"] / content["measures"]["sigma"]["value"]
+  assert f"{ratio:.3g} times flatter" in page.text and "2 min 5 s" in page.text
   assert "<script>alert(1)</script>" in page.text  # As text, that is escaped in the source.
 
 
 def test_pictures_are_saved_beside_the_page(workdir):
   for name in ("sigma", "eta", "loss", "slice"):
     pixels = matplotlib.image.imread(workdir / "pictures" / f"{name}.png")
-    assert pixels.shape[1] > 1000 and np.unique(pixels.reshape(-1, 4), axis=0).shape[0] > 20
+    assert pixels.shape[1] > 1000 and len(np.unique(pixels[..., 2])) > 20
 
 
 def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
