@@ -1,5 +1,7 @@
 """Slow and obvious versions of what networks/ computes: nested autodiff, complex arithmetic."""
 
+import functools
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,7 @@ def unpack(rows):
   return jnp.stack([jnp.stack([entries[a, b] for b in range(n)]) for a in range(n)])
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def jet_at_origin(function, n):
   """Rows of the jet of function(u), u = (Re x, Im x), at u = 0, by two nested forward passes."""
   origin = jnp.zeros(2 * n)
@@ -51,13 +54,14 @@ def network(function, ambient, n, batch=3):
   """A Haiku function with random parameters: (apply, parameters, x, pullback)."""
   x, pullback = points(ambient, n, batch)
   net = hk.without_apply_rng(hk.transform(function))
-  params = net.init(jax.random.key(0), jnp.asarray(x[0]))
+  params = jax.jit(net.init)(jax.random.key(0), jnp.asarray(x[0]))
   rng = np.random.default_rng(1)
   # Every parameter is random: the last layer starts at zero, which would hide everything.
   params = jax.tree.map(lambda p: rng.normal(size=p.shape) * p.shape[0] ** -0.5, params)
-  return net.apply, params, jnp.asarray(x), jnp.asarray(pullback)
+  return jax.jit(net.apply), params, jnp.asarray(x), jnp.asarray(pullback)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def nested_jet(function, x, pullback):
   """The same rows as a jet network, from (batch, 2N), (batch, n, N): autodiff over the 2N ambient
   coordinates, pulled back by the chain rule."""

@@ -13,7 +13,7 @@ from tests.networks import reference
 
 
 @pytest.mark.parametrize("ambient, n", [((2,), 1), ((3,), 2), ((4,), 3), ((5,), 4), ((1, 2), 2),
-                                        ((2, 2), 3), ((1, 1, 1, 1), 3)])
+                                        ((1, 1, 1, 1), 3)])
 def test_network_jet_equals_nested_autodiff(ambient, n):
   apply, params, x, pullback = reference.network(
       lambda x: phi.PhiMLP(ambient=ambient, widths=(6, 5))(x), ambient, n, batch=2)
@@ -69,7 +69,7 @@ def test_embedding_is_the_projector_on_the_line():
   x, _ = reference.points((1, 2), 1, 1)
   z = x[0, :5] + 1j * x[0, 5:]
   embed = hk.without_apply_rng(hk.transform(lambda x: embeddings.SpectralEmbedding((1, 2))(x)))
-  features = np.asarray(embed.apply({}, jnp.asarray(x[0])))
+  features = np.asarray(jax.jit(embed.apply)({}, jnp.asarray(x[0])))
   for part, size, start in ((z[:2], 2, 0), (z[2:], 3, 4)):
     s = np.outer(part, part.conj()) / np.vdot(part, part).real
     got = features[start:start + size * size].reshape(size, size)
@@ -79,8 +79,8 @@ def test_embedding_is_the_projector_on_the_line():
 def test_starts_at_fubini_study():
   net = hk.without_apply_rng(hk.transform(lambda x: phi.PhiMLP(ambient=(4,))(x)))
   x, pullback = reference.points((4,), 3, 2)
-  params = net.init(jax.random.key(0), jnp.asarray(x[0]))
-  assert not np.any(net.apply(params, jets.from_coordinates(x, jnp.asarray(pullback))).rows)
+  params = jax.jit(net.init)(jax.random.key(0), jnp.asarray(x[0]))
+  assert not np.any(jax.jit(net.apply)(params, jets.from_coordinates(x, jnp.asarray(pullback))).rows)
 
 
 def test_float32_network_holds_no_float64():
