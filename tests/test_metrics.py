@@ -83,6 +83,7 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
   progress.note("4 devices")
   progress.sampling(500, 1000)
   progress.sampling(1000, 1000)
+  progress.sampling(100, 200)
   for step in range(100, 401, 10):
     sigma = {"sigma": 0.3 - step / 2000} if step % 200 == 0 else {}
     progress.update(step, _row(step, loss=0.5, points_per_second=61234.0, **sigma))
@@ -90,14 +91,14 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
   progress.close()
   lines = stream.getvalue().splitlines()
   assert "\r" not in stream.getvalue()
-  assert lines[:4] == [
-      "4 devices", "sampling 500/1000", "sampling 1000/1000",
+  assert lines[:5] == [
+      "4 devices", "sampling 500/1000", "sampling 1000/1000", "sampling 100/200",
       "training 100/400: loss 0.5, 61.2k points/s"]
   # Every 10 seconds (four rows), and where sigma was measured, and at the end.
-  assert [int(line.split()[1].split("/")[0]) for line in lines[4:]] == [
+  assert [int(line.split()[1].split("/")[0]) for line in lines[5:]] == [
       140, 180, 200, 240, 280, 320, 360, 400]
-  assert lines[6] == "training 200/400: loss 0.5, sigma 0.2, 61.2k points/s, 01:00 left"
-  assert lines[7].startswith("training 240/400: loss 0.5, sigma 0.2,")
+  assert lines[7] == "training 200/400: loss 0.5, sigma 0.2, 61.2k points/s, 01:00 left"
+  assert lines[8].startswith("training 240/400: loss 0.5, sigma 0.2,")
   assert lines[-1] == "training 400/400: loss 0.5, sigma 0.1, 61.2k points/s"
 
 

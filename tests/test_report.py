@@ -48,7 +48,8 @@ def synthetic():
   cubic = parse_polynomial("z0^3 + z1^3 + z2^3 - 0.5*z0*z1*z2", 3)
   weight, before = rng.uniform(0.5, 2, 300), np.exp(0.3 * rng.normal(size=300))
   after = 1 + 0.02 * (before - 1)
-  measures = [measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)]
+  measures = [
+      measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)]
   run = certificate.describe_run(
       {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}}, seed=0,
       dtype="float32", steps=20, seconds=125.0, points={"train": 1000, "heldout": 300},

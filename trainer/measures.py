@@ -1,14 +1,14 @@
-"""How Ricci-flat a metric is, from its values at held-out points, each number with a standard error.
+"""How Ricci-flat a metric is, from its values at held-out points, each with a standard error.
 
 Points of one slice are correlated, so slices, not points, are the independent observations. Every
-smooth estimator is linearised, theta_hat - theta = sum_i u_i, and its standard error is that of a sum
-over C independent slices,
+smooth estimator is linearised, theta_hat - theta = sum_i u_i, and its standard error is that of a
+sum over C independent slices,
 
   SE^2 = C / (C - 1) sum_c (sum_{i in slice c} u_i)^2.
 
 kappa is estimated on the same points as everything that contains eta = det g / (kappa |Omega|^2);
-the u_i below include what that does. Points of weight 0 belong to slices that the sampler dropped, or
-are padding: they count nowhere.
+the u_i below include what that does. Points of weight 0 belong to slices that the sampler dropped,
+or are padding: they count nowhere.
 """
 
 import math
@@ -18,8 +18,8 @@ import chex
 import numpy as np
 
 _QUANTILES = (0.5, 0.9, 0.99)
-# Groups of slices left out in turn for the errors of quantiles: more would make the errors less noisy
-# (14 % now) but, a quantile being no smooth function of the sample, biased upwards.
+# Groups of slices left out in turn for the errors of quantiles: more would make the errors less
+# noisy (14 % now) but, a quantile being no smooth function of the sample, biased upwards.
 _GROUPS = 25
 # A standard error below this part of its value is rounding, not statistics.
 ROUNDING = 1e-12
@@ -99,18 +99,18 @@ def measure_all(values: PointValues, points_per_slice: int) -> dict[str, Measure
 
   - sigma = < |1 - eta| >, u = (w / sum w) (|1 - eta| - sigma + < sign(1 - eta) eta > (eta - 1)).
   - E = < (eta - 1)^2 >, u = (w / sum w) ((eta - 1)^2 - E - 2 E (eta - 1)).
-  - abs_eta_minus_1_q50, _q90, _q99: weighted quantiles of |eta - 1|; standard errors by the jackknife
-    that leaves out one of 25 groups of slices at a time, kappa included; up to a third too large
-    where there are only some hundreds of slices.
+  - abs_eta_minus_1_q50, _q90, _q99: weighted quantiles of |eta - 1|; standard errors by the
+    jackknife that leaves out one of 25 groups of slices at a time, kappa included; up to a third too
+    large far out in the tail or where there are only some hundreds of slices.
   - max_abs_eta_minus_1, min_eigenvalue: extremes over the points, weights ignored. Their standard
-    errors are those of the bootstrap over slices in its limit of infinitely many repetitions, without
-    the error of kappa. They say roughly by how much the extreme differs from sample to sample (the
-    bootstrap of an extreme is not consistent; two thirds of the true spread is typical), and nothing
-    about how far the extreme over the whole manifold lies beyond: the value is a lower bound of that
-    maximum, an upper bound of that minimum. min_eigenvalue depends on the local coordinates, its sign
-    does not.
-  - volume = integral det g d^{2n}x, the mean of w det g / |Omega|^2 over the points; omega_integral =
-    integral |Omega|^2, the mean of w; kappa = their ratio.
+    errors are those of the bootstrap over slices in its limit of infinitely many repetitions,
+    without the error of kappa. They say roughly by how much the extreme differs from sample to
+    sample (the bootstrap of an extreme is not consistent; two thirds of the true spread is typical),
+    and nothing about how far the extreme over the whole manifold lies beyond: the value is a lower
+    bound of that maximum, an upper bound of that minimum. min_eigenvalue depends on the local
+    coordinates, its sign does not.
+  - volume = integral det g d^{2n}x, the mean of w det g / |Omega|^2 over the points;
+    omega_integral = integral |Omega|^2, the mean of w; kappa = their ratio.
   - effective_sample_size = (sum w)^2 / sum w^2, of points, as if they were independent.
 
   Args:

@@ -83,7 +83,7 @@ class Progress:
     self._enabled = enabled
     self._stream = sys.stderr if stream is None else stream
     self._stage: _Bar | _Lines | None = None
-    self._stage_name = ""
+    self._stage_key = None
     self._sigma = ""
 
   def note(self, text: str) -> None:
@@ -113,16 +113,15 @@ class Progress:
     """Ends the bar, so that other output starts on a line of its own."""
     if self._stage is not None:
       self._stage.close()
-      self._stage = None
-      self._stage_name = ""
+      self._stage = self._stage_key = None
 
   def _show(self, name: str, done: int, total: int, text: str, important: bool) -> None:
     if not self._enabled:
       return
-    if name != self._stage_name:
+    if (name, total) != self._stage_key:
       self.close()
       stage = _Bar if self._stream.isatty() else _Lines
-      self._stage, self._stage_name = stage(name, done, total, self._stream), name
+      self._stage, self._stage_key = stage(name, done, total, self._stream), (name, total)
     self._stage.show(done, text, important)
 
 

@@ -187,4 +187,6 @@ def _plain(value: Any) -> str:
 def _duration(seconds: float) -> str:
   minutes, rest = divmod(round(seconds), 60)
   hours, minutes = divmod(minutes, 60)
-  return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+  if hours:
+    return f"{hours} h {minutes} min"
+  return f"{minutes} min {rest} s" if minutes else f"{rest} s"

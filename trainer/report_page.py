@@ -67,7 +67,9 @@ figure img { display: block; width: 100%; height: auto; }
 figcaption { color: var(--muted); font-size: 0.88rem; margin-top: 0.8rem; max-width: 48rem; }
 summary { cursor: pointer; font-weight: 650; }
 dl.nested { margin: 0.5rem 0 0; font-size: 0.88rem; }
-dl.nested > div { display: grid; grid-template-columns: 11rem 1fr; border-top: 1px solid var(--line); }
+dl.nested > div {
+  display: grid; grid-template-columns: 11rem 1fr; border-top: 1px solid var(--line);
+}
 dl.nested dt { color: var(--muted); padding: 0.25rem 0; overflow-wrap: anywhere; }
 dl.nested dd { margin: 0; padding: 0.25rem 0; overflow-wrap: anywhere; }
 dl.nested dl.nested { margin: -0.25rem 0; font-size: 1em; }

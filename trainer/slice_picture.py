@@ -1,9 +1,9 @@
 """A complex curve on the manifold, spread out over the complex plane, coloured by |eta - 1|.
 
 The points z = a + u b + v c with fixed generic a, b, c are a projective plane; for every u the
-polynomial has d roots v. So u in the plane parametrises a curve on the manifold as d sheets. They are
-followed continuously along the row and then up and down the columns through u = 0; around a branch
-point two sheets change places, so each ends in vertical cuts.
+polynomial has d roots v. So u in the plane parametrises a curve on the manifold as d sheets. They
+are followed continuously along the row through u = 0, then up and down the columns; around a branch
+point two sheets change places, so that vertical cuts remain.
 """
 
 from collections.abc import Callable
