@@ -100,15 +100,15 @@ def measure_all(values: PointValues, points_per_slice: int) -> dict[str, Measure
   - sigma = < |1 - eta| >, u = (w / sum w) (|1 - eta| - sigma + < sign(1 - eta) eta > (eta - 1)).
   - E = < (eta - 1)^2 >, u = (w / sum w) ((eta - 1)^2 - E - 2 E (eta - 1)).
   - abs_eta_minus_1_q50, _q90, _q99: weighted quantiles of |eta - 1|; standard errors by the
-    jackknife that leaves out one of 25 groups of slices at a time, kappa included; up to a third too
-    large far out in the tail or where there are only some hundreds of slices.
+    jackknife that leaves out one of 25 groups of slices at a time, kappa included; up to a third
+    too large far out in the tail or where there are only some hundreds of slices.
   - max_abs_eta_minus_1, min_eigenvalue: extremes over the points, weights ignored. Their standard
     errors are those of the bootstrap over slices in its limit of infinitely many repetitions,
     without the error of kappa. They say roughly by how much the extreme differs from sample to
-    sample (the bootstrap of an extreme is not consistent; two thirds of the true spread is typical),
-    and nothing about how far the extreme over the whole manifold lies beyond: the value is a lower
-    bound of that maximum, an upper bound of that minimum. min_eigenvalue depends on the local
-    coordinates, its sign does not.
+    sample (the bootstrap of an extreme is not consistent; two thirds of the true spread is
+    typical), and nothing about how far the extreme over the whole manifold lies beyond: the value
+    is a lower bound of that maximum, an upper bound of that minimum. min_eigenvalue depends on the
+    local coordinates, its sign does not.
   - volume = integral det g d^{2n}x, the mean of w det g / |Omega|^2 over the points;
     omega_integral = integral |Omega|^2, the mean of w; kappa = their ratio.
   - effective_sample_size = (sum w)^2 / sum w^2, of points, as if they were independent.
