@@ -79,7 +79,11 @@ dl.nested dl.nested > div:first-child { border-top: 0; }
   section, figure, details { padding: 1rem; }
 }
 @media print {
-  body { background: #fff; font-size: 10pt; }
+  body { background: #fff; font-size: 9.5pt; }
+  .scroll { overflow: visible; }
+  table { font-size: 8pt; }
+  th, td { padding: 0.25rem 0.7rem 0.25rem 0; }
+  tbody th { min-width: 0; }
   main { max-width: none; padding: 0; }
   section, figure, details { border: 0; padding: 0; margin-top: 1.4rem; }
   section, figure, tr { break-inside: avoid; }
