@@ -9,7 +9,10 @@ import haiku as hk
 import jax.numpy as jnp
 import numpy as np
 
+from networks import gauge
 from networks import jets
+from networks import jets22
+from networks.split_complex import Complex
 
 
 class SpectralEmbedding(hk.Module):
@@ -27,14 +30,15 @@ class SpectralEmbedding(hk.Module):
     """Features of a point.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z], or the Jet of these coordinates (`jets.from_coordinates`).
+      x: (..., 2N) real, [Re z, Im z], or the jet of these coordinates, of either type, made by
+        `jets.from_coordinates` or `jets22.from_coordinates`.
 
     Returns:
       (..., F) or Jet of that shape, F = sum_i (n_i + 1)^2.
     """
     num_coordinates = sum(self.ambient) + len(self.ambient)
     chex.assert_equal(x.shape[-1], 2 * num_coordinates)
-    embed = _embed_jet if isinstance(x, jets.Jet) else _embed
+    embed = _EMBED_JET.get(type(x), _embed)
     features, start = [], 0
     for n in self.ambient:
       stop = start + n + 1
@@ -46,66 +50,86 @@ class SpectralEmbedding(hk.Module):
 
 def _embed(x, real, imaginary):
   u, v = x[..., real], x[..., imaginary]
-  scale = ((u * u + v * v).sum(axis=-1, keepdims=True)) ** -0.5
-  e = u * scale, v * scale
-  return _pair(e, e)[0]
+  scale = (u * u + v * v).sum(axis=-1, keepdims=True) ** -0.5
+  e = Complex(u * scale, v * scale)
+  return _pair(e, e).re
 
 
 def _embed_jet(x, real, imaginary):
-  """The closed form, in the gauge |z| = 1, dz orthogonal to z.
+  """In the gauge |z| = 1, dz orthogonal to z: d_a s = J_ai conj(e_j) and
+  d_a dbar_b s = J_ai conj(J_bj) - e_i conj(e_j) h_ab, with z = e, J = dz, h_ab = J_a . conj(J_b)."""
+  n = x.num_directions
+  frame = gauge.frame(x, real, imaginary)
+  e, j = gauge.entry(frame, 0), gauge.entry(frame, slice(1, None))
+  s = _pair(e, e).re
+  first = _pair(j, e)
+  diagonal = _pair(j, j).re - s * gauge.inner(j, j).re
+  js = [gauge.entry(j, a) for a in range(n)]
+  mixed = [_pair(js[a], js[b]) - gauge.inner(js[a], js[b]) * s for a, b in jets.pairs(n)]
+  return jets.Jet(jnp.concatenate(
+      [s[None], first.re, first.im, diagonal]
+      + [c.re[None] for c in mixed] + [c.im[None] for c in mixed]))
 
-  s is unchanged when z(x) is multiplied by a holomorphic function, so z may be replaced by a unit
-  vector e and dz/dx^a by its part J_a orthogonal to e, over |z|. Then, with r_ab = J_a . conj(J_b),
-  d_a s = J_ai conj(e_j) and d_a dbar_b s = J_ai conj(J_bj) - e_i conj(e_j) r_ab.
+
+def _embed_jet22(x, real, imaginary):
+  """Leibniz' rule for s = N / r in the same gauge, ddz orthogonal to z too.
+
+  With N = z_i conj(z_j), h, t and w as in `gauge`: 1/r has the derivatives -h_ab, -t_{ac b} and
+  -w_{ac bd} + 2 (h_ab h_cd + h_ad h_cb), and those of N are products of derivatives of z.
   """
   n = x.num_directions
-  u, v = x.rows[0, ..., real], x.rows[0, ..., imaginary]
-  # d_a Re z = J / 2, so twice the rows of Re z are the pullback.
-  p, q = 2.0 * x.rows[1:1 + n, ..., real], 2.0 * x.rows[1 + n:1 + 2 * n, ..., real]
-  scale = ((u * u + v * v).sum(axis=-1, keepdims=True)) ** -0.5
-  u, v, p, q = u * scale, v * scale, p * scale, q * scale
-  along, across = _inner((p, q), (u, v))
-  p, q = p - along * u + across * v, q - along * v - across * u
+  pairs = jets22.symmetric_pairs(n)
+  frame = gauge.frame(x, real, imaginary)
+  columns, rows = gauge.entry(frame, slice(None), None), gauge.entry(frame, None)
+  features, inner = _pair(columns, rows), gauge.inner(columns, rows)
+  num = lambda i, j: gauge.entry(features, i, j)
+  r = lambda i, j: gauge.entry(inner, i, j)
+  d = lambda a: 1 + a
+  dd = lambda p: 1 + n + p
+  value = num(0, 0).re
 
-  s = _pair((u, v), (u, v))[0]
-  dx, dy = _pair((p, q), (u, v))
-  diagonal = _pair((p, q), (p, q))[0] - s * _inner((p, q), (p, q))[0]
-  mixed = [_curved((p[a], q[a]), (p[b], q[b]), s) for a, b in jets.pairs(n)]
-  return jets.Jet(jnp.concatenate(
-      [s[None], dx, dy, diagonal] + [m[0][None] for m in mixed] + [m[1][None] for m in mixed]))
+  def fourth(p, q):
+    (a, c), (b, e) = ((d(i), d(k)) for i, k in (pairs[p], pairs[q]))
+    of_inverse = (r(a, b) * r(c, e) + r(a, e) * r(c, b)) * 2.0 - r(dd(p), dd(q))
+    return (num(dd(p), dd(q)) + of_inverse * value
+            - r(a, b) * num(c, e) - r(a, e) * num(c, b) - r(c, b) * num(a, e) - r(c, e) * num(a, b)
+            - r(dd(p), b) * num(0, e) - r(dd(p), e) * num(0, b)
+            - r(a, dd(q)) * num(c, 0) - r(c, dd(q)) * num(a, 0))
 
+  def third(p, b):
+    a, c = d(pairs[p][0]), d(pairs[p][1])
+    return (num(dd(p), d(b)) - r(a, d(b)) * num(c, 0) - r(c, d(b)) * num(a, 0)
+            - r(dd(p), d(b)) * value)
 
-def _curved(a, b, s):
-  re, im = _pair(a, b)
-  r_re, r_im = _inner(a, b)
-  return re - s * r_re, im - s * r_im
-
-
-def _inner(a, b):
-  """a . conj(b) over the last axis, which is kept: real and imaginary part."""
-  (ar, ai), (br, bi) = a, b
-  return ((ar * br + ai * bi).sum(axis=-1, keepdims=True),
-          (ai * br - ar * bi).sum(axis=-1, keepdims=True))
+  return jets22.Jet22(jnp.stack(jets22.pack(jets22.Derivatives(
+      value=Complex(value),
+      first=[num(d(a), 0) for a in range(n)],
+      mixed=jets22.hermitian(n, lambda a, b: num(d(a), d(b)) - r(d(a), d(b)) * value),
+      second=[num(dd(p), 0) for p in range(len(pairs))],
+      third=[[third(p, b) for b in range(n)] for p in range(len(pairs))],
+      fourth=jets22.hermitian(len(pairs), fourth)))))
 
 
 def _pair(a, b):
-  """Features of the matrix m_ij = a_i conj(b_j), (..., k) each -> real, imaginary (..., k * k).
+  """Features of the matrix m_ij = a_i conj(b_j): Complex (..., k) each -> Complex (..., k * k).
 
   The feature at i <= j is (m_ij + m_ji) / 2, the one at i > j is (m_ji - m_ij) / (2i): for a = b these
   are Re m_ij and Im m_ji, and derivatives of m, which are not Hermitian, stay derivatives of them.
   """
-  (ar, ai), (br, bi) = a, b
-  k = ar.shape[-1]
+  k = a.re.shape[-1]
   upper = np.triu(np.ones((k, k), bool))
 
-  def outer(s, t):
-    return s[..., :, None] * t[..., None, :], s[..., None, :] * t[..., :, None]
+  def matrix(a, b):
+    """m and its transpose, both written as products: no transposition of an array."""
+    expand = lambda c, axis: Complex(jnp.expand_dims(c.re, axis), jnp.expand_dims(c.im, axis))
+    return expand(a, -1) * expand(b, -2).conj(), expand(a, -2) * expand(b, -1).conj()
 
-  rr, rr_t = outer(ar, br)
-  ii, ii_t = outer(ai, bi)
-  ir, ir_t = outer(ai, br)
-  ri, ri_t = outer(ar, bi)
-  re, re_t, im, im_t = rr + ii, rr_t + ii_t, ir - ri, ir_t - ri_t
-  real = 0.5 * jnp.where(upper, re + re_t, im_t - im)
-  imaginary = 0.5 * jnp.where(upper, im + im_t, re - re_t)
-  return real.reshape(real.shape[:-2] + (k * k,)), imaginary.reshape(real.shape[:-2] + (k * k,))
+  m, m_t = matrix(a, b)
+  real = 0.5 * jnp.where(upper, m.re + m_t.re, m_t.im - m.im)
+  imaginary = 0.5 * jnp.where(upper, m.im + m_t.im, m.re - m_t.re)
+  shape = real.shape[:-2] + (k * k,)
+  return Complex(real.reshape(shape), imaginary.reshape(shape))
+
+
+# By exact type: a jet of type (2, 2) is a Jet too.
+_EMBED_JET = {jets.Jet: _embed_jet, jets22.Jet22: _embed_jet22}
