@@ -111,8 +111,8 @@ def _open(directory, description):
 def _read(path, sampler):
   num_points, num_coordinates = sampler.points_per_block, sampler.variety.num_coordinates
   try:
-    with np.load(path, allow_pickle=False) as file:
-      block = Points(**{name: file[name] for name in Points._fields})
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+      block = Points(**{name: arrays[name] for name in Points._fields})
   except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
     block = None
   if block is None or (block.z.shape, block.weight.shape, block.omega.shape) != (
