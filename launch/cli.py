@@ -8,6 +8,7 @@ import sys
 
 from absl import app
 from absl import flags
+from absl import logging
 import jax
 from ml_collections import config_flags
 
@@ -37,6 +38,8 @@ def run(main: Callable[[], None]) -> None:
   SIGTERM (preemption) needs it.
   """
   def guarded(argv: Sequence[str]) -> None:
+    if not flags.FLAGS["verbosity"].present:
+      logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
     try:
       if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
@@ -61,7 +64,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except flags.Error as error:
     _fail(error)
   except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
-    _fail(f"--config: {error}")
+    _fail(f"--config: {type(error).__name__}: {error}")
 
 
 def _fail(error: Exception | str) -> None:

@@ -7,5 +7,12 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4")
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+  """A cache of sampled points that all tests share."""
+  return tmp_path_factory.mktemp("points")

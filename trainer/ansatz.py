@@ -1,5 +1,6 @@
 """From network outputs to metric tensors: the phi ansatz g = g_FS + d dbar phi."""
 
+import ast
 from collections.abc import Callable
 import functools
 import inspect
@@ -31,13 +32,13 @@ class Ansatz(NamedTuple):
   path: str
 
 
-def make_ansatz(variety: Variety, network: str, network_kwargs: dict[str, Any]) -> Ansatz:
+def make_ansatz(variety: Variety, network: str) -> Ansatz:
   """Builds the phi ansatz on `variety` from a network.
 
   Args:
     variety: the manifold.
-    network: a registered name, "module:Name" or "path/to/file.py:Name" (see networks.registry).
-    network_kwargs: keyword arguments of the network's constructor.
+    network: a registered name, "module:Name" or "path/to/file.py:Name" (see networks.registry), with
+      its keyword arguments, if any, in brackets: "phi_mlp(widths=(64, 64), activation='tanh')".
 
   Returns:
     The ansatz. Networks that run on complex jets get the jet path, all others the general path.
@@ -45,8 +46,9 @@ def make_ansatz(variety: Variety, network: str, network_kwargs: dict[str, Any]) 
   Raises:
     UserError: there is no such network, it refuses its arguments, or phi(x) is not a scalar.
   """
+  name, network_kwargs = parse_network(network)
   try:
-    factory = registry.resolve(network)
+    factory = registry.resolve(name)
   except ValueError as error:
     raise UserError(str(error)) from None
   is_module = inspect.isclass(factory) and issubclass(factory, hk.Module)
@@ -72,6 +74,25 @@ def make_ansatz(variety: Variety, network: str, network_kwargs: dict[str, Any]) 
         functools.partial(transformed.apply, params), batch.x, batch.pullback)
 
   return Ansatz(init, metric, "jets" if uses_jets else "general")
+
+
+def parse_network(text: str) -> tuple[str, dict[str, Any]]:
+  """Splits "name(key=value, ...)" into the name and its arguments; UserError if it cannot."""
+  name, bracket, rest = text.strip().partition("(")
+  if not bracket:
+    return name, {}
+  try:
+    call = ast.parse("f(" + rest, mode="eval").body
+    assert isinstance(call, ast.Call) and not call.args
+    return name, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+  except (SyntaxError, ValueError, AssertionError):
+    raise UserError(
+        f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
+
+
+def fubini_study() -> Ansatz:
+  """The metric that training starts from, which has no parameters."""
+  return Ansatz(lambda key: {}, lambda params, batch: batch.fubini_study.T, "closed form")
 
 
 def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):

@@ -1,7 +1,5 @@
 """What a run is made of: the fields of a config file, their defaults and their checks."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import ml_collections
 
@@ -21,8 +19,8 @@ def default_config() -> ml_collections.ConfigDict:
   config.data = ml_collections.ConfigDict()
   config.data.train_points = 100_000
   config.data.heldout_points = 20_000
-  config.network = "phi_mlp"  # a registered name, module:Name or path/to/file.py:Name
-  config.network_kwargs = ml_collections.ConfigDict()
+  # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.
+  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
   config.loss = ml_collections.ConfigDict()
   config.loss.power = 2  # p of < |1 - eta|^p >, 1 or 2
   config.optimizer = ml_collections.ConfigDict()
@@ -77,8 +75,3 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
         f"use a multiple of {num_devices}")
   if config.loss.power not in (1, 2):
     raise UserError(f"config.loss.power = {config.loss.power} must be 1 or 2")
-
-
-def as_json(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """The config as nested plain dictionaries."""
-  return config.to_dict()

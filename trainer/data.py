@@ -63,9 +63,10 @@ def load(
   real_start, real_stop = min(start, num_points), min(stop, num_points)
   # A process beyond the last point still needs some point to pad with.
   first = min(real_start, num_points - 1)
-  points = datasets.load_or_sample(
-      variety, seed=seed, split=split, start=first, stop=max(real_stop, first + 1),
-      directory=directory, progress=progress)
+  with parallel.geometry_device():
+    points = datasets.load_or_sample(
+        variety, seed=seed, split=split, start=first, stop=max(real_stop, first + 1),
+        directory=directory, progress=progress)
   weight = np.array(points.weight)
   weight[real_stop - first:] = 0
   local_sum = np.array([weight.sum(), np.count_nonzero(weight)])
@@ -91,7 +92,8 @@ def prepare_on_host(
     part = slice(start, start + _PREPARED_AT_ONCE)
     missing = _PREPARED_AT_ONCE - len(z[part])
     pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
-    block = _prepare(variety, pad(z), pad(weight), dtype)
+    with parallel.geometry_device():
+      block = _prepare(variety, pad(z), pad(weight), dtype)
     blocks.append(jax.tree.map(lambda a: np.asarray(a)[:len(z[part])], block))
   return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
 
@@ -116,5 +118,4 @@ def make_shuffle(mesh: jax.sharding.Mesh, num_points: int, batch_size: int) -> C
     order = order[:steps * batch_size].reshape(steps, batch_size)
     return jax.tree.map(lambda a: a[order], batch)
 
-  return jax.jit(
-      chex.assert_max_traces(shuffle, n=1), out_shardings=parallel.sharded(mesh, axis=1))
+  return jax.jit(parallel.trace_once(shuffle), out_shardings=parallel.sharded(mesh, axis=1))

@@ -1,6 +1,6 @@
 """The metric at many points, spread over all devices, a chunk at a time."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -11,24 +11,10 @@ from trainer import hermitian
 from trainer import parallel
 from trainer.ansatz import Ansatz
 from trainer.batch import Batch
+from trainer.measures import PointValues
 
 # Points a device works on at once.
 _CHUNK = 4096
-
-
-class PointValues(NamedTuple):
-  """Per-point numbers a certificate is made of, numpy arrays of shape (B,).
-
-  Attributes:
-    determinant: det g in local coordinates.
-    least_eigenvalue: the least eigenvalue of g in local coordinates; its sign is chart independent.
-    weight: |Omega|^2 over the sampling density.
-    omega: |Omega|^2.
-  """
-  determinant: np.ndarray
-  least_eigenvalue: np.ndarray
-  weight: np.ndarray
-  omega: np.ndarray
 
 
 class Evaluator:
@@ -36,13 +22,19 @@ class Evaluator:
 
   def __init__(self, ansatz: Ansatz, mesh: jax.sharding.Mesh):
     def values(params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-      metric = ansatz.metric(params["network"], batch)
+      metric = ansatz.metric(params, batch)
       return hermitian.determinant(metric), hermitian.least_eigenvalue(metric)
 
     self._values = parallel.compile_rows(_in_chunks(values), mesh)
 
   def __call__(self, params: Any, batch: Batch, num_points: int) -> PointValues:
-    """Returns the numbers at the first `num_points` rows of a sharded batch, on every process."""
+    """Returns the numbers at the first `num_points` rows of a sharded batch, on every process.
+
+    Args:
+      params: the network's parameters.
+      batch: rows sharded over the mesh.
+      num_points: the number of rows that are not padding.
+    """
     determinant, least = self._values(params, batch)
     host = parallel.gather_rows((determinant, least, batch.weight, batch.omega))
     return PointValues(*(np.asarray(a, np.float64)[:num_points] for a in host))

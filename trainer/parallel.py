@@ -13,11 +13,13 @@ declare how its cotangents vary over the mesh, and could not run outside of it.
 """
 
 from collections.abc import Callable
+import contextlib
+import functools
 from typing import Any
 
-import chex
 import jax
 from jax.experimental import multihost_utils
+import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
@@ -30,6 +32,18 @@ def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
   devices = jax.devices() if devices is None else devices
   return jax.make_mesh(
       (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def widest_dtype() -> jnp.dtype:
+  """The widest real dtype whose complex numbers the devices compute with: no complex128 on TPUs."""
+  return jnp.dtype(jnp.float32 if jax.default_backend() == "tpu" else jnp.float64)
+
+
+def geometry_device() -> contextlib.AbstractContextManager:
+  """Where points are sampled in complex128: the default device, or the host's processor beside TPUs."""
+  if jax.default_backend() == "tpu":
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
+  return contextlib.nullcontext()
 
 
 def psum(tree: Any) -> Any:
@@ -93,7 +107,7 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
   Returns:
     A function of a replicated state and a laid-out epoch. A second trace is an AssertionError.
   """
-  step = chex.assert_max_traces(step, n=1)
+  step = trace_once(step)
   if mode == "pmap":
     return jax.pmap(step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh))
   return jax.jit(
@@ -103,13 +117,27 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
       donate_argnums=0)
 
 
+def trace_once(fn: Callable) -> Callable:
+  """Makes a second trace of `fn` an AssertionError: a shape, dtype or sharding changed unnoticed."""
+  traces = 0
+
+  @functools.wraps(fn)
+  def traced(*args):
+    nonlocal traces
+    traces += 1
+    assert traces == 1, f"{fn.__name__} is traced again: its inputs changed shape, dtype or sharding"
+    return fn(*args)
+
+  return traced
+
+
 def lay_out_epoch(epoch: Any, mesh: Mesh, mode: str) -> Any:
   """Gives the batches (T, B, ...), sharded over B, the layout `compile_step` expects in this mode."""
   if mode == "shard_map":
     return epoch
   local = multihost_utils.global_array_to_host_local_array(
       epoch, mesh, PartitionSpec(None, AXIS))
-  split = lambda a: a.reshape(a.shape[0], mesh.local_devices.__len__(), -1, *a.shape[2:])
+  split = lambda a: a.reshape(a.shape[0], len(mesh.local_devices), -1, *a.shape[2:])
   return jax.tree.map(split, local)
 
 
@@ -121,10 +149,10 @@ def globalise(tree: Any, mesh: Mesh) -> Any:
 
 
 def gather_rows(tree: Any) -> Any:
-  """Copies row-sharded global arrays to every process as numpy arrays."""
-  if jax.process_count() == 1:
-    return jax.tree.map(np.asarray, tree)
-  return multihost_utils.process_allgather(tree, tiled=True)
+  """Copies row-sharded arrays as numpy arrays to every process that holds a part of them."""
+  return jax.tree.map(
+      lambda a: np.asarray(a) if a.is_fully_addressable
+      else multihost_utils.process_allgather(a, tiled=True), tree)
 
 
 def _local(mesh: Mesh) -> list[jax.Device] | None:

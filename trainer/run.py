@@ -1,6 +1,7 @@
 """A run: the manifold, the ansatz and what identifies them, from a config or from a workdir."""
 
 import functools
+import math
 import pathlib
 from typing import Any, NamedTuple
 
@@ -8,17 +9,19 @@ import chex
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
+import optax
 
 from trainer import batch as batches
 from trainer import checkpoint
 from trainer import config as configs
 from trainer import hermitian
+from trainer import step
 from trainer.ansatz import Ansatz, make_ansatz
 from trainer.errors import UserError
 from trainer.geometry import smoothness
 from trainer.geometry import topology
 from trainer.geometry.variety import Variety
+from trainer.optimizers.first_order import make_optimizer
 
 
 class Run(NamedTuple):
@@ -31,6 +34,7 @@ class Run(NamedTuple):
     variety: the manifold.
     volume: its exact volume kappa_{ij..k} t_i t_j .. t_k / n!.
     ansatz: the trainable metric.
+    optimizer: the gradient transformation.
   """
   config: ml_collections.ConfigDict
   seed: int
@@ -38,6 +42,7 @@ class Run(NamedTuple):
   variety: Variety
   volume: float
   ansatz: Ansatz
+  optimizer: optax.GradientTransformation
 
   @property
   def identity(self) -> dict[str, Any]:
@@ -53,20 +58,27 @@ class Run(NamedTuple):
             f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)")
 
 
+def smooth_variety(config: ml_collections.ConfigDict) -> Variety:
+  """Builds the variety of a config; UserError if it is wrong or singular."""
+  variety = configs.make_variety(config)
+  singular = smoothness.find_singular_point(variety)
+  if singular is not None:
+    point = ", ".join(f"{c:.4g}" for c in singular)
+    raise UserError(f"the variety is singular, at z = ({point}): change its polynomials")
+  return variety
+
+
 def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> Run:
   """Builds a run from its config.
 
   Raises:
     UserError: the polynomials are wrong, the variety is singular, or the network is unknown.
   """
-  variety = configs.make_variety(config)
-  singular = smoothness.find_singular_point(variety)
-  if singular is not None:
-    point = ", ".join(f"{c:.4g}" for c in singular)
-    raise UserError(f"the variety is singular, at z = ({point}): change its polynomials")
-  ansatz = make_ansatz(variety, config.network, config.network_kwargs.to_dict())
+  variety = smooth_variety(config)
+  ansatz = make_ansatz(variety, config.network)
   volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
-  return Run(config, seed, dtype, variety, volume, ansatz)
+  optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
+  return Run(config, seed, dtype, variety, volume, ansatz, optimizer)
 
 
 def load_run(workdir: pathlib.Path) -> Run:
@@ -76,13 +88,17 @@ def load_run(workdir: pathlib.Path) -> Run:
   return open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]))
 
 
-def load_params(run: Run, workdir: pathlib.Path) -> tuple[Any, int]:
-  """Reads the parameters of the latest checkpoint; returns them as numpy arrays, and the step."""
+def first_state(run: Run, omega_integral: float = 1.0) -> step.TrainState:
+  """The state a run starts from, given its estimate of integral |Omega|^2."""
+  return step.init_state(
+      run.ansatz, run.optimizer, jax.random.key(run.seed), math.log(run.volume / omega_integral),
+      run.dtype)
+
+
+def load_state(run: Run, workdir: pathlib.Path) -> step.TrainState:
+  """Reads the latest checkpoint of `workdir`; UserError if there is none that fits the run."""
   with checkpoint.open_manager(workdir, 1, read_only=True) as manager:
-    network = jax.eval_shape(run.ansatz.init, jax.random.key(0))
-    like = {"network": network, "log_kappa": jax.ShapeDtypeStruct((), run.dtype)}
-    like = jax.tree.map(lambda a: np.zeros(a.shape, run.dtype), like)
-    return checkpoint.restore_params(manager, like), manager.latest_step()
+    return checkpoint.restore(manager, first_state(run))
 
 
 def load_metric(workdir: str | pathlib.Path) -> jax.tree_util.Partial:
@@ -99,8 +115,9 @@ def load_metric(workdir: str | pathlib.Path) -> jax.tree_util.Partial:
   Raises:
     UserError: there is no trained metric of this program.
   """
-  run = load_run(pathlib.Path(workdir).absolute())
-  params, _ = load_params(run, pathlib.Path(workdir).absolute())
+  workdir = pathlib.Path(workdir).expanduser().absolute()
+  run = load_run(workdir)
+  params = load_state(run, workdir).params["network"]
   return jax.tree_util.Partial(functools.partial(_metric_at, run.variety, run.ansatz), params)
 
 
@@ -110,4 +127,4 @@ def _metric_at(variety: Variety, ansatz: Ansatz, params: Any, x: jax.Array) -> j
   params = jax.tree.map(lambda a: jnp.asarray(a, x.dtype), params)
   z = jax.lax.complex(x[:n], x[n:])
   batch = batches.prepare(variety, z[None], jnp.ones((1,), x.dtype))
-  return hermitian.unpack(ansatz.metric(params["network"], batch))[0]
+  return hermitian.unpack(ansatz.metric(params, batch))[0]

@@ -87,7 +87,7 @@ def make_step(
     gradient = parallel.pmean(gradient)
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(value)
-    metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.global_norm(gradient)}
+    metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.tree.norm(gradient)}
     return TrainState(
         state.step + 1, optax.apply_updates(state.params, updates), optimizer_state,
         jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics

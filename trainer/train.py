@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from trainer import batch as batches
 from trainer import certify
 from trainer import checkpoint
 from trainer import config as configs
@@ -21,9 +20,8 @@ from trainer import run as runs
 from trainer.errors import UserError
 from trainer.evaluation import Evaluator
 from trainer.losses import monge_ampere
-from trainer.optimizers.first_order import make_optimizer
 from trainer.sampling.sampler import Sampler
-from trainer.step import TrainState, init_state, make_step
+from trainer.step import TrainState, make_step
 
 
 def train(
@@ -51,7 +49,6 @@ def train(
   mesh = parallel.make_mesh()
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
-  optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
   run = runs.open_run(config, seed, dtype)
   checkpoint.check_writable(workdir)
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
@@ -59,17 +56,13 @@ def train(
   progress.note(run.describe(mesh.size))
 
   # --- Points, each process its own part.
-  load = lambda split, count, kind: data.load(
-      run.variety, split, count, seed, data_dir, mesh, kind, progress.sampling)
-  points = load("train", config.data.train_points, dtype)
-  heldout = load("heldout", config.data.heldout_points, jnp.float64)
-  heldout_in_dtype = batches.cast(heldout.batch, dtype)
+  load = lambda split, count: data.load(
+      run.variety, split, count, seed, data_dir, mesh, dtype, progress.sampling)
+  points = load("train", config.data.train_points)
+  heldout = load("heldout", config.data.heldout_points)
 
   # --- The state, new or resumed.
-  kappa = run.volume / points.omega_integral
-  key = jax.random.key(seed)
-  state = init_state(run.ansatz, optimizer, key, float(np.log(kappa)), dtype)
-  state = parallel.replicate(mesh, state)
+  state = parallel.replicate(mesh, runs.first_state(run, points.omega_integral))
   manager = checkpoint.open_manager(workdir, config.checkpoint_every)
   if manager.latest_step() is not None:
     state = checkpoint.restore(manager, state)
@@ -82,22 +75,23 @@ def train(
 
   # --- Train.
   compiled_step = parallel.compile_step(
-      make_step(run.ansatz, monge_ampere(config.loss.power), optimizer), mesh, parallelism)
+      make_step(run.ansatz, monge_ampere(config.loss.power), run.optimizer), mesh, parallelism)
   shuffle = data.make_shuffle(mesh, points.num_points, config.batch_size)
   steps_per_epoch = points.num_points // config.batch_size
+  shuffle_key = jax.random.fold_in(jax.random.key(seed), 1)
   evaluator = Evaluator(run.ansatz, mesh)
   slice_size = Sampler(run.variety).points_per_slice
 
   def evaluate(state: TrainState) -> dict[str, float]:
     values = evaluator(
-        parallel.globalise(state.params, mesh), heldout_in_dtype, heldout.num_points)
-    sigma = measures.measure_all(values, slice_size)["sigma"]
+        parallel.globalise(state.params["network"], mesh), heldout.batch, heldout.num_points)
+    sigma = measures.sigma(values, slice_size)
     return {"sigma": sigma.value, "sigma_stderr": sigma.stderr}
 
   if step == 0:
     row = {"step": 0, "seconds": elapsed(), **evaluate(state)}
     writer.write(row)
-    progress.update(0, row, 0.0)
+    progress.update(0, row)
 
   epoch, epoch_index = None, None
   losses = []
@@ -106,7 +100,7 @@ def train(
     if step // steps_per_epoch != epoch_index:
       epoch_index = step // steps_per_epoch
       epoch = parallel.lay_out_epoch(
-          shuffle(points.batch, jax.random.fold_in(key, 1), epoch_index), mesh, parallelism)
+          shuffle(points.batch, shuffle_key, epoch_index), mesh, parallelism)
     state, step_metrics = compiled_step(state, epoch)
     step += 1
     losses.append(step_metrics["loss"])
@@ -140,7 +134,7 @@ def train(
 
   # --- The certificate.
   return certify.certify(
-      run, parallel.globalise(state.params, mesh), heldout, mesh, workdir, step, elapsed())
+      run, parallel.globalise(state, mesh), workdir=workdir, mesh=mesh, data_dir=data_dir)
 
 
 def _stop_if_nonfinite(state: TrainState) -> None:

@@ -1,0 +1,38 @@
+"""Measures a trained metric and writes its certificate and report.
+
+  python -m launch.evaluate --workdir=runs/fermat_quintic
+  python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+"""
+
+from absl import flags
+
+from launch import cli
+from trainer import certify
+from trainer import parallel
+from trainer import run as runs
+from trainer.errors import UserError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
+_POINTS = flags.DEFINE_integer("points", None, "Held-out points; default: as in the run's config.")
+_SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
+
+
+def main() -> None:
+  if not _WORKDIR.value:
+    raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
+  if _POINTS.value is not None and _POINTS.value < 1:
+    raise UserError(f"--points={_POINTS.value} must be at least 1")
+  workdir = cli.path_flag(_WORKDIR.value)
+  run = runs.load_run(workdir)
+  state = runs.load_state(run, workdir)
+  certify.certify(
+      run, state, workdir=workdir, mesh=parallel.make_mesh(),
+      data_dir=cli.path_flag(cli.DATA_DIR.value), num_points=_POINTS.value, seed=_SEED.value)
+
+
+def cli_main() -> None:
+  cli.run(main)
+
+
+if __name__ == "__main__":
+  cli_main()

@@ -1,0 +1,52 @@
+"""A user's mistake gives one clear line and a non-zero exit, before any sampling starts."""
+
+import pytest
+
+from tests.launch.commands import TINY, finish, start
+
+_QUINTIC = {"config.variety.ambient": "(4,)"}
+_MISTAKES = {
+    "unknown key": ({"config.lerning_rate": 1}, "lerning_rate"),
+    "unknown flag": ({"wrokdir": "x"}, "wrokdir"),
+    "wrong type": ({"config.batch_size": "many"}, "batch_size"),
+    "no such config": ({"config": "configs/nothing.py"}, "nothing.py"),
+    "inhomogeneous": ({"config.variety.polynomials": "z0^3+z1^3+z2^2"}, "homogeneous"),
+    "not Calabi-Yau": ({"config.variety.polynomials": "z0^4+z1^4+z2^4"}, "Calabi-Yau"),
+    "singular": (_QUINTIC | {"config.variety.polynomials": "z0^5+z1^5"}, "singular"),
+    "unreadable polynomial": ({"config.variety.polynomials": "z0^3+psi*z1^3"}, "psi"),
+    "batch larger than dataset": ({"config.batch_size": 2048}, "larger than the dataset"),
+    "batch not divisible": ({"config.batch_size": 63}, "multiple of 2"),
+    "no points": ({"config.data.train_points": 0}, "at least 1"),
+    "workdir not writable": ({"workdir": "/proc/nothing/run"}, "workdir"),
+    "wrong dtype": ({"dtype": "float16"}, "float32 or float64"),
+    "unknown network": ({"config.network": "phi_mpl"}, "phi_mpl"),
+    "unknown optimizer": ({"config.optimizer.name": "adamm"}, "adamm"),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+  """Runs all commands, two at a time, in one workdir nobody may write to."""
+  root = tmp_path_factory.mktemp("mistakes")
+  names, results = list(_MISTAKES), {}
+  for pair in zip(names[::2], names[1::2] + [None]):
+    processes = {
+        name: start("train", devices=2, **(
+            TINY | {"workdir": root / "run", "data_dir": root / "data"} | _MISTAKES[name][0]))
+        for name in pair if name}
+    results |= {name: finish(process) for name, process in processes.items()}
+  return root, results
+
+
+@pytest.mark.parametrize("name", _MISTAKES)
+def test_one_line_and_a_non_zero_exit(outcomes, name):
+  _, results = outcomes
+  status, stdout, stderr = results[name]
+  assert status != 0
+  assert _MISTAKES[name][1] in stderr
+  assert stderr.startswith("error: ") and len(stderr.splitlines()) == 1
+  assert stdout == ""
+
+
+def test_nothing_was_written(outcomes):
+  assert list(outcomes[0].rglob("*")) == []

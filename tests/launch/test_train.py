@@ -1,0 +1,129 @@
+"""The main command end to end: certificate, resume, preemption, several processes."""
+
+import json
+import signal
+import socket
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from tests.launch.commands import TINY, finish, history, losses, start, succeed
+from trainer import run as runs
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, data_dir):
+  """A finished run, and what it printed."""
+  workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+  return workdir, succeed(start("train", **TINY, workdir=workdir, data_dir=data_dir))
+
+
+def _params(workdir):
+  run = runs.load_run(workdir)
+  state = runs.load_state(run, workdir)
+  assert int(state.step) == TINY["config.steps"]
+  return state.params
+
+
+def _assert_equal_runs(workdir, reference):
+  jax.tree.map(np.testing.assert_array_equal, _params(workdir), _params(reference))
+  assert losses(workdir) == losses(reference)
+  assert [row["step"] for row in history(workdir)] == [row["step"] for row in history(reference)]
+
+
+def test_a_run_ends_with_a_certificate(uninterrupted):
+  workdir, output = uninterrupted
+  certificate = json.loads((workdir / "certificate.json").read_text())
+  measures = certificate["measures"]
+  for name in ("sigma", "E", "max_abs_eta_minus_1", "min_eigenvalue", "volume", "kappa",
+               "omega_integral"):
+    assert set(measures[name]) == {"value", "stderr", "exact"}
+  assert measures["sigma"]["value"] < certificate["fubini_study"]["sigma"]["value"]
+  assert measures["sigma"]["exact"] is None
+  assert measures["volume"]["exact"] == 3
+  assert abs(measures["volume"]["value"] - 3) < 5 * measures["volume"]["stderr"]
+  assert measures["omega_integral"]["exact"] == pytest.approx(2.70287609, rel=1e-8)
+  assert certificate["run"]["seed"] == 0
+  assert certificate["run"]["config"]["steps"] == TINY["config.steps"]
+  assert "<img" in (workdir / "report.html").read_text()
+  assert "sigma" in output and "Traceback" not in output
+
+
+def test_history_starts_at_fubini_study_and_falls(uninterrupted):
+  rows = history(uninterrupted[0])
+  assert [r["step"] for r in rows] == [0, *range(5, 61, 5)]
+  sigmas = [r["sigma"] for r in rows if "sigma" in r]
+  assert len(sigmas) == 4 and sigmas[-1] < 0.5 * sigmas[0]
+  assert np.all(np.diff([r["seconds"] for r in rows]) > 0)
+
+
+def test_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, data_dir):
+  workdir = tmp_path / "killed"
+  flags = dict(TINY, workdir=workdir, data_dir=data_dir)
+  process = start("train", **flags)
+  while not (workdir / "checkpoints" / "20").exists():
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.005)
+  process.send_signal(signal.SIGKILL)
+  assert finish(process)[0] == -signal.SIGKILL
+  assert not (workdir / "certificate.json").exists()
+  assert "resumed at step" in succeed(start("train", **flags))
+  _assert_equal_runs(workdir, uninterrupted[0])
+
+
+def test_finished_run_is_certified_again_without_training(uninterrupted, data_dir):
+  workdir, _ = uninterrupted
+  before = history(workdir)
+  output = succeed(start("train", **TINY, workdir=workdir, data_dir=data_dir))
+  assert "resumed at step 60" in output
+  assert history(workdir) == before
+
+
+def test_termination_signal_saves_and_the_run_goes_on(uninterrupted, tmp_path, data_dir):
+  workdir = tmp_path / "preempted"
+  flags = dict(TINY, workdir=workdir, data_dir=data_dir)
+  process = start("train", **(flags | {"config.steps": 60}))
+  while not (workdir / "checkpoints" / "20").exists():
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.005)
+  process.send_signal(signal.SIGTERM)
+  status, _, stderr = finish(process)
+  if status:  # The signal may also arrive after the last step.
+    assert "termination signal" in stderr and "Traceback" not in stderr
+  succeed(start("train", **flags))
+  _assert_equal_runs(workdir, uninterrupted[0])
+
+
+def test_two_processes_train_as_one(uninterrupted, tmp_path, data_dir):
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  for parallelism in ("shard_map", "pmap"):
+    workdir = tmp_path / parallelism
+    processes = [
+        start("train", devices=2, **TINY, workdir=workdir, data_dir=tmp_path / f"points{i}",
+              parallelism=parallelism, coordinator_address=f"localhost:{port}", num_processes=2,
+              process_id=i) for i in range(2)]
+    output = [succeed(process) for process in processes]
+    assert "sigma" in output[0]
+    np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-4)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4),
+        _params(workdir), _params(uninterrupted[0]))
+
+
+def test_networks_from_outside_the_repository(tmp_path, data_dir):
+  (tmp_path / "mine.py").write_text(
+      "import haiku as hk\n"
+      "import jax.numpy as jnp\n"
+      "def phi(x, scale):\n"
+      "  z = x[:3] + 1j * x[3:]\n"
+      "  s = jnp.abs(z) ** 2 / jnp.sum(jnp.abs(z) ** 2)\n"
+      "  return scale * hk.Linear(1)(jnp.tanh(hk.Linear(8)(s)))[0]\n")
+  flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
+  output = succeed(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
+  assert "general" in output
+  rows = history(tmp_path / "run")
+  assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
