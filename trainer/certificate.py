@@ -22,6 +22,7 @@ import jax
 
 from trainer import checkpoint
 from trainer.geometry import topology
+from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.polynomials import Polynomial, monomial
 from trainer.geometry.variety import Variety
 from trainer.measures import ROUNDING, Measure, format_measure
@@ -98,20 +99,13 @@ def describe_manifold(variety: Variety) -> dict[str, Any]:
 
 
 def exact_values(variety: Variety) -> dict[str, float]:
-  """The measures whose exact value is known, name -> value.
-
-  The volume always. integral |Omega|^2, and with it kappa, on Fermat hypersurfaces sum c_i z_i^d in
-  P^{d-1}: pi^{d-2} (Gamma(1/d) / Gamma(1 - 1/d))^d / d^{d-1} prod |c_i|^{-2/d}.
-  """
-  volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
-  exact = {"volume": volume}
-  (first, *others), d = variety.polynomials, variety.num_coordinates
-  fermat = {tuple(d * (i == j) for j in range(d)) for i in range(d)}
-  if not others and len(variety.ambient) == 1 and set(first.exponents) == fermat:
-    scale = math.prod(abs(c) for c in first.coefficients) ** (-2 / d)
-    gammas = math.gamma(1 / d) / math.gamma(1 - 1 / d)
-    exact["omega_integral"] = scale * math.pi ** (d - 2) * gammas ** d / d ** (d - 1)
-    exact["kappa"] = volume / exact["omega_integral"]
+  """The measures whose exact value is known, name -> value: the volume, on Fermat hypersurfaces also
+  integral |Omega|^2 and with it kappa."""
+  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
+  omega_integral = exact_omega_integral(variety)
+  if omega_integral is not None:
+    exact["omega_integral"] = omega_integral
+    exact["kappa"] = exact["volume"] / omega_integral
   return exact
 
 

@@ -1,0 +1,70 @@
+"""Config files: every one builds a smooth manifold, and wrong numbers are named."""
+
+import importlib
+import pathlib
+
+import jax.numpy as jnp
+import optax
+import pytest
+
+from trainer import config as configs
+from trainer import run as runs
+from trainer.errors import UserError
+from trainer.optimizers.first_order import make_optimizer
+
+_NAMES = sorted(p.stem for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
+                if p.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_shipped_configs_are_sound(name):
+  module = importlib.import_module(f"configs.{name}")
+  config = module.get_config()
+  configs.check_config(config, 8)
+  runs.smooth_variety(config)
+  assert f"--config=configs/{name}.py" in module.__doc__ and "sigma" in module.__doc__
+
+
+@pytest.mark.parametrize("key, value, message", [
+    ("batch_size", 100_001, "larger than the dataset"),
+    ("batch_size", 1023, "multiple of 4"),
+    ("steps", 0, "config.steps = 0"),
+    ("data.heldout_points", 0, "config.data.heldout_points = 0"),
+    ("loss.power", 3, "must be 1 or 2"),
+])
+def test_numbers_that_make_no_sense(key, value, message):
+  config = configs.default_config()
+  config.update_from_flattened_dict({key: value})
+  with pytest.raises(UserError, match=message):
+    configs.check_config(config, 4)
+
+
+def test_wrong_dtype():
+  assert configs.real_dtype("float64").name == "float64"
+  for name in ("float16", "complex64", "double"):
+    with pytest.raises(UserError, match="float32 or float64"):
+      configs.real_dtype(name)
+
+
+def test_learning_rate_schedule():
+  """With sgd on a constant unit gradient, updates are minus the rate."""
+  optimizer = make_optimizer("sgd", 0.5, warmup_steps=2, clip_norm=1.0, num_steps=6)
+  state, rates = optimizer.init(jnp.float64(0)), []
+  for _ in range(7):
+    update, state = optimizer.update(jnp.float64(3), state)  # Clipped to norm 1.
+    rates.append(-float(update))
+  assert rates == pytest.approx([0, 0.25, 0.5, 0.4267767, 0.25, 0.0732233, 0], abs=1e-6)
+  assert isinstance(optimizer, optax.GradientTransformation)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"name": "adamm"}, "unknown optimizer"),
+    ({"name": "chain"}, "unknown optimizer"),
+    ({"learning_rate": 0.0}, "must be positive"),
+    ({"clip_norm": -1.0}, "must be positive"),
+    ({"warmup_steps": 10}, "below steps = 10"),
+])
+def test_wrong_optimizers(change, message):
+  settings = {"name": "adam", "learning_rate": 1e-3, "warmup_steps": 1, "clip_norm": 1.0} | change
+  with pytest.raises(UserError, match=message):
+    make_optimizer(**settings, num_steps=10)

@@ -1,0 +1,87 @@
+"""One training step: its gradient on several devices, its first non-finite loss, its single trace."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import fermat_cubic
+from trainer import config as configs
+from trainer import data
+from trainer import parallel
+from trainer.ansatz import make_ansatz
+from trainer.losses import monge_ampere
+from trainer.step import TrainState, eta, init_state, make_step
+
+
+@pytest.fixture(scope="module")
+def setting(data_dir):
+  variety = configs.make_variety(fermat_cubic.get_config())
+  mesh = parallel.make_mesh()
+  points = data.load(variety, "train", 64, 0, data_dir, mesh, jnp.float64)
+  ansatz = make_ansatz(variety, "phi_mlp(widths=(4,))")
+  epoch = jax.tree.map(lambda a: a.reshape(2, 32, *a.shape[1:]), points.batch)
+  return mesh, ansatz, epoch
+
+
+def _state(ansatz, optimizer):
+  return init_state(ansatz, optimizer, jax.random.key(0), -0.3, jnp.float64)
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
+  """The gradient trap: summed once too often, the step would be 4 times as long."""
+  mesh, ansatz, epoch = setting
+  optimizer = optax.sgd(0.1)
+  state = _state(ansatz, optimizer)
+
+  def loss(params, batch):
+    value = eta(ansatz, params, batch)
+    return jnp.sum(batch.weight * jnp.abs(1 - value) ** power) / jnp.sum(batch.weight)
+
+  first, second = (jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[i]), epoch) for i in (0, 1))
+  value, gradient = jax.value_and_grad(loss)(state.params, first)
+  expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, gradient)
+  step = parallel.compile_step(make_step(ansatz, monge_ampere(power), optimizer), mesh, mode)
+  laid_out = parallel.lay_out_epoch(jax.device_put(epoch, parallel.sharded(mesh, 1)), mesh, mode)
+  state, metrics = step(parallel.replicate(mesh, state), laid_out)
+  assert float(metrics["loss"]) == pytest.approx(float(value), rel=1e-12)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14),
+               state.params, expected)
+  second_value = float(loss(state.params, second))
+  state, metrics = step(state, laid_out)
+  assert float(metrics["loss"]) == pytest.approx(second_value, rel=1e-12)
+  assert int(state.step) == 2 and int(state.nonfinite_step) == -1
+
+
+def test_the_first_non_finite_step_is_remembered(setting):
+  mesh, ansatz, epoch = setting
+  optimizer = optax.sgd(0.1)
+  state = _state(ansatz, optimizer)
+  state = state._replace(params=state.params | {"log_kappa": jnp.asarray(jnp.nan)})
+  step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")
+  state = parallel.replicate(mesh, state._replace(step=jnp.int32(6)))
+  epoch = jax.device_put(epoch, parallel.sharded(mesh, 1))
+  for _ in range(3):
+    state, _ = step(state, epoch)
+  assert int(state.nonfinite_step) == 7
+
+
+def test_a_second_trace_is_refused(setting):
+  mesh, ansatz, epoch = setting
+  optimizer = optax.sgd(0.1)
+  step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")
+  state = parallel.replicate(mesh, _state(ansatz, optimizer))
+  epoch = jax.device_put(epoch, parallel.sharded(mesh, 1))
+  state, _ = step(state, epoch)
+  assert isinstance(state, TrainState)
+  with pytest.raises(AssertionError, match="traced again"):
+    step(state, jax.tree.map(lambda a: a[:1], epoch))
+
+
+def test_monge_ampere_sums_by_hand():
+  eta_values, weight = jnp.array([1.0, 3.0, 0.5]), jnp.array([1.0, 2.0, 4.0])
+  assert [float(a) for a in monge_ampere(1)(eta_values, weight)] == [6.0, 7.0]
+  assert [float(a) for a in monge_ampere(2)(eta_values, weight)] == [9.0, 7.0]
