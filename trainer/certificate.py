@@ -86,16 +86,34 @@ def describe_run(
 
 
 def describe_manifold(variety: Variety) -> dict[str, Any]:
-  """The manifold and its exact topology, JSON-like; factors are counted from 1 in "112"."""
-  matrix = variety.ambient, variety.degrees
-  number = lambda index: "".join(str(i + 1) for i in index)
-  by_index = lambda numbers: {number(index): value for index, value in numbers.items()}
+  """The manifold, its polynomials and its exact topology, JSON-like."""
   return {
-      "ambient": variety.ambient, "degrees": variety.degrees, "moduli": variety.moduli,
-      "dimension": variety.dimension, "polynomials": [readable(q) for q in variety.polynomials],
-      "euler": topology.euler_number(*matrix), "volume": topology.volume(*matrix, variety.moduli),
-      "intersection": by_index(topology.intersection_numbers(*matrix)),
-      "c2": by_index(topology.c2(*matrix))}
+      **describe_topology(variety.ambient, variety.degrees, variety.moduli),
+      "polynomials": [readable(q) for q in variety.polynomials]}
+
+
+def describe_topology(
+    ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...], moduli: tuple[float, ...]
+) -> dict[str, Any]:
+  """What follows from a configuration matrix alone, JSON-like.
+
+  Args:
+    ambient: (n_1, ..., n_m).
+    degrees: one row a factor, one column a polynomial.
+    moduli: Kaehler moduli.
+
+  Returns:
+    ambient, degrees, moduli, dimension n, euler, volume; intersection {"112": kappa_112, ...}, factors
+    counted from 1; c2, the integrals of c_2 J_i .. J_j (n - 2 factors) over i <= .. <= j in
+    lexicographic order: [c_2.J_1, c_2.J_2, ...] of a threefold.
+  """
+  numbers = topology.intersection_numbers(ambient, degrees)
+  return {
+      "ambient": ambient, "degrees": degrees, "moduli": moduli,
+      "dimension": sum(ambient) - len(degrees[0]), "euler": topology.euler_number(ambient, degrees),
+      "volume": topology.volume(ambient, degrees, moduli),
+      "intersection": {"".join(str(i + 1) for i in index): k for index, k in numbers.items()},
+      "c2": list(topology.c2(ambient, degrees).values())}
 
 
 def exact_values(variety: Variety) -> dict[str, float]:

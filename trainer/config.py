@@ -4,18 +4,41 @@ import jax.numpy as jnp
 import ml_collections
 
 from trainer.errors import UserError
+from trainer.geometry import members
 from trainer.geometry.parse import parse_number, parse_polynomial
-from trainer.geometry.variety import Variety
+from trainer.geometry.polynomials import Polynomial
+from trainer.geometry.variety import Variety, check_calabi_yau
+
+
+def variety(
+    ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...] = (), *, polynomials: str = "",
+    arrays: tuple = (), parameters: dict[str, str] | None = None, moduli: tuple[float, ...] = (),
+    member: str = "random", seed: int = 0) -> ml_collections.ConfigDict:
+  """Describes a manifold by its configuration matrix, by its polynomials, or by both.
+
+  Args:
+    ambient: (n_1, ..., n_m): the ambient space P^{n_1} x ... x P^{n_m}.
+    degrees: the configuration matrix, one row a factor and one column a polynomial; may be left out
+      where polynomials are given.
+    polynomials: as text in z0, z1, ..., the coordinates of all factors concatenated, separated by ";".
+    arrays: instead of text, one pair (exponents (M, N), coefficients (M,)) a polynomial.
+    parameters: complex-structure parameters that appear in the text, name -> "value".
+    moduli: Kaehler moduli t_i > 0; () for all equal to 1.
+    member: which member of the family where no polynomials are given: "random" or "fermat".
+    seed: of the random member.
+
+  Returns:
+    The section `variety` of a config.
+  """
+  return ml_collections.ConfigDict(dict(
+      ambient=ambient, degrees=degrees, polynomials=polynomials, arrays=arrays,
+      parameters=parameters or {}, moduli=moduli, member=member, seed=seed))
 
 
 def default_config() -> ml_collections.ConfigDict:
   """Returns the fields every config file starts from."""
   config = ml_collections.ConfigDict()
-  config.variety = ml_collections.ConfigDict()
-  config.variety.ambient = ()  # (n_1, ..., n_m): P^{n_1} x ... x P^{n_m}
-  config.variety.polynomials = ""  # in z0, z1, ..., factors concatenated; separated by ";"
-  config.variety.parameters = ml_collections.ConfigDict()  # name -> "value", complex allowed
-  config.variety.moduli = ()  # Kaehler moduli t_i > 0; () for all equal to 1
+  config.variety = variety(())
   config.data = ml_collections.ConfigDict()
   config.data.train_points = 100_000
   config.data.heldout_points = 20_000
@@ -39,13 +62,29 @@ def default_config() -> ml_collections.ConfigDict:
 def make_variety(config: ml_collections.ConfigDict) -> Variety:
   """Builds the variety that `config.variety` describes; UserError says what is wrong with it."""
   fields = config.variety
-  num_variables = sum(fields.ambient) + len(fields.ambient)
+  ambient = tuple(fields.ambient)
+  num_variables = sum(ambient) + len(ambient)
   parameters = {name: parse_number(value) for name, value in fields.parameters.items()}
-  polynomials = tuple(
+  explicit = tuple(
       parse_polynomial(text, num_variables, parameters)
       for text in fields.polynomials.split(";") if text.strip())
-  moduli = tuple(fields.moduli) or (1.0,) * len(fields.ambient)
-  return Variety(tuple(fields.ambient), polynomials, moduli)
+  explicit += tuple(Polynomial(*arrays) for arrays in fields.arrays)
+  if explicit:
+    polynomials = explicit
+  elif fields.member == "random":
+    check_calabi_yau(ambient, fields.degrees)
+    polynomials = members.random_member(ambient, fields.degrees, fields.seed)
+  elif fields.member == "fermat":
+    check_calabi_yau(ambient, fields.degrees)
+    polynomials = members.fermat_member(ambient, fields.degrees)
+  else:
+    raise UserError(f"config.variety.member = {fields.member!r} must be random or fermat")
+  built = Variety(ambient, polynomials, tuple(fields.moduli) or (1.0,) * len(ambient))
+  if fields.degrees and built.degrees != tuple(tuple(row) for row in fields.degrees):
+    raise UserError(
+        f"the polynomials have multidegrees {built.degrees}, one row a factor, but "
+        f"config.variety.degrees = {tuple(fields.degrees)}: change one or leave degrees out")
+  return built
 
 
 def real_dtype(name: str) -> jnp.dtype:
