@@ -30,7 +30,7 @@ def _variety():
 def _losses(data_dir, num_devices, mode, dtype):
   """The losses of 20 steps, over the end of an epoch, and the final parameters."""
   mesh = parallel.make_mesh(jax.devices()[:num_devices])
-  points = data.load(_variety(), "train", _POINTS, 0, data_dir, mesh, dtype)
+  points = data.load(data.Source(_variety(), "train", 0, data_dir, mesh, dtype), _POINTS)
   ansatz = make_ansatz(_variety(), "phi_mlp(widths=(8, 8))")
   optimizer = optax.adam(1e-2)
   state = init_state(ansatz, optimizer, jax.random.key(1), 0.0, dtype)
@@ -58,9 +58,9 @@ def test_same_losses_on_any_number_of_devices(data_dir, dtype, tolerance):
 
 
 def test_rows_do_not_depend_on_the_mesh(data_dir):
-  load = lambda count: data.load(
-      _variety(), "train", _POINTS, 0, data_dir, parallel.make_mesh(jax.devices()[:count]),
-      jnp.float64)
+  load = lambda count: data.load(data.Source(
+      _variety(), "train", 0, data_dir, parallel.make_mesh(jax.devices()[:count]), jnp.float64),
+      _POINTS)
   one, four = load(1), load(4)
   assert four.batch.x.shape[0] == 1004 and float(four.batch.weight[-1]) == 0
   jax.tree.map(
@@ -71,7 +71,7 @@ def test_rows_do_not_depend_on_the_mesh(data_dir):
 
 def test_an_epoch_visits_every_point_at_most_once(data_dir):
   mesh = parallel.make_mesh()
-  points = data.load(_variety(), "train", _POINTS, 0, data_dir, mesh, jnp.float64)
+  points = data.load(data.Source(_variety(), "train", 0, data_dir, mesh, jnp.float64), _POINTS)
   shuffle = data.make_shuffle(mesh, _POINTS, _BATCH)
   epochs = [np.asarray(shuffle(points.batch, jax.random.key(0), i).x) for i in range(2)]
   for epoch in epochs:
@@ -82,6 +82,6 @@ def test_an_epoch_visits_every_point_at_most_once(data_dir):
 
 def test_geometry_is_computed_in_float64_before_the_cast(data_dir):
   mesh = parallel.make_mesh(jax.devices()[:1])
-  load = lambda dtype: data.load(_variety(), "train", _POINTS, 0, data_dir, mesh, dtype).batch
+  load = lambda dtype: data.load(data.Source(_variety(), "train", 0, data_dir, mesh, dtype), _POINTS).batch
   cast = batches.cast(load(jnp.float64), jnp.float32)
   jax.tree.map(np.testing.assert_array_equal, load(jnp.float32), cast)

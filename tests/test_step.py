@@ -19,7 +19,7 @@ from trainer.step import TrainState, eta, init_state, make_step
 def setting(data_dir):
   variety = configs.make_variety(fermat_cubic.get_config())
   mesh = parallel.make_mesh()
-  points = data.load(variety, "train", 64, 0, data_dir, mesh, jnp.float64)
+  points = data.load(data.Source(variety, "train", 0, data_dir, mesh, jnp.float64), 64)
   ansatz = make_ansatz(variety, "phi_mlp(widths=(4,))")
   epoch = jax.tree.map(lambda a: a.reshape(2, 32, *a.shape[1:]), points.batch)
   return mesh, ansatz, epoch

@@ -44,7 +44,8 @@ def certify(
   num_points = run.config.data.heldout_points if num_points is None else num_points
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
-  heldout = data.load(run.variety, "heldout", num_points, seed, data_dir, mesh, dtype)
+  heldout = data.load(
+      data.Source(run.variety, "heldout", seed, data_dir, mesh, dtype), num_points)
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params["network"])
   slice_size = Sampler(run.variety).points_per_slice
 

@@ -42,20 +42,22 @@ def default_config() -> ml_collections.ConfigDict:
   config.data = ml_collections.ConfigDict()
   config.data.train_points = 100_000
   config.data.heldout_points = 20_000
+  config.data.resident_points = 1_000_000  # on the devices at one time; more are read in turn
+  config.data.stream = False  # fresh points every epoch, nothing stored
   # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.
   config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
   config.loss = ml_collections.ConfigDict()
   config.loss.power = 2  # p of < |1 - eta|^p >, 1 or 2
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.name = "adam"  # any optax optimizer
-  config.optimizer.learning_rate = 1e-3
-  config.optimizer.warmup_steps = 100
+  config.optimizer.learning_rate = 1.5e-3
+  config.optimizer.warmup_steps = 500
   config.optimizer.clip_norm = 1.0
-  config.batch_size = 1024  # over all devices
-  config.steps = 10_000
+  config.batch_size = 256  # over all devices
+  config.steps = 24_000
   config.log_every = 100
-  config.evaluate_every = 1000
-  config.checkpoint_every = 1000
+  config.evaluate_every = 2000
+  config.checkpoint_every = 2000
   return config
 
 
@@ -99,6 +101,7 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
   positive = {
       "data.train_points": config.data.train_points,
       "data.heldout_points": config.data.heldout_points,
+      "data.resident_points": config.data.resident_points,
       "batch_size": config.batch_size, "steps": config.steps, "log_every": config.log_every,
       "evaluate_every": config.evaluate_every, "checkpoint_every": config.checkpoint_every}
   for name, value in positive.items():

@@ -30,8 +30,7 @@ class Dataset(NamedTuple):
   """Points on the devices.
 
   Attributes:
-    batch: float64 or float32 rows sharded over the mesh; rows beyond `num_points` are padding of
-      weight 0.
+    batch: rows sharded over the mesh; rows beyond `num_points` are padding of weight 0.
     num_points: the number of real points, over all processes.
     omega_integral: integral of |Omega|^2, the mean of all weights (float64).
   """
@@ -40,43 +39,63 @@ class Dataset(NamedTuple):
   omega_integral: float
 
 
-def load(
-    variety: Variety, split: str, num_points: int, seed: int, directory: pathlib.Path,
-    mesh: jax.sharding.Mesh, dtype: jnp.dtype, progress: Callable | None = None) -> Dataset:
-  """Loads or samples points, each process its own part, and shards them over the mesh.
+class Source(NamedTuple):
+  """A stream of points and where they go.
 
-  Args:
+  Attributes:
     variety: the manifold.
-    split: "train" or "heldout", independent streams of points.
-    num_points: points in all.
+    split: "train" or "heldout", independent streams.
     seed: determines the points, together with split.
-    directory: where datasets are cached.
+    directory: where sampled points are cached; None stores nothing.
     mesh: the mesh to spread them over.
-    dtype: real dtype of the batch; the geometry is computed in float64 before the cast.
+    dtype: real dtype of the batches; the geometry is computed in float64 before the cast.
     progress: see trainer.sampling.datasets.
-
-  Returns:
-    The dataset; which points it holds does not depend on the mesh.
   """
-  num_rows = math.ceil(num_points / mesh.size) * mesh.size
-  start, stop = parallel.local_rows(mesh, num_rows)
-  real_start, real_stop = min(start, num_points), min(stop, num_points)
+  variety: Variety
+  split: str
+  seed: int
+  directory: pathlib.Path | None
+  mesh: jax.sharding.Mesh
+  dtype: jnp.dtype
+  progress: Callable[[int, int], None] | None = None
+
+
+def load(source: Source, num_points: int, first: int = 0) -> Dataset:
+  """Loads or samples `num_points` points of a stream, from the `first` on, and shards them.
+
+  Each process loads its own part. Which points the dataset holds does not depend on the mesh.
+  """
+  local = load_on_host(source, num_points, first)
+  sums = np.array([np.sum(local.weight, dtype=np.float64), np.count_nonzero(local.weight)])
+  if jax.process_count() > 1:
+    sums = np.sum(multihost_utils.process_allgather(sums), axis=0)
+  return Dataset(put(source, local, num_points), num_points, float(sums[0] / sums[1]))
+
+
+def load_on_host(source: Source, num_points: int, first: int) -> batches.Batch:
+  """This process' rows of a dataset, numpy arrays, padding of weight 0 included."""
+  start, stop = parallel.local_rows(source.mesh, _padded(source, num_points))
+  real = max(min(stop, num_points) - start, 0)
   # A process beyond the last point still needs some point to pad with.
-  first = min(real_start, num_points - 1)
+  begin = first + min(start, num_points - 1)
   with parallel.geometry_device():
     points = datasets.load_or_sample(
-        variety, seed=seed, split=split, start=first, stop=max(real_stop, first + 1),
-        directory=directory, progress=progress)
-  weight = np.array(points.weight)
-  weight[real_stop - first:] = 0
-  local_sum = np.array([weight.sum(), np.count_nonzero(weight)])
-  total, count = local_sum if jax.process_count() == 1 else np.sum(
-      multihost_utils.process_allgather(local_sum), axis=0)
-  local = prepare_on_host(variety, np.asarray(points.z), weight, dtype)
-  padding = (stop - start) - local.weight.shape[0]
-  local = jax.tree.map(lambda a: np.concatenate([a, a[:1].repeat(padding, 0)]), local)
-  local.weight[real_stop - real_start:] = 0
-  return Dataset(parallel.shard_rows(mesh, local, num_rows), num_points, float(total / count))
+        source.variety, seed=source.seed, split=source.split, start=begin,
+        stop=begin + max(real, 1), directory=source.directory, progress=source.progress)
+  local = prepare_on_host(source.variety, points.z, points.weight, source.dtype)
+  missing = (stop - start) - local.weight.shape[0]
+  local = jax.tree.map(lambda a: np.concatenate([a, a[:1].repeat(missing, 0)]), local)
+  local.weight[real:] = 0
+  return local
+
+
+def put(source: Source, local: batches.Batch, num_points: int) -> batches.Batch:
+  """Puts each process' `load_on_host` on its devices."""
+  return parallel.shard_rows(source.mesh, local, _padded(source, num_points))
+
+
+def _padded(source: Source, num_points: int) -> int:
+  return math.ceil(num_points / source.mesh.size) * source.mesh.size
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

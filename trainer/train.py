@@ -21,6 +21,7 @@ from trainer.errors import UserError
 from trainer.evaluation import Evaluator
 from trainer.losses import monge_ampere
 from trainer.sampling.sampler import Sampler
+from trainer.segments import Segments
 from trainer.step import TrainState, make_step
 
 
@@ -56,13 +57,16 @@ def train(
   progress.note(run.describe(mesh.size))
 
   # --- Points, each process its own part.
-  load = lambda split, count: data.load(
-      run.variety, split, count, seed, data_dir, mesh, dtype, progress.sampling)
-  points = load("train", config.data.train_points)
-  heldout = load("heldout", config.data.heldout_points)
+  source = lambda split, directory: data.Source(
+      run.variety, split, seed, directory, mesh, dtype, progress.sampling)
+  segments = Segments(
+      source("train", None if config.data.stream else data_dir),
+      num_points=config.data.train_points, resident_points=config.data.resident_points,
+      stream=config.data.stream, batch_size=config.batch_size, mode=parallelism)
+  heldout = data.load(source("heldout", data_dir), config.data.heldout_points)
 
   # --- The state, new or resumed.
-  state = parallel.replicate(mesh, runs.first_state(run, points.omega_integral))
+  state = parallel.replicate(mesh, runs.first_state(run, segments.omega_integral))
   manager = checkpoint.open_manager(workdir, config.checkpoint_every)
   if manager.latest_step() is not None:
     state = checkpoint.restore(manager, state)
@@ -76,9 +80,6 @@ def train(
   # --- Train.
   compiled_step = parallel.compile_step(
       make_step(run.ansatz, monge_ampere(config.loss.power), run.optimizer), mesh, parallelism)
-  shuffle = data.make_shuffle(mesh, points.num_points, config.batch_size)
-  steps_per_epoch = points.num_points // config.batch_size
-  shuffle_key = jax.random.fold_in(jax.random.key(seed), 1)
   evaluator = Evaluator(run.ansatz, mesh)
   slice_size = Sampler(run.variety).points_per_slice
 
@@ -93,15 +94,13 @@ def train(
     writer.write(row)
     progress.update(0, row)
 
-  epoch, epoch_index = None, None
-  losses = []
+  losses, segment_index = [], None
   tick, tick_step = time.monotonic(), step
   while step < config.steps:
-    if step // steps_per_epoch != epoch_index:
-      epoch_index = step // steps_per_epoch
-      epoch = parallel.lay_out_epoch(
-          shuffle(points.batch, shuffle_key, epoch_index), mesh, parallelism)
-    state, step_metrics = compiled_step(state, epoch)
+    if step // segments.steps != segment_index:
+      segment_index = step // segments.steps
+      segment = segments(segment_index)
+    state, step_metrics = compiled_step(state, segment)
     step += 1
     losses.append(step_metrics["loss"])
     due = lambda every: step % every == 0 or step == config.steps
@@ -130,6 +129,7 @@ def train(
                       "the same command goes on from there")
   manager.wait_until_finished()
   manager.close()
+  segments.close()
   progress.close()
 
   # --- The certificate.

@@ -29,7 +29,7 @@ _SPLITS = ("train", "heldout")
 
 def load_or_sample(
     variety: Variety, *, seed: int, split: str, start: int, stop: int,
-    directory: str | os.PathLike, progress: Callable[[int, int], None] | None = None) -> Points:
+    directory: str | os.PathLike | None, progress: Callable[[int, int], None] | None = None) -> Points:
   """Points start <= i < stop of a stream, from the cache where it has them, sampled where not.
 
   Args:
@@ -38,7 +38,7 @@ def load_or_sample(
     split: "train" or "heldout", independent streams.
     start: first global index.
     stop: one past the last global index.
-    directory: the cache; the dataset gets a subdirectory of its own.
+    directory: the cache; the dataset gets a subdirectory of its own. None: nothing is stored.
     progress: called with (points ready, points asked for) after every block.
 
   Returns:
@@ -52,19 +52,21 @@ def load_or_sample(
   if not 0 <= start < stop:
     raise UserError(f"points {start} to {stop} are no range; ask for 0 <= start < stop")
   sampler = Sampler(variety)
-  home = _open(pathlib.Path(directory), describe(sampler, seed, split))
+  home = None if directory is None else _open(
+      pathlib.Path(directory), describe(sampler, seed, split))
   key = jax.random.fold_in(
       jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
   count, size = stop - start, sampler.points_per_block
   points = Points(z=np.empty((count, variety.num_coordinates), np.complex128),
                   weight=np.empty(count), omega=np.empty(count))
   for index in range(start // size, -(-stop // size)):
-    path = home / f"block_{index:06d}.npz"
-    if path.exists():
+    path = home and home / f"block_{index:06d}.npz"
+    if path and path.exists():
       block = _read(path, sampler)
     else:
       block = jax.tree.map(np.asarray, sampler.block(key, index))
-      _write(path, lambda file: np.savez(file, **block._asdict()))
+      if path:
+        _write(path, lambda file: np.savez(file, **block._asdict()))
     first, last = max(start, index * size), min(stop, (index + 1) * size)
     for whole, part in zip(points, block):
       whole[first - start:last - start] = part[first - index * size:last - index * size]
