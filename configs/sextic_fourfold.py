@@ -1,10 +1,17 @@
-"""TODO-MEASURE"""
+"""The Fermat sextic, a Calabi-Yau fourfold.
 
-from trainer.config import default_config
+The dimension of F-theory compactifications.
+
+  python -m launch.train --config=configs/sextic_fourfold.py --workdir=runs/sextic_fourfold
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
 
 
 def get_config():
   config = default_config()
-  config.variety.ambient = (5,)
-  config.variety.polynomials = "z0^6 + z1^6 + z2^6 + z3^6 + z4^6 + z5^6"
+  config.variety = variety((5,), polynomials="z0^6 + z1^6 + z2^6 + z3^6 + z4^6 + z5^6")
+  config.steps = 16_000
   return config

@@ -40,6 +40,7 @@ def run(main: Callable[[], None]) -> None:
   def guarded(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
       logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
+    sys.path.append(os.getcwd())  # For --config.network=my_module:Name.
     try:
       if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
@@ -48,6 +49,8 @@ def run(main: Callable[[], None]) -> None:
       main()
     except UserError as error:
       _fail(error)
+    except KeyboardInterrupt:
+      _fail("interrupted; the same command goes on from the last checkpoint")
 
   app.run(guarded, flags_parser=_parse)
 
