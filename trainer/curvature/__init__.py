@@ -1,0 +1,1 @@
+"""Curvature of Kaehler metrics from the derivatives of their potential."""

@@ -1,0 +1,78 @@
+"""The (2, 2) jet of the potential K_FS + phi at points of a variety, on either path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from networks import jets22
+from trainer.curvature import fubini_study
+from trainer.curvature import local
+from trainer.curvature import wirtinger
+from trainer.geometry.variety import Variety
+
+
+def coordinate_jet(variety: Variety, x: jax.Array, pullback: jax.Array) -> jets22.Jet22:
+  """The jet of the coordinates [Re z, Im z] at points, second derivatives in the normal directions.
+
+  Args:
+    variety: the variety.
+    x: (B, 2N) real points.
+    pullback: (B, n, N) complex, dz^i/dx^a.
+
+  Returns:
+    Jet22 of shape (B, 2N).
+  """
+  return jets22.from_coordinates(x, pullback, _second(variety, x, pullback))
+
+
+def potential_rows(
+    variety: Variety, phi: Callable, x: jax.Array, pullback: jax.Array, path: str) -> jax.Array:
+  """The jet of K_FS + phi, from which trainer.curvature.tensors makes every curvature.
+
+  Args:
+    variety: the variety.
+    phi: network applied to parameters; on path "jets" it maps a Jet22 (B, 2N) to one of shape (B,), on
+      path "general" it maps one point (2N,) to a real scalar.
+    x: (B, 2N) real points.
+    pullback: (B, n, N) complex, dz^i/dx^a.
+    path: "jets" or "general", as in trainer.ansatz.
+
+  Returns:
+    (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are those of phi
+    alone, or zero; no curvature reads them.
+  """
+  jet = coordinate_jet(variety, x, pullback)
+  rows = fubini_study.potential_rows(variety, jet)
+  if path == "jets":
+    return rows + phi(jet).rows
+  second = _second(variety, x, pullback)
+  nested = jax.vmap(lambda *point: _nested(phi, *point), out_axes=1)(x, pullback, second)
+  return rows + nested
+
+
+def _second(variety, x, pullback):
+  chex.assert_shape(x, (None, 2 * variety.num_coordinates))
+  chex.assert_shape(pullback, (x.shape[0], variety.dimension, variety.num_coordinates))
+
+  def point(x, pullback):
+    z = jax.lax.complex(*jnp.split(x, 2))
+    return local.second_derivatives(variety, z, pullback, local.normal_complement(variety, z))
+
+  return jax.vmap(point)(x, pullback)
+
+
+def _nested(phi, x, pullback, second):
+  n = pullback.shape[0]
+  pairs = jets22.symmetric_pairs(n)
+
+  def along(u):
+    w = jax.lax.complex(u[:n], u[n:])
+    quadratic = jnp.stack([(0.5 if a == c else 1.0) * w[a] * w[c] for a, c in pairs])
+    dz = w @ pullback + quadratic @ second
+    return phi(x + jnp.concatenate([dz.real, dz.imag]))
+
+  return wirtinger.mixed_rows(along, n, x.dtype)

@@ -1,0 +1,59 @@
+"""Derivatives of type (2, 2) of any real function, by nested autodiff along local directions.
+
+The general path, for networks without jets, and the reference for the closed forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from networks import jets22
+from networks.split_complex import Complex
+
+
+def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dtype) -> jax.Array:
+  """The jet of a real function of n complex coordinates at their origin.
+
+  Args:
+    function: (2n,) real, the real parts and then the imaginary parts -> () real.
+    n: number of complex coordinates.
+    dtype: real dtype to differentiate in.
+
+  Returns:
+    (R,) real, packed as in networks.jets22; the value and the derivatives of pure type, which no tensor
+    needs, are left zero.
+  """
+  def levi(u):
+    """d_a dbar_b, real and imaginary parts (2, n, n), from the real Hessian."""
+    h = jax.jacfwd(jax.grad(function))(u)
+    xx, xy, yx, yy = h[:n, :n], h[:n, n:], h[n:, :n], h[n:, n:]
+    return 0.25 * jnp.stack([xx + yy, xy - yx])
+
+  origin = jnp.zeros(2 * n, dtype)
+  mixed = levi(origin)
+  slope = jax.jacfwd(levi)(origin)  # (2, n, n, 2n)
+  curve = jax.jacfwd(jax.jacfwd(levi))(origin)  # (2, n, n, 2n, 2n)
+  pairs = jets22.symmetric_pairs(n)
+
+  def third(a, c, b):
+    """d_c of h_{a bbar} = re + i im, with d = (d_x - i d_y) / 2."""
+    re, im = slope[0, a, b], slope[1, a, b]
+    return Complex(0.5 * (re[c] + im[n + c]), 0.5 * (im[c] - re[n + c]))
+
+  def fourth(a, c, b, d):
+    """d_c dbar_d of h_{a bbar}: (xx + yy + i (xy - yx)) / 4 of its complex second derivatives."""
+    re, im = curve[0, a, b], curve[1, a, b]
+    even = lambda f: 0.25 * (f[c, d] + f[n + c, n + d])
+    odd = lambda f: 0.25 * (f[c, n + d] - f[n + c, d])
+    return Complex(even(re) - odd(im), even(im) + odd(re))
+
+  zero = Complex(jnp.zeros((), dtype), jnp.zeros((), dtype))
+  return jnp.stack(jets22.pack(jets22.Derivatives(
+      value=zero, first=[zero] * n,
+      mixed=jets22.hermitian(n, lambda a, b: Complex(mixed[0, a, b], mixed[1, a, b])),
+      second=[zero] * len(pairs),
+      third=[[third(a, c, b) for b in range(n)] for a, c in pairs],
+      fourth=jets22.hermitian(len(pairs), lambda p, q: fourth(*pairs[p], *pairs[q])))))
