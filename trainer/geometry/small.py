@@ -1,4 +1,7 @@
-"""Determinant and inverse of small matrices, unrolled: no LAPACK calls, fused and batched by XLA."""
+"""Determinant and inverse of small matrices, unrolled: no LAPACK calls, fused and batched by XLA.
+
+Matrices lie on the two leading axes, batches behind them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ import jax.numpy as jnp
 
 
 def determinant(matrix: jax.Array) -> jax.Array:
-  """Determinant by Laplace expansion with shared minors; (k, k) -> (), 2^k k products."""
-  k = matrix.shape[-1]
+  """Determinant by Laplace expansion with shared minors; (k, k, ...) -> (...), 2^k k products."""
+  k = matrix.shape[0]
   return _minors(matrix, range(k), k)[tuple(range(k))]
 
 
 def inverse(matrix: jax.Array) -> jax.Array:
-  """Inverse by cofactors; (k, k) -> (k, k). Meant for k of a few, well conditioned."""
-  k = matrix.shape[-1]
+  """Inverse by cofactors; (k, k, ...) -> (k, k, ...). Meant for k of a few, well conditioned."""
+  k = matrix.shape[0]
   if k == 1:
     return 1 / matrix
   columns = tuple(range(k))
@@ -23,7 +26,8 @@ def inverse(matrix: jax.Array) -> jax.Array:
     minors = _minors(matrix, [r for r in range(k) if r != i], k)
     adjugate.append([(-1) ** (i + j) * minors[columns[:j] + columns[j + 1:]] for j in range(k)])
   det = sum(matrix[0, j] * adjugate[0][j] for j in range(k))
-  return jnp.stack([jnp.stack(row) for row in adjugate]).T / det
+  # Transposed while it is stacked.
+  return jnp.stack([jnp.stack(column) for column in zip(*adjugate)]) / det
 
 
 def _minors(matrix, rows, k):

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
-from trainer.sampling import univariate, weights
+from trainer.sampling import homotopy, univariate, weights
 from trainer.sampling.points import Points
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType, slice_types
+from trainer.sampling.start import solve_one_slice
 
 # A block of about this many points keeps intermediate results in the processor's cache.
 _POINTS_PER_BLOCK = 10_000
@@ -61,7 +62,7 @@ class Sampler:
     # Three programs, not one: between them arrays lie with the batch innermost, while inside one
     # program XLA would spread the layout of the random numbers over all that follows.
     frames = random_frames(self.variety, self.types, self.slices_per_block, key, index)
-    solutions = [_solve(self.variety, t, f) for t, f in zip(self.types, frames)]
+    solutions = [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)]
     return finish(self.variety, self.types, jnp.concatenate(solutions, axis=1))
 
 
@@ -89,7 +90,26 @@ def random_frames(
   return frames
 
 
-_solve = jax.jit(univariate.solve, static_argnums=(0, 1))
+def solve_slices(
+    variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]) -> jax.Array:
+  """All points of a variety on slices of one type.
+
+  Args:
+    variety: the variety.
+    slice_type: the type of the slices.
+    frames: for each factor (s_i + 1, n_i + 1, B) complex128, spanning vectors of the slices.
+
+  Returns:
+    (N, num_points, B) complex128 homogeneous coordinates; NaN or wrong where solutions are lost.
+  """
+  if variety.codimension == 1:
+    return _solve_univariate(variety, slice_type, frames)
+  return _solve_homotopy(variety, slice_type, _start(variety, slice_type), frames)
+
+
+_solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
+_solve_homotopy = jax.jit(homotopy.solve, static_argnums=(0, 1))
+_start = functools.lru_cache(maxsize=64)(solve_one_slice)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -1,0 +1,193 @@
+"""All points of a complete intersection on random linear slices, by homotopy continuation.
+
+A slice of type s is spanned in factor i by a frame L_i of s_i + 1 vectors; its points are
+z^(i) = y^(i) L_i with y in P^{s_1} x ... x P^{s_m}. All points of one slice, the start, are known. The
+frames turn from it to a random slice along a circle, L(theta) = cos(theta) L_start + sin(theta) L,
+0 <= theta <= pi/2, and every point follows: as the frames are complex and random, no two points meet
+on the way (with probability one), so that all points of the random slice are reached.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from trainer.geometry import patches
+from trainer.geometry.small import inverse
+from trainer.geometry.variety import Variety
+from trainer.sampling.roots import square
+from trainer.sampling.slices import SliceType
+
+# A predicted point may miss its path by this angle; more would let it land on another path.
+_LARGEST_MISS = 0.05
+_AIMED_MISS = 0.01
+_FIRST_STEP = 0.005
+_MAX_STEPS = 300
+# Steps taken by all paths after the last has arrived.
+_POLISHING_STEPS = 2
+_END = math.pi / 2
+
+_fence = jax.lax.optimization_barrier
+
+
+class Start(NamedTuple):
+  """A slice and all its points."""
+
+  frames: tuple[jax.Array, ...]  # (s_i + 1, n_i + 1) complex128 for each factor
+  solutions: tuple[jax.Array, ...]  # (s_i + 1, S) complex128 for each factor, columns of norm 1
+
+
+class _State(NamedTuple):
+  """S x B paths, axes (..., S, B). `y` and `slope` hold one array a factor."""
+
+  theta: jax.Array
+  step: jax.Array  # to be tried next
+  y: list[jax.Array]
+  slope: list[jax.Array]  # dy/dtheta
+  last_step: jax.Array  # theta minus that of the previous point
+  last_y: list[jax.Array]
+  last_slope: list[jax.Array]
+
+
+def solve(
+    variety: Variety, slice_type: SliceType, start: Start, frames: tuple[jax.Array, ...],
+) -> jax.Array:
+  """All points on slices.
+
+  Args:
+    variety: the variety.
+    slice_type: the type of the slices.
+    start: one solved slice of that type.
+    frames: for each factor (s_i + 1, n_i + 1, B) complex128, spanning vectors of the slices.
+
+  Returns:
+    (N, num_points, B) complex128 homogeneous coordinates, polished by Newton's method. Paths that
+    did not arrive hold no solution: check residuals, and that the points of a slice differ.
+  """
+  batch, count = frames[0].shape[-1], slice_type.num_points
+  for frame, s, n in zip(frames, slice_type.dimensions, variety.ambient):
+    chex.assert_shape(frame, (s + 1, n + 1, batch))
+  turn = functools.partial(_turned, start.frames, frames)
+  y = [jnp.broadcast_to(u[:, :, None], u.shape + (batch,)) for u in start.solutions]
+  rest = [jnp.zeros_like(u) for u in y]
+  step = jnp.full((count, batch), _FIRST_STEP)
+  state = _State(jnp.zeros_like(step), step, y, rest, step, y, rest)
+
+  def unfinished(loop):
+    steps, polished, _ = loop
+    return (steps < _MAX_STEPS) & (polished < _POLISHING_STEPS)
+
+  def advance(loop):
+    steps, polished, state = loop
+    polished = jnp.where(jnp.all(state.theta == _END), polished + 1, 0)
+    return steps + 1, polished, _advance(variety, turn, state)
+
+  state = jax.lax.while_loop(unfinished, advance, (0, 0, state))[2]
+  z, _ = _points(turn(state.theta), state.y)
+  return jnp.where(state.theta == _END, z, jnp.nan)
+
+
+def _advance(variety, turn, state):
+  """One step of every path: cubic prediction, two Newton corrections, new step size.
+
+  Paths that have arrived stay and are corrected further.
+  """
+  moving = state.theta < _END
+  theta = jnp.minimum(state.theta + state.step, _END)
+  frames = turn(theta)
+  predicted = _unit(_extrapolate(state, theta - state.theta))
+
+  def correct(_, carry):
+    y, _, miss, _ = carry
+    change, slope = _newton(variety, frames, y)
+    return _unit([u + v for u, v in zip(y, change)]), slope, _length(change), miss
+
+  infinite = jnp.full_like(theta, jnp.inf)
+  y, slope, second, first = jax.lax.fori_loop(
+      0, 2, correct, (predicted, state.slope, infinite, infinite))
+  accepted = (first < _LARGEST_MISS) & (second < 0.1 * _LARGEST_MISS)
+  # The miss grows as the fourth power of the step.
+  factor = jnp.clip(0.9 * (_AIMED_MISS / jnp.maximum(first, 1e-12)) ** 0.25, 0.25, 2.0)
+  factor = jnp.where(accepted, factor, jnp.minimum(jnp.where(factor > 0, factor, 0.25), 0.5))
+  # Newton's method leaves the phase of y alone, and the prediction's error in it would grow fivefold
+  # a step: align it with the last point's.
+  phases = [jnp.sum(u.conj() * v, axis=0) for u, v in zip(y, state.y)]
+  phases = [p / jnp.sqrt(square(p)) for p in phases]
+  y, slope = ([u * p for u, p in zip(part, phases)] for part in (y, slope))
+  taken = lambda new, old: jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, old)
+  left = lambda new, old: jax.tree.map(lambda a, b: jnp.where(accepted & moving, a, b), new, old)
+  return _State(
+      theta=taken(theta, state.theta), step=state.step * factor,
+      y=taken(y, state.y), slope=taken(slope, state.slope),
+      last_step=left(theta - state.theta, state.last_step),
+      last_y=left(state.y, state.last_y), last_slope=left(state.slope, state.last_slope))
+
+
+def _extrapolate(state, step):
+  """Hermite's cubic through the last two points and slopes, `step` beyond the last."""
+  r = step / state.last_step
+  value, value_0 = (1 + r) ** 2 * (1 - 2 * r), r ** 2 * (3 + 2 * r)
+  slope, slope_0 = r * (1 + r) ** 2 * state.last_step, r ** 2 * (1 + r) * state.last_step
+  return [value * y + value_0 * y0 + slope * v + slope_0 * v0 for y, y0, v, v0 in zip(
+      state.y, state.last_y, state.slope, state.last_slope)]
+
+
+def _turned(start_frames, frames, theta):
+  """Frames at angles theta (S, B) and their derivatives: pairs of (s + 1, n + 1, S, B)."""
+  c, s = jnp.cos(theta), jnp.sin(theta)
+  a = [f[:, :, None, None] for f in start_frames]
+  b = [f[:, :, None, :] for f in frames]
+  return [(c * u + s * v, c * v - s * u) for u, v in zip(a, b)]
+
+
+def _points(frames, y):
+  """Points z (N, S, B) and how they move as the frames turn and y stays."""
+  combine = lambda part: jnp.concatenate(
+      [jnp.sum(u[:, None] * f[part], axis=0) for u, f in zip(y, frames)])
+  return combine(0), combine(1)
+
+
+def _newton(variety, frames, y):
+  """Newton's correction of y, and dy/dtheta, both orthogonal to y in every factor.
+
+  Q(y L) = 0 is linearised in orthonormal tangent vectors of each projective space: K equations, K
+  unknowns, whatever patch the point is in.
+  """
+  z, drift = _fence(_points(frames, y))
+  values = jnp.stack([q(z) for q in variety.polynomials])
+  dq = _fence(patches.gradient(variety, z))
+  bases = [_tangents(u) for u in y]
+  matrix = jnp.concatenate([
+      jnp.stack([jnp.sum(dq[:, s] * jnp.sum(t[:, None] * frame, axis=0), axis=1) for t in basis], 1)
+      for s, (frame, _), basis in zip(variety.factor_slices, frames, bases) if basis], axis=1)
+  solution = _fence(inverse(_fence(matrix)))
+
+  def solve_for(right):
+    unknowns, parts = -jnp.sum(solution * right, axis=1), []
+    for u, basis in zip(y, bases):
+      parts.append(sum((x * t for x, t in zip(unknowns, basis)), jnp.zeros_like(u)))
+      unknowns = unknowns[len(basis):]
+    return parts
+
+  return solve_for(values), solve_for(jnp.sum(dq * drift, axis=1))
+
+
+def _tangents(y):
+  """Orthonormal vectors orthogonal to y (s + 1, S, B) of norm 1, by reflecting y to an axis."""
+  size = jnp.sqrt(square(y[0]))
+  phase = jnp.where(size > 0, y[0] / jnp.maximum(size, 1e-300), 1)
+  mirror = y.at[0].add(phase)
+  return [(-mirror * y[k].conj() / (1 + size)).at[k].add(1) for k in range(1, y.shape[0])]
+
+
+def _unit(y):
+  return [u / jnp.sqrt(jnp.sum(square(u), axis=0)) for u in y]
+
+
+def _length(parts):
+  return jnp.sqrt(sum(jnp.sum(square(u), axis=0) for u in parts))
