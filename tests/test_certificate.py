@@ -43,7 +43,7 @@ def test_manifold_and_run():
   assert content["manifold"] == {
       "ambient": [4], "degrees": [[5]], "moduli": [1.0], "dimension": 3,
       "polynomials": ["z0^5 + z1^5 + z2^5 + z3^5 + z4^5"], "euler": -200,
-      "volume": pytest.approx(5 / 6), "intersection": {"111": 5}, "c2": {"1": 50}}
+      "volume": pytest.approx(5 / 6), "intersection": {"111": 5}, "c2": [50]}
   run = content["run"]
   assert run["config"]["batch_size"] == 1024 and run["points"]["heldout"] == 500
   assert run["devices"] == {"platform": "cpu", "kind": "cpu", "count": 4, "processes": 1}

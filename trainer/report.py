@@ -106,8 +106,8 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
       "figures": "\n".join(figures),
       "run": _nested(run),
       "topology": _nested({
-          **{key: manifold[key] for key in ("ambient", "degrees", "moduli")},
-          **{key: _nonzero(manifold[key]) for key in ("intersection", "c2")}})}
+          **{key: manifold[key] for key in ("ambient", "degrees", "moduli", "c2")},
+          "intersection": _nonzero(manifold["intersection"])})}
   return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], PAGE)
 
 
