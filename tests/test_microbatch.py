@@ -1,0 +1,54 @@
+"""Chunks chosen from a memory budget: same numbers, same gradients, bounded memory."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from trainer import microbatch
+from trainer.errors import UserError
+
+
+def _function(batch):
+  wide = jnp.sin(batch["x"][:, :, None] * jnp.arange(1.0, 65.0))
+  return {"y": (wide * jnp.cos(wide)).sum((1, 2)), "scaled": 2 * batch["x"]}
+
+
+def _batch(points):
+  return {"x": jnp.asarray(np.random.default_rng(0).normal(size=(points, 3)))}
+
+
+@pytest.mark.parametrize("points", [64, 101])
+def test_chunks_give_the_same_numbers_and_gradients(points):
+  batch = _batch(points)
+  plan = microbatch.plan(_function, batch, budget=100_000)
+  assert 1 < plan.chunk < points and plan.num_chunks == -(-points // plan.chunk)
+  whole, parts = jax.jit(_function), jax.jit(lambda b: microbatch.apply(_function, b, plan))
+  for a, b in zip(jax.tree.leaves(whole(batch)), jax.tree.leaves(parts(batch)), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+  loss = lambda f: jax.jit(jax.grad(lambda b: (f(b)["y"] ** 2).sum()))(batch)["x"]
+  np.testing.assert_allclose(loss(whole), loss(parts), rtol=1e-12, atol=1e-13)
+
+
+def test_memory_stays_within_the_budget_whatever_the_batch():
+  budget = 2_000_000
+  for points in (1_000, 64_000):
+    shapes = {"x": jax.ShapeDtypeStruct((points, 3), jnp.float64)}
+    plan = microbatch.plan(_function, shapes, budget, gradient=True)
+
+    def gradient(batch, plan=plan):
+      return jax.grad(lambda b: microbatch.apply(_function, b, plan)["y"].sum())(batch)
+
+    used = jax.jit(gradient).lower(shapes).compile().memory_analysis().temp_size_in_bytes
+    assert used <= budget + 3 * points * 8 * 8, (points, used, str(plan))
+
+
+def test_a_batch_that_fits_is_one_chunk():
+  plan = microbatch.plan(_function, _batch(10), budget=2**30)
+  assert (plan.chunk, plan.num_chunks) == (10, 1)
+  assert str(plan).startswith("10 points in 1 chunks of 10: about ")
+
+
+def test_a_point_too_big_is_one_clear_line():
+  with pytest.raises(UserError, match="one point needs about .* bytes, more than the memory budget"):
+    microbatch.plan(_function, _batch(10), budget=100)
