@@ -109,7 +109,9 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
   """
   step = trace_once(step)
   if mode == "pmap":
-    return jax.pmap(step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh))
+    return jax.pmap(
+        step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh),
+        donate_argnums=0)
   return jax.jit(
       jax.shard_map(
           step, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),

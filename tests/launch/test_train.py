@@ -1,6 +1,7 @@
 """The main command end to end: certificate, resume, preemption, several processes."""
 
 import json
+import re
 import signal
 import socket
 import time
@@ -127,3 +128,12 @@ def test_networks_from_outside_the_repository(tmp_path, data_dir):
   assert "general" in output
   rows = history(tmp_path / "run")
   assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
+
+
+def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
+  flags = TINY | {"config.optimizer.learning_rate": 1e30, "config.optimizer.warmup_steps": 3}
+  status, _, stderr = finish(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
+  assert status == 1 and "Traceback" not in stderr
+  # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of step 3 explodes.
+  assert re.search(r"error: the loss is not finite since step [345]:", stderr)
+  assert list((tmp_path / "run" / "checkpoints").iterdir()) == []

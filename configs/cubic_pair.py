@@ -1,0 +1,19 @@
+"""P5[3,3], z0^3+z1^3+z2^3 = 3 psi z3 z4 z5 and z3^3+z4^3+z5^3 = 3 psi z0 z1 z2, at psi = 1/2.
+
+A one-parameter family with Euler number -144 (Libgober, Teitelbaum 1993).
+
+  python -m launch.train --config=configs/cubic_pair.py --workdir=runs/cubic_pair
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety(
+      (5,), ((3, 3),),
+      polynomials="z0^3 + z1^3 + z2^3 - 3*psi*z3*z4*z5; z3^3 + z4^3 + z5^3 - 3*psi*z0*z1*z2",
+      parameters=dict(psi="0.5"))
+  return config

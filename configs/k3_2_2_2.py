@@ -1,0 +1,16 @@
+"""The K3 surface P5[2,2,2], a random member.
+
+Degree 8, three quadrics.
+
+  python -m launch.train --config=configs/k3_2_2_2.py --workdir=runs/k3_2_2_2
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((5,), ((2, 2, 2),))
+  return config

@@ -1,0 +1,16 @@
+"""The K3 surface P4[2,3], a random member.
+
+Degree 6.
+
+  python -m launch.train --config=configs/k3_2_3.py --workdir=runs/k3_2_3
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((4,), ((2, 3),))
+  return config

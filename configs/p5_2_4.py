@@ -1,0 +1,16 @@
+"""P5[2,4], a random member.
+
+Euler number -176.
+
+  python -m launch.train --config=configs/p5_2_4.py --workdir=runs/p5_2_4
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((5,), ((2, 4),))
+  return config

@@ -1,0 +1,16 @@
+"""The Schoen manifold, P1 x P2 x P2 [1 1; 3 0; 0 3], a random member.
+
+Euler number 0, the fibre product of two rational elliptic surfaces.
+
+  python -m launch.train --config=configs/schoen.py --workdir=runs/schoen
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((1, 2, 2), ((1, 1), (3, 0), (0, 3)))
+  return config

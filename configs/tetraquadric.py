@@ -1,0 +1,16 @@
+"""The tetraquadric in (P1)^4, a random member.
+
+Euler number -128, four Kaehler moduli.
+
+  python -m launch.train --config=configs/tetraquadric.py --workdir=runs/tetraquadric
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((1, 1, 1, 1), ((2,), (2,), (2,), (2,)))
+  return config

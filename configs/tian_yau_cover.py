@@ -1,0 +1,16 @@
+"""The cover of the Tian-Yau manifold, P3 x P3 [3 0 1; 0 3 1], a random member.
+
+Euler number -18; its quotient by Z3 has three generations.
+
+  python -m launch.train --config=configs/tian_yau_cover.py --workdir=runs/tian_yau_cover
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((3, 3), ((3, 0, 1), (0, 3, 1)))
+  return config

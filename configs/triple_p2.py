@@ -1,0 +1,16 @@
+"""(P2)^3 [1 1 1; 1 1 1; 1 1 1], a random member.
+
+Euler number -90, three polynomials.
+
+  python -m launch.train --config=configs/triple_p2.py --workdir=runs/triple_p2
+
+@RESULT@
+"""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((2, 2, 2), ((1, 1, 1), (1, 1, 1), (1, 1, 1)))
+  return config
