@@ -1,0 +1,128 @@
+"""The training step by nested autodiff, by the general path and by jets, and on several devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import functools
+from typing import Any
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import optax
+
+from networks import phi
+from trainer import hermitian
+from trainer import parallel
+from trainer.ansatz import Ansatz, make_ansatz
+from trainer.batch import Batch, cast
+from trainer.benchmarks import timing
+from trainer.geometry.variety import Variety
+from trainer.losses import monge_ampere
+from trainer.step import init_state, make_step
+
+
+def plain_phi(x: jax.Array, ambient: Sequence[int], widths: Sequence[int]) -> jax.Array:
+  """The phi network as a plain Haiku function of a point, as a user writes one: no jets."""
+  return phi.PhiMLP(ambient=ambient, widths=widths)(x)
+
+
+def time_step(
+    variety: Variety, batch: Batch, widths: Sequence[int], seconds: float) -> dict[str, float]:
+  """Times a full training step, loss, gradient and Adam, in float32 on one device.
+
+  Args:
+    variety: the manifold.
+    batch: the points of a step.
+    widths: hidden widths of the phi network.
+    seconds: how long to measure.
+
+  Returns:
+    nested_ms, general_ms, jets_ms, matmul_ms (the jets' matmuls at the rate of a large one) with
+    quartiles, the FLOP/s achieved and the ratios.
+  """
+  batch = cast(batch, jnp.float32)
+  ansatzes = {
+      "nested": _nested_ansatz(variety, widths),
+      "general": make_ansatz(
+          variety, f"{__name__}:plain_phi(ambient={variety.ambient}, widths={tuple(widths)})"),
+      "jets": make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})"),
+  }
+  mesh = parallel.make_mesh(jax.local_devices()[:1])
+  functions = {name: _stepper(ansatz, batch, mesh) for name, ansatz in ansatzes.items()}
+  functions["matmul"], matmul_flops = timing.matmul(jnp.float32)
+  times = timing.alternate(functions, seconds)
+  rate = matmul_flops / times["matmul"].median
+  flops = step_flops(variety, widths, batch.x.shape[0])
+  result = {"batch": batch.x.shape[0], "widths": list(widths)}
+  for name in ansatzes:
+    result |= times[name].scaled(1e3, f"{name}_ms")
+  return result | {
+      "matmul_ms": 1e3 * flops / rate,
+      "matmul_gflops_per_second": rate / 1e9,
+      "jets_gflops_per_second": flops / times["jets"].median / 1e9,
+      "nested_over_jets": times["nested"].median / times["jets"].median,
+      "general_over_jets": times["general"].median / times["jets"].median,
+      "jets_over_matmul": times["jets"].median * rate / flops,
+  }
+
+
+def time_devices(
+    variety: Variety, batch: Batch, widths: Sequence[int], counts: Sequence[int],
+    seconds: float) -> dict[str, float]:
+  """Milliseconds of the jets' step with the same batch spread over 1, 2, .. devices.
+
+  On fake devices, which share the processor's cores, this shows the cost of spreading, no gain.
+  """
+  ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
+  batch = cast(batch, jnp.float32)
+  functions = {
+      str(count): _stepper(ansatz, batch, parallel.make_mesh(jax.local_devices()[:count]))
+      for count in counts}
+  return {name: 1e3 * t.median for name, t in timing.alternate(functions, seconds).items()}
+
+
+def step_flops(variety: Variety, widths: Sequence[int], batch: int) -> float:
+  """Floating-point operations in the matmuls of a jets step: forward, weights, inputs of all but one."""
+  features = sum((n + 1) ** 2 for n in variety.ambient)
+  layers = list(zip([features, *widths], [*widths, 1], strict=True))
+  products = [2.0 * fan_in * fan_out for fan_in, fan_out in layers]
+  rows = (1 + variety.dimension) ** 2
+  # The first layer's input has no parameters behind it.
+  return rows * batch * (3 * sum(products) - products[0])
+
+
+def _stepper(ansatz: Ansatz, batch: Batch, mesh: Any) -> Callable[[], Any]:
+  optimizer = optax.adam(1e-3)
+  compiled = parallel.compile_step(
+      make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")
+  state = parallel.replicate(
+      mesh, init_state(ansatz, optimizer, jax.random.key(0), 0.0, jnp.float32))
+  epoch = jax.tree.map(
+      lambda a: jax.device_put(a[None], parallel.sharded(mesh, axis=1)), batch)
+
+  def step():
+    nonlocal state
+    state, metrics = compiled(state, epoch)
+    return metrics
+
+  return step
+
+
+def _nested_ansatz(variety: Variety, widths: Sequence[int]) -> Ansatz:
+  """d dbar phi as the Hessian over the 2N real ambient coordinates, pulled back: what others do."""
+  network = hk.without_apply_rng(hk.transform(
+      functools.partial(plain_phi, ambient=variety.ambient, widths=widths)))
+  size = variety.num_coordinates
+
+  def metric(params, batch):
+    def point(x, j):
+      h = jax.jacfwd(jax.grad(functools.partial(network.apply, params)))(x)
+      xx, xy, yx, yy = h[:size, :size], h[:size, size:], h[size:, :size], h[size:, size:]
+      levi = 0.25 * jax.lax.complex(xx + yy, xy - yx)
+      return hermitian.pack(j @ levi @ j.conj().T)
+
+    return batch.fubini_study.T + jax.vmap(point, out_axes=1)(batch.x, batch.pullback)
+
+  init = lambda key: network.init(key, jnp.ones(2 * size))
+  return Ansatz(init=init, metric=metric, path="nested")

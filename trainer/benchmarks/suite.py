@@ -1,0 +1,88 @@
+"""Which comparisons make up a suite, and how they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from trainer.batch import Batch, prepare
+from trainer.benchmarks.curvature import time_curvature
+from trainer.benchmarks.step import time_devices, time_step
+from trainer.benchmarks.throughput import time_evaluation, time_sampling
+from trainer.geometry.variety import Variety
+from trainer.sampling.sampler import Sampler
+
+SUITES = ("quick", "full")
+DEVICE_COUNTS = (1, 2, 4)
+
+# The comparison that everything else refers to.
+_MANIFOLD = "fermat_quintic"
+_WIDTHS, _BATCH = (64, 64, 64), 1024
+_SWEEP_WIDTHS, _SWEEP_BATCHES = (32, 64, 128, 256, 512), (256, 4096, 16384)
+
+
+def manifolds(suite: str) -> tuple[str, ...]:
+  """Names of the configs whose manifolds a suite needs."""
+  if suite == "quick":
+    return (_MANIFOLD,)
+  return (_MANIFOLD, "cubic_pair", "bicubic", "tetraquadric", "schoen")
+
+
+def run(
+    suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[tuple[str, Any]]:
+  """Yields the sections of a suite, by name, as they are finished.
+
+  Args:
+    suite: "quick" or "full".
+    varieties: one for each of `manifolds(suite)`.
+    seconds: how long to measure each comparison.
+  """
+  quintic = varieties[_MANIFOLD]
+  batch = _points(quintic, _BATCH)
+  yield "step", time_step(quintic, batch, _WIDTHS, seconds)
+  yield "curvature", time_curvature(
+      quintic, batch, _WIDTHS, jnp.float64, 4096 if suite == "quick" else 65536, seconds)
+  yield "sampling", {"points_per_second": time_sampling(varieties, seconds)}
+  counts = [count for count in DEVICE_COUNTS if count <= jax.local_device_count()]
+  yield "devices", {"milliseconds": time_devices(quintic, batch, _WIDTHS, counts, seconds)}
+  yield "evaluation", time_evaluation(quintic, batch, _WIDTHS, seconds)
+  if suite == "quick":
+    return
+  yield "batch_sweep", [time_step(quintic, _points(quintic, size), _WIDTHS, seconds)
+                        for size in _SWEEP_BATCHES]
+  for name in (_MANIFOLD, "bicubic"):
+    points = _points(varieties[name], _BATCH)
+    yield f"width_sweep_{name}", [
+        time_step(varieties[name], points, (width,) * 3, seconds) for width in _SWEEP_WIDTHS]
+
+
+def table(name: str, section: Any) -> str:
+  """A section as text."""
+  if isinstance(section, list):
+    return "\n".join(table(name, row) for row in section)
+  lines = [name]
+  for key, value in section.items():
+    if isinstance(value, dict):
+      lines += [f"  {key} {inner:<24} {_number(v)}" for inner, v in value.items()]
+    elif not key.endswith(("_low", "_high")):
+      low, high = section.get(f"{key}_low"), section.get(f"{key}_high")
+      spread = f"  ({_number(low)} to {_number(high)})" if low is not None else ""
+      lines.append(f"  {key:<28} {_number(value)}{spread}")
+  return "\n".join(lines)
+
+
+def _number(value) -> str:
+  return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def _points(variety: Variety, count: int) -> Batch:
+  sampler, blocks, have = Sampler(variety), [], 0
+  while have < count:
+    blocks.append(sampler.block(jax.random.key(0), len(blocks)))
+    have += blocks[-1].z.shape[0]
+  z, weight = (jnp.concatenate([getattr(b, name) for b in blocks])[:count]
+               for name in ("z", "weight"))
+  return jax.jit(prepare, static_argnums=0)(variety, z, weight)

@@ -1,0 +1,42 @@
+"""Points a second: sampling, and evaluation of a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from trainer import parallel
+from trainer.ansatz import make_ansatz
+from trainer.batch import Batch, cast
+from trainer.benchmarks import timing
+from trainer.evaluation import Evaluator
+from trainer.geometry.variety import Variety
+from trainer.sampling.sampler import Sampler
+
+
+def time_sampling(varieties: dict[str, Variety], seconds: float) -> dict[str, float]:
+  """Finished points a second, weights and residue included, by manifold."""
+  functions, sizes = {}, {}
+  key = jax.random.key(0)
+  for name, variety in varieties.items():
+    sampler = Sampler(variety)
+    functions[name] = lambda sampler=sampler: sampler.block(key, 0)
+    sizes[name] = sampler.points_per_block
+  times = timing.alternate(functions, seconds)
+  return {name: sizes[name] / times[name].median for name in varieties}
+
+
+def time_evaluation(
+    variety: Variety, batch: Batch, widths: Sequence[int], seconds: float) -> dict[str, float]:
+  """Points a second of the metric, its determinant and its least eigenvalue, in float64."""
+  ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
+  mesh = parallel.make_mesh(jax.local_devices()[:1])
+  evaluator = Evaluator(ansatz, mesh)
+  batch = jax.device_put(cast(batch, jnp.float64), parallel.sharded(mesh))
+  params = {"network": ansatz.init(jax.random.key(0))}
+  points = batch.x.shape[0]
+  times = timing.alternate(
+      {"evaluation": lambda: evaluator(params["network"], batch, points)}, seconds)
+  return {"points": points, "points_per_second": points / times["evaluation"].median}
