@@ -2,6 +2,10 @@
 
   python -m launch.evaluate --workdir=runs/fermat_quintic
   python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+  python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5 --points=400000
+
+With --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
+parameter of a config instead, which takes points but no trained metric.
 """
 
 from absl import flags
@@ -10,6 +14,7 @@ from launch import cli
 from trainer import certify
 from trainer import parallel
 from trainer import run as runs
+from trainer import sample
 from trainer.errors import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
@@ -17,11 +22,22 @@ _POINTS = flags.DEFINE_integer("points", None, "Held-out points; default: as in 
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
 
 
+_MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
+_CONFIG = cli.define_config_flag()
+
+
 def main() -> None:
-  if not _WORKDIR.value:
-    raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
   if _POINTS.value is not None and _POINTS.value < 1:
     raise UserError(f"--points={_POINTS.value} must be at least 1")
+  if _MODULI.value:
+    if not _CONFIG.value:
+      raise UserError("give --config=FILE with --moduli")
+    sample.measure_moduli(
+        _CONFIG.value, seed=_SEED.value or 0, data_dir=cli.path_flag(cli.DATA_DIR.value),
+        num_points=_POINTS.value or _CONFIG.value.data.train_points)
+    return
+  if not _WORKDIR.value:
+    raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
   workdir = cli.path_flag(_WORKDIR.value)
   run = runs.load_run(workdir)
   state = runs.load_state(run, workdir)

@@ -5,7 +5,7 @@ import ml_collections
 
 from trainer.errors import UserError
 from trainer.geometry import members
-from trainer.geometry.parse import parse_number, parse_polynomial
+from trainer.geometry.parse import parse_derivative, parse_number, parse_polynomial
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety, check_calabi_yau
 
@@ -87,6 +87,19 @@ def make_variety(config: ml_collections.ConfigDict) -> Variety:
         f"the polynomials have multidegrees {built.degrees}, one row a factor, but "
         f"config.variety.degrees = {tuple(fields.degrees)}: change one or leave degrees out")
   return built
+
+
+def deformations(config: ml_collections.ConfigDict) -> dict[str, tuple[Polynomial, ...]]:
+  """The derivatives of the polynomials by each named parameter; UserError if there is none."""
+  fields = config.variety
+  if not fields.parameters:
+    raise UserError("the config names no complex-structure parameter (config.variety.parameters): "
+                    "write one into its polynomials")
+  num_variables = sum(fields.ambient) + len(fields.ambient)
+  values = {name: parse_number(value) for name, value in fields.parameters.items()}
+  return {
+      name: tuple(parse_derivative(text, num_variables, values, name)
+                  for text in fields.polynomials.split(";") if text.strip()) for name in values}
 
 
 def real_dtype(name: str) -> jnp.dtype:

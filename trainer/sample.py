@@ -1,4 +1,4 @@
-"""Samples the points of a config ahead of training and reports what they are worth."""
+"""What can be done with points alone: fill the cache, measure the moduli space."""
 
 import pathlib
 import time
@@ -7,9 +7,11 @@ import jax
 import ml_collections
 import numpy as np
 
+from trainer import config as configs
 from trainer import metrics
+from trainer import moduli
 from trainer import run as runs
-from trainer.measures import weighted_mean
+from trainer.measures import format_measure, weighted_mean
 from trainer.sampling import datasets
 from trainer.sampling.points import dropped_slices, effective_sample_size
 from trainer.sampling.sampler import Sampler
@@ -48,3 +50,33 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
     print(f"{split}: {len(weight)} points in {seconds:.1f} s ({len(weight) / seconds:.0f} a second), "
           f"{dropped_slices(points, points_per_slice)} slices dropped, effective sample size "
           f"{effective_sample_size(weight):.0f}, integral |Omega|^2 {omega_integral}")
+
+
+def measure_moduli(
+    config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Path, num_points: int) -> None:
+  """Prints G and y along every named complex-structure parameter, with standard errors.
+
+  Args:
+    config: its polynomials name at least one parameter.
+    seed: the seed of the points.
+    data_dir: where sampled points are cached.
+    num_points: about how many; whole slices are used.
+
+  Raises:
+    UserError: the config names no parameter, or the variety is wrong.
+  """
+  deformations = configs.deformations(config)
+  variety = runs.smooth_variety(config)
+  points_per_slice = Sampler(variety).points_per_slice
+  progress = metrics.Progress(config.steps, enabled=jax.process_index() == 0)
+  points = datasets.load_or_sample(
+      variety, seed=seed, split="train", start=0,
+      stop=max(num_points // points_per_slice, 2) * points_per_slice, directory=data_dir,
+      progress=progress.sampling)
+  progress.close()
+  print(f"Weil-Petersson metric G and normalised Yukawa coupling y from {len(points.weight)} points")
+  for name, direction in deformations.items():
+    result = moduli.weil_petersson(variety, direction, points, points_per_slice)
+    print(f"  {name} = {config.variety.parameters[name]}: "
+          f"G = {format_measure(result.metric, result.metric_stderr)}, "
+          f"y = {format_measure(result.yukawa, result.yukawa_stderr)}")

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping
+import re
 
 from trainer.errors import UserError
 from trainer.geometry.polynomials import Polynomial
@@ -36,6 +37,30 @@ def parse_polynomial(
     raise UserError(f"the polynomial {text!r} is zero")
   exponents = tuple(sorted(terms, reverse=True))
   return Polynomial(exponents, tuple(complex(terms[e]) for e in exponents))
+
+
+def parse_derivative(
+    text: str, num_variables: int, parameters: Mapping[str, complex], name: str) -> Polynomial:
+  """The derivative of a polynomial by one of its parameters, at the parameters' values.
+
+  Args:
+    text: see parse_polynomial.
+    num_variables: N.
+    parameters: values of the names that appear in the text.
+    name: the parameter to differentiate by.
+
+  Returns:
+    The derivative; it has no terms where the polynomial does not contain the parameter.
+  """
+  # The parameter becomes one more variable, which is differentiated by and then given its value.
+  others = {key: value for key, value in parameters.items() if key != name}
+  renamed = re.sub(rf"\b{re.escape(name)}\b", f"z{num_variables}", text)
+  partial = parse_polynomial(renamed, num_variables + 1, others).partial(num_variables)
+  terms: _Terms = {}
+  for (*exponents, power), c in zip(partial.exponents, partial.coefficients):
+    key = tuple(exponents)
+    terms[key] = terms.get(key, 0) + c * complex(parameters[name]) ** power
+  return Polynomial(tuple(terms), tuple(terms.values()))
 
 
 def parse_number(text: str) -> complex:
