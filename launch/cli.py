@@ -12,6 +12,7 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
+from trainer import parallel
 from trainer.errors import UserError
 
 _COORDINATOR = flags.DEFINE_string(
@@ -23,6 +24,10 @@ DATA_DIR = flags.DEFINE_string(
     "data_dir", os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ricciflat"),
     "Directory where sampled points are cached.")
+
+_MEMORY = flags.DEFINE_integer(
+    "memory_mib", None, "Memory of each device for intermediate results; default: chosen by what "
+    "it has. Batches that need more are worked on in parts.")
 
 
 def define_config_flag() -> flags.FlagHolder:
@@ -53,6 +58,15 @@ def run(main: Callable[[], None]) -> None:
       _fail("interrupted; the same command goes on from the last checkpoint")
 
   app.run(guarded, flags_parser=_parse)
+
+
+def memory() -> int:
+  """The bytes of --memory_mib, or the default of this machine."""
+  if _MEMORY.value is None:
+    return parallel.default_memory()
+  if _MEMORY.value < 1:
+    raise UserError(f"--memory_mib={_MEMORY.value} must be at least 1")
+  return _MEMORY.value * 2 ** 20
 
 
 def path_flag(value: str) -> pathlib.Path:

@@ -43,7 +43,8 @@ def main() -> None:
   state = runs.load_state(run, workdir)
   certify.certify(
       run, state, workdir=workdir, mesh=parallel.make_mesh(),
-      data_dir=cli.path_flag(cli.DATA_DIR.value), num_points=_POINTS.value, seed=_SEED.value)
+      data_dir=cli.path_flag(cli.DATA_DIR.value), memory=cli.memory(), num_points=_POINTS.value,
+      seed=_SEED.value)
 
 
 def cli_main() -> None:

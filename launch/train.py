@@ -27,7 +27,7 @@ def main() -> None:
   train.train(
       _CONFIG.value, workdir=cli.path_flag(_WORKDIR.value), seed=_SEED.value,
       dtype=configs.real_dtype(_DTYPE.value), parallelism=_PARALLELISM.value,
-      data_dir=cli.path_flag(cli.DATA_DIR.value))
+      data_dir=cli.path_flag(cli.DATA_DIR.value), memory=cli.memory())
 
 
 def cli_main() -> None:

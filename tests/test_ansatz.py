@@ -11,7 +11,7 @@ from networks import registry
 from trainer import batch as batches
 from trainer import config as configs
 from trainer import hermitian
-from trainer.ansatz import fubini_study, make_ansatz, parse_network
+from trainer.ansatz import make_ansatz, parse_network
 from trainer.errors import UserError
 from trainer.sampling import datasets
 
@@ -63,7 +63,7 @@ def test_general_path_equals_jets(variety, batch):
 def test_training_starts_at_fubini_study(variety, batch):
   ansatz = make_ansatz(variety, _NETWORK)
   metric = ansatz.metric(ansatz.init(jax.random.key(0)), batch)
-  np.testing.assert_array_equal(metric, fubini_study().metric({}, batch))
+  np.testing.assert_array_equal(metric, batch.fubini_study.T)
 
 
 def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_path):

@@ -10,9 +10,11 @@ from configs import fermat_cubic
 from trainer import config as configs
 from trainer import data
 from trainer import parallel
+from trainer.errors import UserError
 from trainer.ansatz import make_ansatz
-from trainer.losses import monge_ampere
-from trainer.step import TrainState, eta, init_state, make_step
+from trainer.curvature import tensors
+from trainer.losses import Tensors, make_loss, monge_ampere, ricci
+from trainer.step import TrainState, init_state, make_step, plan_memory, point_tensors
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
   state = _state(ansatz, optimizer)
 
   def loss(params, batch):
-    value = eta(ansatz, params, batch)
+    value = point_tensors(ansatz, params, batch, False).eta
     return jnp.sum(batch.weight * jnp.abs(1 - value) ** power) / jnp.sum(batch.weight)
 
   first, second = (jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[i]), epoch) for i in (0, 1))
@@ -82,6 +84,54 @@ def test_a_second_trace_is_refused(setting):
 
 
 def test_monge_ampere_sums_by_hand():
-  eta_values, weight = jnp.array([1.0, 3.0, 0.5]), jnp.array([1.0, 2.0, 4.0])
-  assert [float(a) for a in monge_ampere(1)(eta_values, weight)] == [6.0, 7.0]
-  assert [float(a) for a in monge_ampere(2)(eta_values, weight)] == [9.0, 7.0]
+  values, weight = Tensors(jnp.array([1.0, 3.0, 0.5]), None), jnp.array([1.0, 2.0, 4.0])
+  assert [float(a) for a in monge_ampere(1).sums(values, weight)] == [6.0, 7.0]
+  assert [float(a) for a in monge_ampere(2).sums(values, weight)] == [9.0, 7.0]
+
+
+def test_ricci_sums_by_hand():
+  values = Tensors(jnp.ones(3), jnp.array([-2.0, 1.0, 0.5]))
+  weight = jnp.array([1.0, 2.0, 4.0])
+  assert [float(a) for a in ricci(1).sums(values, weight)] == [6.0, 7.0]
+  assert [float(a) for a in ricci(2).sums(values, weight)] == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("arguments", [("monge", 2), ("ricci", 3)])
+def test_unknown_losses_are_refused(arguments):
+  with pytest.raises(UserError, match="unknown loss|must be 1 or 2"):
+    make_loss(*arguments)
+
+
+@pytest.mark.parametrize("name", ["monge_ampere", "ricci"])
+def test_microbatches_change_nothing(setting, name):
+  """A memory budget that forces parts of 2 points gives the step of the whole batch."""
+  _, ansatz, epoch = setting
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  optimizer, loss = optax.sgd(0.1), make_loss(name, 2)
+  state = _state(ansatz, optimizer)
+  params = jax.tree.map(lambda a: a + 0.1, state.params)
+  batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), epoch)
+  whole = plan_memory(ansatz, loss, params, batch, 2 ** 30)
+  parts = plan_memory(ansatz, loss, params, batch, 2 * whole.bytes_per_point)
+  assert (whole.num_chunks, parts.num_chunks) == (1, 16)
+  results = []
+  for plan in (None, whole, parts):
+    step = parallel.compile_step(make_step(ansatz, loss, optimizer, plan), mesh, "shard_map")
+    results.append(step(
+        parallel.replicate(mesh, state._replace(params=params)),
+        jax.device_put(jax.tree.map(np.asarray, epoch), parallel.sharded(mesh, 1))))
+  for other in results[1:]:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12),
+                 other, results[0])
+
+
+def test_the_metric_of_both_paths_to_eta_is_one(setting):
+  _, ansatz, epoch = setting
+  batch = jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[0, :6]), epoch)
+  params = jax.tree.map(lambda a: a + 0.1, _state(ansatz, optax.sgd(0.1)).params)
+  with_curvature = point_tensors(ansatz, params, batch, True)
+  without = point_tensors(ansatz, params, batch, False)
+  np.testing.assert_allclose(with_curvature.eta, without.eta, rtol=1e-12)
+  np.testing.assert_array_equal(
+      with_curvature.ricci_scalar, tensors.scalar(ansatz.potential(params["network"], batch)))
+  assert without.ricci_scalar is None

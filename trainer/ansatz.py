@@ -15,6 +15,7 @@ from networks import jets
 from networks import registry
 from trainer import hermitian
 from trainer.batch import Batch
+from trainer.curvature.potential import potential_rows
 from trainer.errors import UserError
 from trainer.geometry.variety import Variety
 
@@ -26,10 +27,13 @@ class Ansatz(NamedTuple):
     init: key -> network parameters.
     metric: (parameters, Batch) -> g in local coordinates, packed (n * n, B) as in trainer.hermitian.
     path: how d dbar phi is computed, "jets" or "general".
+    potential: (parameters, Batch) -> the (2, 2) jet (R, B) of the Kaehler potential, which
+      trainer.curvature.tensors reads.
   """
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
   path: str
+  potential: Callable[[Any, Batch], jax.Array] | None = None
 
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
@@ -59,8 +63,8 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     return factory(x, **network_kwargs)
 
   transformed = hk.without_apply_rng(hk.transform(apply_network))
-  uses_jets = is_module and getattr(factory, "supports_jets", False)
-  mixed = _mixed_by_jets if uses_jets else _mixed_general
+  path = "jets" if is_module and getattr(factory, "supports_jets", False) else "general"
+  mixed = _mixed_by_jets if path == "jets" else _mixed_general
   point = jnp.concatenate(
       [jnp.ones(variety.num_coordinates), jnp.zeros(variety.num_coordinates)])
   _check_network(transformed, point, network)
@@ -73,7 +77,11 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     return batch.fubini_study.T + mixed(
         functools.partial(transformed.apply, params), batch.x, batch.pullback)
 
-  return Ansatz(init, metric, "jets" if uses_jets else "general")
+  def potential(params, batch):
+    return potential_rows(
+        variety, functools.partial(transformed.apply, params), batch.x, batch.pullback, path)
+
+  return Ansatz(init, metric, path, potential)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:
@@ -88,11 +96,6 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
   except (SyntaxError, ValueError, AssertionError):
     raise UserError(
         f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
-
-
-def fubini_study() -> Ansatz:
-  """The metric that training starts from, which has no parameters."""
-  return Ansatz(lambda key: {}, lambda params, batch: batch.fubini_study.T, "closed form")
 
 
 def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):

@@ -54,6 +54,13 @@ def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:
   return Batch(x, pullback, weight, omega, metric)
 
 
+def abstract(variety: Variety, num_points: int, dtype: jnp.dtype) -> Batch:
+  """The shapes and dtypes of a batch of `num_points` points."""
+  points = (jax.ShapeDtypeStruct((num_points, variety.num_coordinates), jnp.complex128),
+            jax.ShapeDtypeStruct((num_points,), jnp.float64))
+  return jax.eval_shape(lambda *a: cast(prepare(variety, *a), dtype), *points)
+
+
 def cast(batch: Batch, dtype: jnp.dtype) -> Batch:
   """Casts a batch to a real dtype, its pullback to the complex dtype of that precision."""
   complex_dtype = jnp.promote_types(dtype, jnp.complex64)

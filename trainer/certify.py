@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from trainer import ansatz
 from trainer import certificate as certificates
 from trainer import data
 from trainer import measures
@@ -15,7 +14,7 @@ from trainer import metrics
 from trainer import parallel
 from trainer import report
 from trainer import slice_picture
-from trainer.evaluation import Evaluator
+from trainer.evaluation import Evaluator, fubini_study
 from trainer.run import Run
 from trainer.sampling.sampler import Sampler
 from trainer.step import TrainState
@@ -23,7 +22,7 @@ from trainer.step import TrainState
 
 def certify(
     run: Run, state: TrainState, *, workdir: pathlib.Path, mesh: jax.sharding.Mesh,
-    data_dir: pathlib.Path, num_points: int | None = None, seed: int | None = None
+    data_dir: pathlib.Path, memory: int, num_points: int | None = None, seed: int | None = None
 ) -> dict[str, Any]:
   """Writes certificate.json, report.html and pictures/ of a trained metric; process 0 prints it.
 
@@ -35,6 +34,7 @@ def certify(
     workdir: the directory of the run.
     mesh: the mesh to spread the points over.
     data_dir: where sampled points are cached.
+    memory: bytes of a device for intermediate results.
     num_points: held-out points; by default those of the config.
     seed: their seed; by default the run's.
 
@@ -49,8 +49,8 @@ def certify(
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params["network"])
   slice_size = Sampler(run.variety).points_per_slice
 
-  trained = Evaluator(run.ansatz, mesh)(params, heldout.batch, num_points)
-  started = Evaluator(ansatz.fubini_study(), mesh)(params, heldout.batch, num_points)
+  trained = Evaluator(run.ansatz.metric, mesh, memory)(params, heldout.batch, num_points)
+  started = Evaluator(fubini_study, mesh, memory)(params, heldout.batch, num_points)
   history = metrics.read_history(workdir / "metrics.jsonl")
   measured = measures.measure_all(trained, slice_size)
   certificate = certificates.make_certificate(
@@ -66,16 +66,16 @@ def certify(
         workdir, certificate, history, measures.relative_volume_form(started),
         measures.relative_volume_form(trained), trained.weight,
         slice_picture.compute_slice_picture(
-            run.variety, _eta(run, params, measured["kappa"].value, dtype)))
+            run.variety, _eta(run, params, measured["kappa"].value, dtype, memory)))
     print(certificates.summary(certificate))
     print(f"certificate: {workdir / 'certificate.json'}\nreport: {workdir / 'report.html'}")
   return certificate
 
 
-def _eta(run: Run, params: Any, kappa: float, dtype: jnp.dtype):
+def _eta(run: Run, params: Any, kappa: float, dtype: jnp.dtype, memory: int):
   """eta of the trained metric as a function of points z (B, N), on one device of this process."""
   mesh = parallel.make_mesh(jax.local_devices()[:1])
-  evaluator = Evaluator(run.ansatz, mesh)
+  evaluator = Evaluator(run.ansatz.metric, mesh, memory)
 
   def eta(z: np.ndarray) -> np.ndarray:
     batch = data.prepare_on_host(run.variety, z, np.ones(len(z)), dtype)

@@ -7,7 +7,8 @@ from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.geometry.parse import parse_derivative, parse_number, parse_polynomial
 from trainer.geometry.polynomials import Polynomial
-from trainer.geometry.variety import Variety, check_calabi_yau
+from trainer.geometry.variety import Variety
+from trainer.losses import make_loss
 
 
 def variety(
@@ -47,7 +48,8 @@ def default_config() -> ml_collections.ConfigDict:
   # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.
   config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
   config.loss = ml_collections.ConfigDict()
-  config.loss.power = 2  # p of < |1 - eta|^p >, 1 or 2
+  config.loss.name = "monge_ampere"  # < |1 - eta|^p >, or "ricci", < |R|^p >
+  config.loss.power = 2  # p, 1 or 2
   config.optimizer = ml_collections.ConfigDict()
   config.optimizer.name = "adam"  # any optax optimizer
   config.optimizer.learning_rate = 1.5e-3
@@ -71,17 +73,15 @@ def make_variety(config: ml_collections.ConfigDict) -> Variety:
       parse_polynomial(text, num_variables, parameters)
       for text in fields.polynomials.split(";") if text.strip())
   explicit += tuple(Polynomial(*arrays) for arrays in fields.arrays)
+  moduli = tuple(fields.moduli) or (1.0,) * len(ambient)
   if explicit:
-    polynomials = explicit
+    built = Variety(ambient, explicit, moduli)
   elif fields.member == "random":
-    check_calabi_yau(ambient, fields.degrees)
-    polynomials = members.random_member(ambient, fields.degrees, fields.seed)
+    built = members.random_variety(ambient, fields.degrees, moduli, fields.seed)
   elif fields.member == "fermat":
-    check_calabi_yau(ambient, fields.degrees)
-    polynomials = members.fermat_member(ambient, fields.degrees)
+    built = members.fermat_variety(ambient, fields.degrees, moduli)
   else:
     raise UserError(f"config.variety.member = {fields.member!r} must be random or fermat")
-  built = Variety(ambient, polynomials, tuple(fields.moduli) or (1.0,) * len(ambient))
   if fields.degrees and built.degrees != tuple(tuple(row) for row in fields.degrees):
     raise UserError(
         f"the polynomials have multidegrees {built.degrees}, one row a factor, but "
@@ -128,5 +128,4 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
     raise UserError(
         f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
         f"use a multiple of {num_devices}")
-  if config.loss.power not in (1, 2):
-    raise UserError(f"config.loss.power = {config.loss.power} must be 1 or 2")
+  make_loss(**config.loss)

@@ -15,6 +15,7 @@ declare how its cotangents vary over the mesh, and could not run outside of it.
 from collections.abc import Callable
 import contextlib
 import functools
+import os
 from typing import Any
 
 import jax
@@ -37,6 +38,16 @@ def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
 def widest_dtype() -> jnp.dtype:
   """The widest real dtype whose complex numbers the devices compute with: no complex128 on TPUs."""
   return jnp.dtype(jnp.float32 if jax.default_backend() == "tpu" else jnp.float64)
+
+
+def default_memory() -> int:
+  """Bytes of a device for intermediate results: half of an accelerator's memory, or of the host's an
+  eighth shared by its CPU devices."""
+  statistics = jax.local_devices()[0].memory_stats()
+  if statistics and "bytes_limit" in statistics:
+    return statistics["bytes_limit"] // 2
+  host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+  return host // 8 // jax.local_device_count()
 
 
 def geometry_device() -> contextlib.AbstractContextManager:

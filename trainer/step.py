@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from trainer import hermitian
+from trainer import microbatch
 from trainer import parallel
 from trainer.ansatz import Ansatz
 from trainer.batch import Batch
-from trainer.losses import Loss, monge_ampere
+from trainer.curvature import tensors
+from trainer.losses import Loss, Tensors, monge_ampere
 
 
 class TrainState(NamedTuple):
@@ -50,21 +52,35 @@ def init_state(
   return TrainState(jnp.int32(0), params, optimizer.init(params), jnp.int32(-1))
 
 
-def eta(ansatz: Ansatz, params: Any, batch: Batch) -> jax.Array:
-  """eta = det g / (kappa |Omega|^2), shape (B,)."""
-  determinant = hermitian.determinant(ansatz.metric(params["network"], batch))
-  return determinant / (jnp.exp(params["log_kappa"]) * batch.omega)
+def point_tensors(ansatz: Ansatz, params: Any, batch: Batch, curvature: bool) -> Tensors:
+  """What losses read, at every point of a batch; the Ricci scalar only if `curvature` is asked for."""
+  if curvature:
+    rows = ansatz.potential(params["network"], batch)
+    metric, scalar = tensors.metric(rows), tensors.scalar(rows)
+  else:
+    metric, scalar = ansatz.metric(params["network"], batch), None
+  kappa = jnp.exp(params["log_kappa"])
+  return Tensors(hermitian.determinant(metric) / (kappa * batch.omega), scalar)
+
+
+def plan_memory(
+    ansatz: Ansatz, loss: Loss, params: Any, batch: Batch, budget: int) -> microbatch.Plan:
+  """How a device's part of a batch is cut up so that a step fits into `budget` bytes."""
+  return microbatch.plan(
+      lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature), batch, budget,
+      gradient=True)
 
 
 def make_step(
-    ansatz: Ansatz, loss: Loss,
-    optimizer: optax.GradientTransformation) -> Callable[[TrainState, Batch], tuple]:
+    ansatz: Ansatz, loss: Loss, optimizer: optax.GradientTransformation,
+    plan: microbatch.Plan | None = None) -> Callable[[TrainState, Batch], tuple]:
   """Builds the per-device training step.
 
   Args:
     ansatz: the trainable metric.
     loss: see trainer.losses.
     optimizer: the gradient transformation.
+    plan: how a device's part of a batch is cut up (plan_memory); None: not at all.
 
   Returns:
     step(state, epoch) -> (state, metrics), where epoch is this device's part (T, B / devices, ...) of
@@ -78,9 +94,10 @@ def make_step(
         lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
 
     def objective(params):
-      value = eta(ansatz, params, batch)
-      numerator, denominator = parallel.psum(loss(value, batch.weight))
-      sigma_numerator, weight = parallel.psum(monge_ampere(1)(value, batch.weight))
+      at_points = lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature)
+      values = microbatch.apply(at_points, batch, plan) if plan else at_points(batch)
+      numerator, denominator = parallel.psum(loss.sums(values, batch.weight))
+      sigma_numerator, weight = parallel.psum(monge_ampere(1).sums(values, batch.weight))
       return numerator / denominator, sigma_numerator / weight
 
     (value, sigma), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)

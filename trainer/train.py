@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from trainer import batch as batches
 from trainer import certify
 from trainer import checkpoint
 from trainer import config as configs
@@ -19,15 +20,15 @@ from trainer import parallel
 from trainer import run as runs
 from trainer.errors import UserError
 from trainer.evaluation import Evaluator
-from trainer.losses import monge_ampere
+from trainer.losses import make_loss
 from trainer.sampling.sampler import Sampler
 from trainer.segments import Segments
-from trainer.step import TrainState, make_step
+from trainer.step import TrainState, make_step, plan_memory
 
 
 def train(
     config: ml_collections.ConfigDict, *, workdir: pathlib.Path, seed: int, dtype: jnp.dtype,
-    parallelism: str, data_dir: pathlib.Path) -> dict[str, Any]:
+    parallelism: str, data_dir: pathlib.Path, memory: int) -> dict[str, Any]:
   """Trains the metric a config describes; resumes if `workdir` holds part of the same run.
 
   Args:
@@ -37,6 +38,7 @@ def train(
     dtype: real dtype of training, float32 or float64; points and certificate are float64.
     parallelism: "shard_map" or "pmap".
     data_dir: where sampled points are cached.
+    memory: bytes of a device for intermediate results; larger batches are worked on in parts.
 
   Returns:
     The certificate.
@@ -78,9 +80,14 @@ def train(
     progress.note(f"resumed at step {step}")
 
   # --- Train.
+  loss = make_loss(**config.loss)
+  plan = plan_memory(
+      run.ansatz, loss, state.params,
+      batches.abstract(run.variety, config.batch_size // mesh.size, dtype), memory)
+  progress.note(f"each device's part of a batch: {plan}")
   compiled_step = parallel.compile_step(
-      make_step(run.ansatz, monge_ampere(config.loss.power), run.optimizer), mesh, parallelism)
-  evaluator = Evaluator(run.ansatz, mesh)
+      make_step(run.ansatz, loss, run.optimizer, plan), mesh, parallelism)
+  evaluator = Evaluator(run.ansatz.metric, mesh, memory)
   slice_size = Sampler(run.variety).points_per_slice
 
   def evaluate(state: TrainState) -> dict[str, float]:
@@ -134,7 +141,8 @@ def train(
 
   # --- The certificate.
   return certify.certify(
-      run, parallel.globalise(state, mesh), workdir=workdir, mesh=mesh, data_dir=data_dir)
+      run, parallel.globalise(state, mesh), workdir=workdir, mesh=mesh, data_dir=data_dir,
+      memory=memory)
 
 
 def _stop_if_nonfinite(state: TrainState) -> None:
