@@ -64,11 +64,11 @@ def unpack(rows: chex.Array | Sequence[chex.Array]) -> Derivatives:
   block = lambda count: [next(take) for _ in range(count)]
   value = Complex(next(take))
   first = [Complex(*c) for c in zip(block(n), block(n), strict=True)]
-  mixed = _unpack_hermitian(n, block)
+  mixed = unpack_hermitian(n, block(n * n))
   second = [Complex(*c) for c in zip(block(m), block(m), strict=True)]
   third = [Complex(*c) for c in zip(block(m * n), block(m * n), strict=True)]
   third = [third[p * n:(p + 1) * n] for p in range(m)]
-  return Derivatives(value, first, mixed, second, third, _unpack_hermitian(m, block))
+  return Derivatives(value, first, mixed, second, third, unpack_hermitian(m, block(m * m)))
 
 
 def pack(d: Derivatives) -> list[chex.Array]:
@@ -77,22 +77,24 @@ def pack(d: Derivatives) -> list[chex.Array]:
   return [
       d.value.re,
       *(c.re for c in d.first), *(c.im for c in d.first),
-      *_pack_hermitian(d.mixed),
+      *pack_hermitian(d.mixed),
       *(c.re for c in d.second), *(c.im for c in d.second),
       *(c.re for c in third), *(c.im for c in third),
-      *_pack_hermitian(d.fourth)]
+      *pack_hermitian(d.fourth)]
 
 
-def _unpack_hermitian(n, block):
+def unpack_hermitian(n: int, rows: Sequence[chex.Array]) -> list[list[Complex]]:
+  """n * n real rows [h_aa | Re h_ab (a<b) | Im h_ab (a<b)] -> the entries h[a][b]."""
   upper = jets.pairs(n)
-  entries = {(a, a): Complex(row) for a, row in enumerate(block(n))}
-  for pair, re, im in zip(upper, block(len(upper)), block(len(upper)), strict=True):
-    entries[pair] = Complex(re, im)
-    entries[pair[::-1]] = entries[pair].conj()
+  entries = {(a, a): Complex(rows[a]) for a in range(n)}
+  for k, (a, b) in enumerate(upper):
+    entries[a, b] = Complex(rows[n + k], rows[n + len(upper) + k])
+    entries[b, a] = entries[a, b].conj()
   return [[entries[a, b] for b in range(n)] for a in range(n)]
 
 
-def _pack_hermitian(h):
+def pack_hermitian(h: list[list[Complex]]) -> list[chex.Array]:
+  """The inverse of `unpack_hermitian`; the lower triangle is not read."""
   upper = jets.pairs(len(h))
   return ([h[a][a].re for a in range(len(h))] + [h[a][b].re for a, b in upper]
           + [h[a][b].im for a, b in upper])
