@@ -1,4 +1,4 @@
-"""Members of a family, by name: Fermat-like, Dwork and random polynomials."""
+"""Members of a family, by name: Fermat, Dwork, Fermat-like and random."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.geometry.polynomials import Polynomial
+from trainer.geometry.variety import Variety, check_calabi_yau
 
 
 def fermat(degree: int) -> Polynomial:
@@ -47,45 +48,53 @@ def random_polynomial(
   return Polynomial(tuple(rows), tuple(coefficients * norms))
 
 
-def random_member(
-    ambient: Sequence[int], degrees: Sequence[Sequence[int]], seed: int) -> tuple[Polynomial, ...]:
-  """A random member of the family of a configuration matrix, smooth with probability one.
+def random_variety(
+    ambient: Sequence[int], degrees: Sequence[Sequence[int]], moduli: Sequence[float],
+    seed: int) -> Variety:
+  """A random member of a configuration, smooth with probability one.
 
   Args:
     ambient: (n_1, ..., n_m).
-    degrees: the configuration matrix, one row a factor, one column a polynomial.
-    seed: determines the member.
-
-  Returns:
-    One `random_polynomial` a column.
-  """
-  rng = np.random.default_rng(seed)
-  return tuple(random_polynomial(ambient, column, rng) for column in zip(*degrees))
-
-
-def fermat_member(
-    ambient: Sequence[int], degrees: Sequence[Sequence[int]]) -> tuple[Polynomial, ...]:
-  """The Fermat-like member of a family in one projective space.
-
-  Q_a = sum_i lambda_i^a z_i^{q_a}, a = 0 .. K - 1, with lambda_i the N-th roots of unity: a Vandermonde
-  matrix of coefficients, any K columns of which are independent, so that the variety is smooth where
-  all q_a are equal, and the Fermat hypersurface where K = 1.
-
-  Args:
-    ambient: (n,).
-    degrees: the configuration matrix, one row.
-
-  Returns:
-    One polynomial a column.
+    degrees: configuration matrix, m rows and K columns.
+    moduli: Kaehler moduli (t_1, ..., t_m).
+    seed: determines the coefficients.
 
   Raises:
-    UserError: there is more than one factor.
+    UserError: the matrix has the wrong shape or is not Calabi-Yau.
   """
-  if len(ambient) != 1:
-    raise UserError("there is no Fermat-like member in a product of projective spaces: use "
-                    "member='random' or give polynomials")
-  n = ambient[0] + 1
-  return tuple(
-      Polynomial(tuple(tuple(q * (i == j) for i in range(n)) for j in range(n)),
-                 tuple(complex(np.exp(2j * np.pi * a * j / n)) for j in range(n)))
-      for a, q in enumerate(degrees[0]))
+  _check_matrix(ambient, degrees)
+  rng = np.random.default_rng(seed)
+  return Variety(tuple(ambient), tuple(
+      random_polynomial(ambient, column, rng) for column in zip(*degrees)), tuple(moduli))
+
+
+def fermat_variety(
+    ambient: Sequence[int], degrees: Sequence[Sequence[int]], moduli: Sequence[float]) -> Variety:
+  """The member of a configuration whose polynomials are sums of powers, where there is one.
+
+  In one projective space, Q_a = sum_i (i + 1)^a z_i^{q_a} for a = 0, .., K - 1: all minors of the
+  coefficients are non-zero (Vandermonde), which makes it smooth if all degrees are equal.
+
+  Raises:
+    UserError: the matrix is not Calabi-Yau, or no such smooth member is known.
+  """
+  _check_matrix(ambient, degrees)
+  if len(ambient) > 1 or len(set(degrees[0])) > 1:
+    raise UserError(
+        f"no Fermat-like member is known for the degrees {tuple(map(tuple, degrees))}: it takes one "
+        "projective space and equal degrees; use a random member")
+  (n,), (row,) = ambient, degrees
+  polynomials = tuple(Polynomial(
+      tuple(tuple(q * (i == j) for i in range(n + 1)) for j in range(n + 1)),
+      tuple((j + 1) ** a for j in range(n + 1))) for a, q in enumerate(row))
+  return Variety((n,), polynomials, tuple(moduli))
+
+
+def _check_matrix(ambient, degrees):
+  if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
+    raise UserError(
+        f"the degrees {tuple(map(tuple, degrees))} must have one row for each of the {len(ambient)} "
+        "projective spaces and one column for each polynomial")
+  if any(q < 0 for row in degrees for q in row):
+    raise UserError("degrees must be 0 or more")
+  check_calabi_yau(tuple(ambient), tuple(map(tuple, degrees)))

@@ -6,6 +6,7 @@ where it stopped and processes that share a directory each write their own part.
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import json
 import os
@@ -89,6 +90,33 @@ def describe(sampler: Sampler, seed: int, split: str) -> dict:
       "split": split,
       "points_per_block": sampler.points_per_block,
   }
+
+
+def _blocks(sampler, key, home, indices):
+  """Yields (index, Points of numpy arrays) in order, sampling what is missing on all local devices.
+
+  Blocks run on the devices in turn, one ahead on each. A block is one device's work whichever it is,
+  so that points do not depend on the number of devices.
+  """
+  keys = [jax.device_put(key, device) for device in jax.local_devices()]
+  running = collections.deque()
+  for index in indices:
+    path = home / f"block_{index:06d}.npz"
+    stored = path.exists()
+    running.append((index, path, stored,
+                    None if stored else sampler.block(keys[index % len(keys)], index)))
+    if len(running) > len(keys):
+      yield _finish_block(sampler, *running.popleft())
+  while running:
+    yield _finish_block(sampler, *running.popleft())
+
+
+def _finish_block(sampler, index, path, stored, block):
+  if stored:
+    return index, _read(path, sampler)
+  block = jax.tree.map(np.asarray, block)
+  _write(path, lambda file: np.savez(file, **block._asdict()))
+  return index, block
 
 
 def _open(directory, description):
