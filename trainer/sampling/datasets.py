@@ -1,7 +1,8 @@
 """Datasets on disk: files of one block each, under a directory named after what determines them.
 
 A dataset is an endless stream of points; asking for more of it adds blocks, so a killed run resumes
-where it stopped and processes that share a directory each write their own part.
+where it stopped and processes that share a directory each write their own part. Files are
+memory-mapped: only the points that are asked for are read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import pathlib
 import tempfile
-import zipfile
+import zlib
 from collections.abc import Callable
 
 import jax
@@ -24,7 +25,7 @@ from trainer.sampling.points import Points
 from trainer.sampling.sampler import Sampler
 
 # Raise whenever the same description would give other points.
-_FORMAT = 1
+_FORMAT = 2
 _SPLITS = ("train", "heldout")
 
 
@@ -60,14 +61,7 @@ def load_or_sample(
   count, size = stop - start, sampler.points_per_block
   points = Points(z=np.empty((count, variety.num_coordinates), np.complex128),
                   weight=np.empty(count), omega=np.empty(count))
-  for index in range(start // size, -(-stop // size)):
-    path = home and home / f"block_{index:06d}.npz"
-    if path and path.exists():
-      block = _read(path, sampler)
-    else:
-      block = jax.tree.map(np.asarray, sampler.block(key, index))
-      if path:
-        _write(path, lambda file: np.savez(file, **block._asdict()))
+  for index, block in _blocks(sampler, key, home, range(start // size, -(-stop // size))):
     first, last = max(start, index * size), min(stop, (index + 1) * size)
     for whole, part in zip(points, block):
       whole[first - start:last - start] = part[first - index * size:last - index * size]
@@ -96,13 +90,13 @@ def _blocks(sampler, key, home, indices):
   """Yields (index, Points of numpy arrays) in order, sampling what is missing on all local devices.
 
   Blocks run on the devices in turn, one ahead on each. A block is one device's work whichever it is,
-  so that points do not depend on the number of devices.
+  so that points do not depend on the number of devices. Without a home nothing is stored.
   """
   keys = [jax.device_put(key, device) for device in jax.local_devices()]
   running = collections.deque()
   for index in indices:
-    path = home / f"block_{index:06d}.npz"
-    stored = path.exists()
+    path = home and home / f"block_{index:06d}.npy"
+    stored = bool(path) and path.exists()
     running.append((index, path, stored,
                     None if stored else sampler.block(keys[index % len(keys)], index)))
     if len(running) > len(keys):
@@ -115,8 +109,18 @@ def _finish_block(sampler, index, path, stored, block):
   if stored:
     return index, _read(path, sampler)
   block = jax.tree.map(np.asarray, block)
-  _write(path, lambda file: np.savez(file, **block._asdict()))
+  if path:
+    rows = np.empty(sampler.points_per_block, _row_type(sampler))
+    for name, column in block._asdict().items():
+      rows[name] = column
+    _write(path, lambda file: (np.save(file, rows), file.write(_checksum(rows))))
   return index, block
+
+
+def _row_type(sampler):
+  """A point in a block's file."""
+  return np.dtype([("z", "<c16", (sampler.variety.num_coordinates,)),
+                   ("weight", "<f8"), ("omega", "<f8")])
 
 
 def _open(directory, description):
@@ -138,17 +142,22 @@ def _open(directory, description):
   return home
 
 
+def _checksum(rows):
+  return zlib.crc32(rows).to_bytes(4, "little")
+
+
 def _read(path, sampler):
-  num_points, num_coordinates = sampler.points_per_block, sampler.variety.num_coordinates
+  """The points of a block's file, memory-mapped: an array and its checksum."""
   try:
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-      block = Points(**{name: arrays[name] for name in Points._fields})
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-    block = None
-  if block is None or (block.z.shape, block.weight.shape, block.omega.shape) != (
-      (num_points, num_coordinates), (num_points,), (num_points,)):
+    rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    with open(path, "rb") as file:
+      file.seek(-len(_checksum(b"")), os.SEEK_END)
+      intact = file.read() == _checksum(rows)
+  except (OSError, ValueError, EOFError):
+    intact = False
+  if not intact or (rows.shape, rows.dtype) != ((sampler.points_per_block,), _row_type(sampler)):
     raise UserError(f"the dataset file {path} is damaged; remove it and it will be sampled again")
-  return block
+  return Points(**{name: rows[name] for name in Points._fields})
 
 
 def _write(path, write):
