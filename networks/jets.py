@@ -89,22 +89,14 @@ class Jet:
       fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v, the value's included, from the cotangent g of those of f(v).
 
-    With q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)]:
-    row v gets f' g_v + f'' sum_{other rows} g.row + f''' q; rows x and y get f' g + f'' dq/d(x, y);
-    rows h get f' g.
+    With q as in `quadratic_slopes`, of the g of the rows h: row v gets
+    f' g_v + f'' sum_{other rows} g.row + f''' q, rows x and y get f' g + f'' dq/d(x, y), rows h f' g.
     """
     _, f1, f2, f3 = fs
     n = math.isqrt(rows.shape[0]) - 1
     x, y = rows[1:1 + n], rows[1 + n:1 + 2 * n]
     mixed = g[1 + 2 * n:]
-    qx = [2.0 * mixed[a] * x[a] for a in range(n)]
-    qy = [2.0 * mixed[a] * y[a] for a in range(n)]
-    for k, (a, b) in enumerate(pairs(n)):
-      re, im = mixed[n + k], mixed[n + n * (n - 1) // 2 + k]
-      qx[a] += re * x[b] - im * y[b]
-      qx[b] += re * x[a] + im * y[a]
-      qy[a] += re * y[b] + im * x[b]
-      qy[b] += re * y[a] - im * x[a]
+    qx, qy = quadratic_slopes(x, y, mixed)
     q = 0.5 * sum(x[a] * qx[a] + y[a] * qy[a] for a in range(n))
     inner = sum(g[r] * rows[r] for r in range(1, rows.shape[0]))
     return jnp.concatenate(
@@ -190,9 +182,9 @@ def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
 def linear(x: chex.Array | Jet, w: chex.Array, b: chex.Array | None = None) -> chex.Array | Jet:
   """x w + b over the features of an array (..., F) or of jets; w (F, F'), b (F',)."""
   if isinstance(x, Jet):
-    y = x.map_rows(lambda rows: _matmul(rows, w))
+    y = x.map_rows(lambda rows: matmul(rows, w))
     return y if b is None else y + b
-  return _matmul(x, w) if b is None else _matmul(x, w) + b
+  return matmul(x, w) if b is None else matmul(x, w) + b
 
 
 def activate(
@@ -244,24 +236,50 @@ def log(x: chex.Array | Jet) -> chex.Array | Jet:
   return activate("log", x)
 
 
-def _matmul(rows, w):
+def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
+  """(..., F) times (F, F') as one tall matmul."""
   # Rows and batch in one axis: the weight gradient then contracts a single axis, the only form of it
   # that XLA's CPU backend hands to a fast matmul.
   return (rows.reshape(-1, rows.shape[-1]) @ w).reshape(rows.shape[:-1] + w.shape[1:])
 
 
+def quadratic_slopes(
+    x: chex.Array, y: chex.Array, g: chex.Array) -> tuple[list[chex.Array], list[chex.Array]]:
+  """Derivatives of q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)].
+
+  Args:
+    x: (n, ...) real, with y the parts of d = x + iy.
+    y: (n, ...) real.
+    g: (n * n, ...) real, packed like mixed derivatives.
+
+  Returns:
+    Lists of dq/dx_a and of dq/dy_a.
+  """
+  n = x.shape[0]
+  qx = [2.0 * g[a] * x[a] for a in range(n)]
+  qy = [2.0 * g[a] * y[a] for a in range(n)]
+  for k, (a, b) in enumerate(pairs(n)):
+    re, im = g[n + k], g[n + n * (n - 1) // 2 + k]
+    qx[a] += re * x[b] - im * y[b]
+    qx[b] += re * x[a] + im * y[a]
+    qy[a] += re * y[b] + im * x[b]
+    qy[b] += re * y[a] - im * x[a]
+  return qx, qy
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _activate(kind, activation, rows, b):
-  return kind.compose(_fenced(activation, rows[0] + b, kind.order), rows)
+  return kind.compose(fenced(activation, rows[0] + b, kind.order), rows)
 
 
-def _fenced(activation, v, order):
+def fenced(activation: str, v: chex.Array, order: int) -> tuple[chex.Array, ...]:
+  """Derivatives 0..order of an activation, computed once and kept."""
   # Without the fence XLA recomputes the erf or exp of the value for each of the R rows.
   return jax.lax.optimization_barrier(activations.derivatives(activation, v, order))
 
 
 def _activate_forward(kind, activation, rows, b):
-  fs = _fenced(activation, rows[0] + b, kind.order + 1)
+  fs = fenced(activation, rows[0] + b, kind.order + 1)
   return kind.compose(fs, rows), (fs, rows)
 
 

@@ -8,6 +8,7 @@ import chex
 import haiku as hk
 import jax.numpy as jnp
 
+from networks import adjoint
 from networks import jets
 
 
@@ -31,13 +32,16 @@ class MLP(hk.Module):
 
   def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """(..., F) -> (..., widths[-1])."""
-    dtype = jets.dtype(x)
+    dtype, fan_in, weights, biases = jets.dtype(x), x.shape[-1], [], []
     for layer, width in enumerate(self.widths):
-      last = layer == len(self.widths) - 1
-      fan_in = x.shape[-1]
-      w_init = (jnp.zeros if last and self.zero_last
-                else hk.initializers.TruncatedNormal(fan_in ** -0.5))
-      w = hk.get_parameter(f"w{layer}", (fan_in, width), dtype, init=w_init)
-      b = hk.get_parameter(f"b{layer}", (width,), dtype, init=jnp.zeros)
-      x = jets.linear(x, w, b) if last else jets.dense(self.activation, x, w, b)
-    return x
+      zero = self.zero_last and layer == len(self.widths) - 1
+      w_init = jnp.zeros if zero else hk.initializers.TruncatedNormal(fan_in ** -0.5)
+      weights.append(hk.get_parameter(f"w{layer}", (fan_in, width), dtype, init=w_init))
+      biases.append(hk.get_parameter(f"b{layer}", (width,), dtype, init=jnp.zeros))
+      fan_in = width
+    # By exact type: jets of type (2, 2) need all their rows.
+    if type(x) is jets.Jet and self.widths[-1] == 1:
+      return adjoint.scalar_mlp(self.activation, weights, biases, x)
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+      x = jets.dense(self.activation, x, w, b)
+    return jets.linear(x, weights[-1], biases[-1])
