@@ -47,7 +47,7 @@ def time_curvature(
   params = network.init(jax.random.key(0), batch.x[0])
   # Off the starting point, where the last layer is zero and phi has no derivatives at all.
   params = jax.tree.map(
-      lambda a: (a + 0.01 * jax.random.normal(jax.random.key(1), a.shape)).astype(dtype), params)
+      lambda a: (a + 0.1 * jax.random.normal(jax.random.key(1), a.shape)).astype(dtype), params)
 
   def curvature(path, points):
     rows = potential.potential_rows(
