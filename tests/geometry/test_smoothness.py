@@ -58,3 +58,10 @@ def test_singular_varieties_are_caught(variety):
 ])
 def test_smooth_varieties_pass(variety):
   assert find_singular_point(variety) is None
+
+
+def test_search_from_given_points():
+  variety = hypersurface(members.dwork(5, 1))
+  node = np.ones(5)
+  z = find_singular_point(variety, starts=node + 0.01 * RNG.normal(size=(3, 5)))
+  np.testing.assert_allclose(z, node, atol=1e-9)
