@@ -1,7 +1,7 @@
 """The Weil-Petersson metric and the Yukawa coupling along a deformation of the polynomials.
 
-Along Q_a + t P_a the variety moves by a vector field v normal to it, v(Q_a) = -P_a; pulled back to the
-variety at t = 0, Omega changes by a closed form of two types,
+Along Q_a + t P_a the variety moves by a vector field v normal to it, v(Q_a) = -P_a; pulled back to
+the variety at t = 0, Omega changes by a closed form of two types,
 
   d/dt Omega = k Omega + mu . Omega,   mu^a_b = dv^a/dxbar^b,   k = div v - d/dt log det(dQ_elim),
 

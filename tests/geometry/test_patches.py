@@ -46,8 +46,8 @@ def test_charts(name):
   here = [np.asarray(a) for a in geometry(points, charts)]
   points = np.asarray(points)
   others = [other_chart(variety, z, dq, rng) for z, dq in zip(points, here[3])]
-  there = [np.asarray(a) for a in geometry(
-      np.stack([o[0] for o in others]), Chart(*(np.stack(c) for c in zip(*(o[2] for o in others)))))]
+  other_charts = Chart(*(np.stack(part) for part in zip(*(o[2] for o in others))))
+  there = [np.asarray(a) for a in geometry(np.stack([o[0] for o in others]), other_charts)]
 
   for p, z in enumerate(points):
     for s in variety.factor_slices:

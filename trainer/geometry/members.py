@@ -81,8 +81,8 @@ def fermat_variety(
   _check_matrix(ambient, degrees)
   if len(ambient) > 1 or len(set(degrees[0])) > 1:
     raise UserError(
-        f"no Fermat-like member is known for the degrees {tuple(map(tuple, degrees))}: it takes one "
-        "projective space and equal degrees; use a random member")
+        f"no Fermat-like member is known for the degrees {tuple(map(tuple, degrees))}: it takes "
+        "one projective space and equal degrees; use a random member")
   (n,), (row,) = ambient, degrees
   polynomials = tuple(Polynomial(
       tuple(tuple(q * (i == j) for i in range(n + 1)) for j in range(n + 1)),
@@ -93,8 +93,8 @@ def fermat_variety(
 def _check_matrix(ambient, degrees):
   if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
     raise UserError(
-        f"the degrees {tuple(map(tuple, degrees))} must have one row for each of the {len(ambient)} "
-        "projective spaces and one column for each polynomial")
+        f"the degrees {tuple(map(tuple, degrees))} must have one row for each of the "
+        f"{len(ambient)} projective spaces and one column for each polynomial")
   if any(q < 0 for row in degrees for q in row):
     raise UserError("degrees must be 0 or more")
   check_calabi_yau(tuple(ambient), tuple(map(tuple, degrees)))

@@ -11,8 +11,8 @@ def exact_omega_integral(variety: Variety) -> float | None:
   """integral over X of |Omega|^2, for sums of d-th powers; None for any other variety.
 
   For Q = sum_i c_i z_i^d in P^{d-1}:
-  pi^{d-2} (Gamma(1/d) / Gamma(1 - 1/d))^d / d^{d-1} prod_i |c_i|^{-2/d}, with respect to the Lebesgue
-  measure d^{2n}x of the local coordinates.
+  pi^{d-2} (Gamma(1/d) / Gamma(1 - 1/d))^d / d^{d-1} prod_i |c_i|^{-2/d}, with respect to the
+  Lebesgue measure d^{2n}x of the local coordinates.
 
   Source: the periods of Fermat hypersurfaces are products of Gamma(1/d); rescaling z_i by
   c_i^{-1/d} gives the dependence on the coefficients.

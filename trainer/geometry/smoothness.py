@@ -17,9 +17,9 @@ def find_singular_point(
     variety: Variety, starts: np.ndarray | None = None) -> np.ndarray | None:
   """A point where all Q_a vanish and their differentials are dependent.
 
-  Solves Q_a(z) = 0, sum_a lambda_a dQ_a(z) = 0 with |z^(i)| = |lambda| = 1 from many starts at once:
-  Newton's method on random square subsystems, whose solutions include the singular points and
-  attract a share of the starts each (the sum of squares has too many local minima to begin with it),
+  Solves Q_a(z) = 0, sum_a lambda_a dQ_a(z) = 0 with |z^(i)| = |lambda| = 1 from many starts at
+  once: Newton's method on random square subsystems, whose solutions include the singular points and
+  attract a share of the starts each (the sum of squares has too many local minima to begin with),
   then a damped Gauss-Newton method on all equations. They have no solution on a smooth variety, so
   a residual that falls to rounding is proof up to the tolerance; finding none is strong evidence.
 

@@ -4,8 +4,8 @@ Everything is an integral over X of a polynomial in the hyperplane classes J_i, 
 coefficient of prod_i J_i^{n_i} in that polynomial times prod_a (sum_i q_a^i J_i). The total Chern
 class is prod_i (1 + J_i)^{n_i + 1} / prod_a (1 + sum_i q_a^i J_i).
 
-Throughout, `ambient` is (n_1, ..., n_m) and `degrees` the matrix of m rows and K columns. A class of
-degree k is a dict from exponents of (J_1, ..., J_m) to integers. Factors are counted from 0.
+Throughout, `ambient` is (n_1, ..., n_m) and `degrees` the matrix of m rows and K columns. A class
+of degree k is a dict from exponents of (J_1, ..., J_m) to integers. Factors are counted from 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Degrees = Sequence[Sequence[int]]
 
 
 def intersection_numbers(ambient: Sequence[int], degrees: Degrees) -> dict[tuple[int, ...], int]:
-  """kappa_{ij..k} = integral of J_i J_j .. J_k over X, for all i <= j <= .. <= k, zeros included."""
+  """kappa_{ij..k} = integral of J_i J_j .. J_k over X, for i <= j <= .. <= k, zeros included."""
   n, m = _dimension(ambient, degrees), len(ambient)
   divisor = _divisor_class(ambient, degrees)
   return {index: _coefficient(divisor, ambient, _exponents(index, m))

@@ -92,8 +92,8 @@ def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], .
   """Raises UserError unless every row of the configuration matrix sums to n_i + 1 and n >= 1."""
   if not ambient or len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1:
     raise UserError(
-        f"the configuration matrix needs one row of degrees for each of the {len(ambient)} projective "
-        f"factors, all of the same length, at least one factor and one polynomial")
+        f"the configuration matrix needs one row of degrees for each of the {len(ambient)} "
+        "projective factors, all of the same length, at least one factor and one polynomial")
   for i, (n, row) in enumerate(zip(ambient, degrees, strict=True)):
     if sum(row) != n + 1:
       raise UserError(

@@ -31,7 +31,8 @@ _SPLITS = ("train", "heldout")
 
 def load_or_sample(
     variety: Variety, *, seed: int, split: str, start: int, stop: int,
-    directory: str | os.PathLike | None, progress: Callable[[int, int], None] | None = None) -> Points:
+    directory: str | os.PathLike | None,
+    progress: Callable[[int, int], None] | None = None) -> Points:
   """Points start <= i < stop of a stream, from the cache where it has them, sampled where not.
 
   Args:
@@ -89,8 +90,8 @@ def describe(sampler: Sampler, seed: int, split: str) -> dict:
 def _blocks(sampler, key, home, indices):
   """Yields (index, Points of numpy arrays) in order, sampling what is missing on all local devices.
 
-  Blocks run on the devices in turn, one ahead on each. A block is one device's work whichever it is,
-  so that points do not depend on the number of devices. Without a home nothing is stored.
+  Blocks run on the devices in turn, one ahead on each. A block is one device's work whichever it
+  is, so that points do not depend on the number of devices. Without a home nothing is stored.
   """
   keys = [jax.device_put(key, device) for device in jax.local_devices()]
   running = collections.deque()

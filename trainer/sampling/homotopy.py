@@ -1,10 +1,10 @@
 """All points of a complete intersection on random linear slices, by homotopy continuation.
 
 A slice of type s is spanned in factor i by a frame L_i of s_i + 1 vectors; its points are
-z^(i) = y^(i) L_i with y in P^{s_1} x ... x P^{s_m}. All points of one slice, the start, are known. The
-frames turn from it to a random slice along a circle, L(theta) = cos(theta) L_start + sin(theta) L,
-0 <= theta <= pi/2, and every point follows: as the frames are complex and random, no two points meet
-on the way (with probability one), so that all points of the random slice are reached.
+z^(i) = y^(i) L_i with y in P^{s_1} x ... x P^{s_m}. All points of one slice, the start, are known.
+The frames turn from it to a random slice along a circle,
+L(theta) = cos(theta) L_start + sin(theta) L, 0 <= theta <= pi/2, and every point follows: as the frames are complex and random, no two points
+meet on the way (with probability one), so that all points of the random slice are reached.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from trainer.geometry.variety import Variety
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType
 
-# A predicted point may miss its path by this angle, and Newton's second correction must be this part
-# of the first. Five times looser, 1 slice in 1000 lost points to paths that jumped, and it was 1.5
-# times faster; at these, none of 40,000 did.
+# A predicted point may miss its path by this angle, and Newton's second correction must be this
+# part of the first. Five times looser, 1 slice in 1000 lost points to paths that jumped, and it
+# was 1.5 times faster; at these, none of 40,000 did.
 _LARGEST_MISS = 0.02
 _LARGEST_RATIO = 0.02
 _AIMED_MISS = 0.004
@@ -142,8 +142,8 @@ def _advance(variety, turn, lanes):
   # The miss grows as the fourth power of the step.
   factor = jnp.clip(0.9 * (_AIMED_MISS / jnp.maximum(first, 1e-12)) ** 0.25, 0.25, 2.0)
   factor = jnp.where(accepted, factor, jnp.minimum(jnp.where(factor > 0, factor, 0.25), 0.5))
-  # Newton's method leaves the phase of y alone, and the prediction's error in it would grow fivefold
-  # a step: align it with the last point's.
+  # Newton's method leaves the phase of y alone, and the prediction's error in it would grow
+  # fivefold a step: align it with the last point's.
   phases = [jnp.sum(u.conj() * v, axis=0) for u, v in zip(y, lanes.y)]
   phases = [p / jnp.sqrt(square(p)) for p in phases]
   y, slope = ([u * p for u, p in zip(part, phases)] for part in (y, slope))

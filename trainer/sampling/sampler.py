@@ -58,7 +58,8 @@ class Sampler:
       UserError: float64 is not enabled.
     """
     if not jax.config.jax_enable_x64:
-      raise UserError("sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
+      raise UserError(
+          "sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
     # Three programs, not one: between them arrays lie with the batch innermost, while inside one
     # program XLA would spread the layout of the random numbers over all that follows.
     frames = random_frames(self.variety, self.types, self.slices_per_block, key, index)

@@ -1,4 +1,4 @@
-"""Exact weights of points drawn by slices: |Omega|^2 over the density of the mixture of slice types.
+"""Exact weights of points drawn by slices: |Omega|^2 over the density of all slice types together.
 
 Let D(t) = det(sum_i t_i g^(i)) be the determinant of the pulled-back Fubini-Study metrics. All
 solutions of slices of type s, together, have the density (prod_i a_i!) [t^a] D(t) / N_s with
