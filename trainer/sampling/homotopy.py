@@ -3,8 +3,9 @@
 A slice of type s is spanned in factor i by a frame L_i of s_i + 1 vectors; its points are
 z^(i) = y^(i) L_i with y in P^{s_1} x ... x P^{s_m}. All points of one slice, the start, are known.
 The frames turn from it to a random slice along a circle,
-L(theta) = cos(theta) L_start + sin(theta) L, 0 <= theta <= pi/2, and every point follows: as the frames are complex and random, no two points
-meet on the way (with probability one), so that all points of the random slice are reached.
+L(theta) = cos(theta) L_start + sin(theta) L, 0 <= theta <= pi/2, and every point follows: as the
+frames are complex and random, no two points meet on the way (with probability one), so that all
+points of the random slice are reached.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from trainer.sampling.slices import SliceType
 
 # A predicted point may miss its path by this angle, and Newton's second correction must be this
 # part of the first. Five times looser, 1 slice in 1000 lost points to paths that jumped, and it
-# was 1.5 times faster; at these, none of 40,000 did.
+# was 1.5 times faster; at these, none of 40,000 slices did.
 _LARGEST_MISS = 0.02
 _LARGEST_RATIO = 0.02
 _AIMED_MISS = 0.004
