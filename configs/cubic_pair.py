@@ -16,4 +16,5 @@ def get_config():
       (5,), ((3, 3),),
       polynomials="z0^3 + z1^3 + z2^3 - 3*psi*z3*z4*z5; z3^3 + z4^3 + z5^3 - 3*psi*z0*z1*z2",
       parameters=dict(psi="0.5"))
+  config.steps = 12_000
   return config

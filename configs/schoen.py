@@ -13,4 +13,5 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((1, 2, 2), ((1, 1), (3, 0), (0, 3)))
+  config.steps = 12_000
   return config

@@ -13,4 +13,5 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((1, 1, 1, 1), ((2,), (2,), (2,), (2,)))
+  config.steps = 12_000
   return config

@@ -57,6 +57,9 @@ def test_history_starts_at_fubini_study_and_falls(uninterrupted):
   assert [r["step"] for r in rows] == [0, *range(5, 61, 5)]
   sigmas = [r["sigma"] for r in rows if "sigma" in r]
   assert len(sigmas) == 4 and sigmas[-1] < 0.5 * sigmas[0]
+  certificate = json.loads((uninterrupted[0] / "certificate.json").read_text())
+  # float32 in the loop, float64 in the certificate.
+  assert certificate["measures"]["sigma"]["value"] == pytest.approx(sigmas[-1], rel=1e-3)
   assert np.all(np.diff([r["seconds"] for r in rows]) > 0)
 
 
