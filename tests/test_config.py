@@ -4,12 +4,15 @@ import importlib
 import pathlib
 
 import jax.numpy as jnp
+import ml_collections
 import optax
 import pytest
 
+from configs import dwork_quintic
 from trainer import config as configs
 from trainer import run as runs
 from trainer.errors import UserError
+from trainer.geometry import smoothness
 from trainer.optimizers.first_order import make_optimizer
 
 _NAMES = sorted(p.stem for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
@@ -21,7 +24,7 @@ def test_shipped_configs_are_sound(name):
   module = importlib.import_module(f"configs.{name}")
   config = module.get_config()
   configs.check_config(config, 8)
-  runs.smooth_variety(config)
+  runs.check_smooth(configs.make_variety(config), sampled=False)
   assert f"--config=configs/{name}.py" in module.__doc__ and "sigma" in module.__doc__
 
 
@@ -68,3 +71,39 @@ def test_wrong_optimizers(change, message):
   settings = {"name": "adam", "learning_rate": 1e-3, "warmup_steps": 1, "clip_norm": 1.0} | change
   with pytest.raises(UserError, match=message):
     make_optimizer(**settings, num_steps=10)
+
+
+def test_singular_points_are_searched_from_sampled_points_too(monkeypatch):
+  """With the random starts blinded, the conifold is still found from points with small minors."""
+  search = smoothness.find_singular_point
+  monkeypatch.setattr(
+      smoothness, "find_singular_point",
+      lambda variety, starts=None: None if starts is None else search(variety, starts))
+  runs.check_smooth(configs.make_variety(dwork_quintic.get_config("0.5")))
+  with pytest.raises(UserError, match="the variety is singular, at z = "):
+    runs.check_smooth(configs.make_variety(dwork_quintic.get_config("1")))
+
+
+@pytest.mark.parametrize("fields, message", [
+    (dict(ambient=(1, 3), degrees=((2,), (3,))), "must sum to 4"),
+    (dict(ambient=(1, 3), degrees=((2,),)), "one row for each"),
+    (dict(ambient=(4,), degrees=((5,),), moduli=(-1.0,)), "not a positive number"),
+    (dict(ambient=(4,), degrees=((5,),), member="smooth"), "random or fermat"),
+    (dict(ambient=(1, 3), degrees=((2,), (4,)), member="fermat"), "no Fermat-like member"),
+    (dict(ambient=(2,), polynomials="z0^3 + z1^3 + z2^3", degrees=((1, 2),)), "multidegrees"),
+])
+def test_wrong_varieties(fields, message):
+  config = configs.default_config()
+  config.variety = configs.variety(**fields)
+  with pytest.raises(UserError, match=message):
+    configs.make_variety(config)
+
+
+def test_a_matrix_makes_a_seeded_random_member():
+  build = lambda seed: configs.make_variety(ml_collections.ConfigDict(
+      dict(variety=configs.variety((1, 3), ((2,), (4,)), seed=seed))))
+  assert build(3) == build(3) != build(4)
+  assert build(3).degrees == ((2,), (4,)) and build(3).moduli == (1.0, 1.0)
+  arrays = build(3).polynomials[0]
+  explicit = configs.variety((1, 3), arrays=((arrays.exponents, arrays.coefficients),))
+  assert configs.make_variety(ml_collections.ConfigDict(dict(variety=explicit))) == build(3)

@@ -9,12 +9,14 @@ import chex
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 
 from trainer import batch as batches
 from trainer import checkpoint
 from trainer import config as configs
 from trainer import hermitian
+from trainer import parallel
 from trainer import step
 from trainer.ansatz import Ansatz, make_ansatz
 from trainer.errors import UserError
@@ -22,6 +24,10 @@ from trainer.geometry import smoothness
 from trainer.geometry import topology
 from trainer.geometry.variety import Variety
 from trainer.optimizers.first_order import make_optimizer
+from trainer.sampling.sampler import Sampler
+
+# Sampled points the search for singular points starts from.
+_SINGULAR_STARTS = 200
 
 
 class Run(NamedTuple):
@@ -58,23 +64,32 @@ class Run(NamedTuple):
             f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)")
 
 
-def smooth_variety(config: ml_collections.ConfigDict) -> Variety:
-  """Builds the variety of a config; UserError if it is wrong or singular."""
-  variety = configs.make_variety(config)
+def check_smooth(variety: Variety, sampled: bool = True) -> None:
+  """Raises UserError, with the point, if a search finds a singular point of the variety.
+
+  Args:
+    variety: the variety.
+    sampled: whether to search from sampled points too, those with the smallest minors of dQ; random
+      starts come first, as they need no sampling.
+  """
   singular = smoothness.find_singular_point(variety)
+  if singular is None and sampled:
+    with parallel.geometry_device():
+      points = Sampler(variety).block(jax.random.key(0), 0)
+    most_singular = np.argsort(np.asarray(points.omega))[-_SINGULAR_STARTS:]
+    singular = smoothness.find_singular_point(variety, np.asarray(points.z)[most_singular])
   if singular is not None:
     point = ", ".join(f"{c:.4g}" for c in singular)
     raise UserError(f"the variety is singular, at z = ({point}): change its polynomials")
-  return variety
 
 
 def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> Run:
   """Builds a run from its config.
 
   Raises:
-    UserError: the polynomials are wrong, the variety is singular, or the network is unknown.
+    UserError: the polynomials are wrong, or the network is unknown.
   """
-  variety = smooth_variety(config)
+  variety = configs.make_variety(config)
   ansatz = make_ansatz(variety, config.network)
   volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
   optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)

@@ -31,7 +31,8 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
   Raises:
     UserError: the variety is wrong, or data_dir cannot be written.
   """
-  variety = runs.smooth_variety(config)
+  variety = configs.make_variety(config)
+  runs.check_smooth(variety)
   points_per_slice = Sampler(variety).points_per_slice
   part, parts = jax.process_index(), jax.process_count()
   for split, count in (("train", config.data.train_points),
@@ -66,7 +67,8 @@ def measure_moduli(
     UserError: the config names no parameter, or the variety is wrong.
   """
   deformations = configs.deformations(config)
-  variety = runs.smooth_variety(config)
+  variety = configs.make_variety(config)
+  runs.check_smooth(variety)
   points_per_slice = Sampler(variety).points_per_slice
   progress = metrics.Progress(config.steps, enabled=jax.process_index() == 0)
   points = datasets.load_or_sample(

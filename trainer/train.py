@@ -53,6 +53,7 @@ def train(
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
   run = runs.open_run(config, seed, dtype)
+  runs.check_smooth(run.variety, sampled=not (workdir / "run.json").exists())
   checkpoint.check_writable(workdir)
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
   progress = metrics.Progress(config.steps, enabled=main_process)
