@@ -16,6 +16,10 @@ from trainer.geometry.variety import Variety
 from trainer.sampling.sampler import Sampler
 
 
+# Bytes for intermediate results of an evaluation.
+_MEMORY = 2**30
+
+
 def time_sampling(varieties: dict[str, Variety], seconds: float) -> dict[str, float]:
   """Finished points a second, weights and residue included, by manifold."""
   functions, sizes = {}, {}
@@ -33,7 +37,7 @@ def time_evaluation(
   """Points a second of the metric, its determinant and its least eigenvalue, in float64."""
   ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
   mesh = parallel.make_mesh(jax.local_devices()[:1])
-  evaluator = Evaluator(ansatz, mesh)
+  evaluator = Evaluator(ansatz.metric, mesh, _MEMORY)
   batch = jax.device_put(cast(batch, jnp.float64), parallel.sharded(mesh))
   params = {"network": ansatz.init(jax.random.key(0))}
   points = batch.x.shape[0]
