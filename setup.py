@@ -33,6 +33,7 @@ setuptools.setup(
             "ricciflat-sample = launch.sample:cli_main",
             "ricciflat-train = launch.train:cli_main",
             "ricciflat-evaluate = launch.evaluate:cli_main",
+            "ricciflat-benchmark = launch.benchmark:cli_main",
         ]
     },
 )
