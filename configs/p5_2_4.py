@@ -4,7 +4,8 @@ Euler number -176.
 
   python -m launch.train --config=configs/p5_2_4.py --workdir=runs/p5_2_4
 
-@RESULT@
+Measured (seed 0): sigma = 0.0860 +- 0.0011, from 0.443 of Fubini-Study; 214 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

