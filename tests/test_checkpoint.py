@@ -15,8 +15,10 @@ _RUN = {"config": {"a": 1, "b": {"c": (1, 2)}}, "seed": 0, "dtype": "float32"}
 
 
 def test_a_workdir_belongs_to_one_run(tmp_path):
-  checkpoint.claim_workdir(tmp_path, _RUN, write=True)
-  checkpoint.claim_workdir(tmp_path, _RUN, write=True)
+  assert checkpoint.claim_workdir(tmp_path, _RUN, write=False)
+  assert list(tmp_path.iterdir()) == []
+  assert checkpoint.claim_workdir(tmp_path, _RUN, write=True)
+  assert not checkpoint.claim_workdir(tmp_path, _RUN, write=True)
   assert checkpoint.read_run(tmp_path) == json.loads(json.dumps(_RUN))
   other = _RUN | {"config": {"a": 1, "b": {"c": (1, 3)}}, "seed": 1}
   with pytest.raises(UserError) as error:

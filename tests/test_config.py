@@ -12,7 +12,6 @@ from configs import dwork_quintic
 from trainer import config as configs
 from trainer import run as runs
 from trainer.errors import UserError
-from trainer.geometry import smoothness
 from trainer.optimizers.first_order import make_optimizer
 
 _NAMES = sorted(p.stem for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
@@ -24,7 +23,7 @@ def test_shipped_configs_are_sound(name):
   module = importlib.import_module(f"configs.{name}")
   config = module.get_config()
   configs.check_config(config, 8)
-  runs.check_smooth(configs.make_variety(config), sampled=False)
+  runs.check_smooth(configs.make_variety(config))
   assert f"--config=configs/{name}.py" in module.__doc__ and "sigma" in module.__doc__
 
 
@@ -73,15 +72,12 @@ def test_wrong_optimizers(change, message):
     make_optimizer(**settings, num_steps=10)
 
 
-def test_singular_points_are_searched_from_sampled_points_too(monkeypatch):
-  """With the random starts blinded, the conifold is still found from points with small minors."""
-  search = smoothness.find_singular_point
-  monkeypatch.setattr(
-      smoothness, "find_singular_point",
-      lambda variety, starts=None: None if starts is None else search(variety, starts))
-  runs.check_smooth(configs.make_variety(dwork_quintic.get_config("0.5")))
+def test_singular_points_are_found_from_sampled_points_too():
+  """The conifold's nodes, from the points of the sample with the smallest minors alone."""
+  smooth, conifold = (configs.make_variety(dwork_quintic.get_config(psi)) for psi in ("0.5", "1"))
+  runs.check_smooth(smooth, runs.near_singular_points(smooth))
   with pytest.raises(UserError, match="the variety is singular, at z = "):
-    runs.check_smooth(configs.make_variety(dwork_quintic.get_config("1")))
+    runs.check_smooth(conifold, runs.near_singular_points(conifold))
 
 
 @pytest.mark.parametrize("fields, message", [

@@ -34,13 +34,16 @@ def check_writable(workdir: pathlib.Path) -> None:
     ) from None
 
 
-def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> None:
+def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bool:
   """Makes `workdir` the home of `run`, or refuses if it is another run's.
 
   Args:
     workdir: an existing directory.
     run: what identifies the run (config, seed, dtype), JSON-like.
-    write: whether this process writes run.json.
+    write: whether to write run.json; if not, only whether the directory may be claimed is checked.
+
+  Returns:
+    Whether the run is new there.
 
   Raises:
     UserError: the directory holds a run that differs; the message names what differs.
@@ -53,8 +56,10 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> No
       raise UserError(
           f"the workdir {workdir} holds another run ({'; '.join(differing)}): "
           "choose another --workdir, or run with the settings it was started with")
-  elif write:
+    return False
+  if write:
     write_json(path, run)
+  return True
 
 
 def read_run(workdir: pathlib.Path) -> dict[str, Any]:

@@ -64,23 +64,24 @@ class Run(NamedTuple):
             f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)")
 
 
-def check_smooth(variety: Variety, sampled: bool = True) -> None:
+def check_smooth(variety: Variety, starts: np.ndarray | None = None) -> None:
   """Raises UserError, with the point, if a search finds a singular point of the variety.
 
   Args:
     variety: the variety.
-    sampled: whether to search from sampled points too, those with the smallest minors of dQ; random
-      starts come first, as they need no sampling.
+    starts: (S, N) complex, where the search starts; None for random points.
   """
-  singular = smoothness.find_singular_point(variety)
-  if singular is None and sampled:
-    with parallel.geometry_device():
-      points = Sampler(variety).block(jax.random.key(0), 0)
-    most_singular = np.argsort(np.asarray(points.omega))[-_SINGULAR_STARTS:]
-    singular = smoothness.find_singular_point(variety, np.asarray(points.z)[most_singular])
+  singular = smoothness.find_singular_point(variety, starts)
   if singular is not None:
     point = ", ".join(f"{c:.4g}" for c in singular)
     raise UserError(f"the variety is singular, at z = ({point}): change its polynomials")
+
+
+def near_singular_points(variety: Variety) -> np.ndarray:
+  """The sampled points with the smallest minors of dQ, (S, N) complex: starts for check_smooth."""
+  with parallel.geometry_device():
+    points = Sampler(variety).block(jax.random.key(0), 0)
+  return np.asarray(points.z)[np.argsort(np.asarray(points.omega))[-_SINGULAR_STARTS:]]
 
 
 def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> Run:

@@ -11,6 +11,7 @@ from trainer import config as configs
 from trainer import metrics
 from trainer import moduli
 from trainer import run as runs
+from trainer.geometry.variety import Variety
 from trainer.measures import format_measure, weighted_mean
 from trainer.sampling import datasets
 from trainer.sampling.points import dropped_slices, effective_sample_size
@@ -31,8 +32,7 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
   Raises:
     UserError: the variety is wrong, or data_dir cannot be written.
   """
-  variety = configs.make_variety(config)
-  runs.check_smooth(variety)
+  variety = _checked_variety(config)
   points_per_slice = Sampler(variety).points_per_slice
   part, parts = jax.process_index(), jax.process_count()
   for split, count in (("train", config.data.train_points),
@@ -53,6 +53,13 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
           f"{effective_sample_size(weight):.0f}, integral |Omega|^2 {omega_integral}")
 
 
+def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
+  variety = configs.make_variety(config)
+  runs.check_smooth(variety)
+  runs.check_smooth(variety, runs.near_singular_points(variety))
+  return variety
+
+
 def measure_moduli(
     config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Path, num_points: int) -> None:
   """Prints G and y along every named complex-structure parameter, with standard errors.
@@ -67,8 +74,7 @@ def measure_moduli(
     UserError: the config names no parameter, or the variety is wrong.
   """
   deformations = configs.deformations(config)
-  variety = configs.make_variety(config)
-  runs.check_smooth(variety)
+  variety = _checked_variety(config)
   points_per_slice = Sampler(variety).points_per_slice
   progress = metrics.Progress(config.steps, enabled=jax.process_index() == 0)
   points = datasets.load_or_sample(

@@ -53,8 +53,10 @@ def train(
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
   run = runs.open_run(config, seed, dtype)
-  runs.check_smooth(run.variety, sampled=not (workdir / "run.json").exists())
+  runs.check_smooth(run.variety)
   checkpoint.check_writable(workdir)
+  if checkpoint.claim_workdir(workdir, run.identity, write=False):
+    runs.check_smooth(run.variety, runs.near_singular_points(run.variety))
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
   progress = metrics.Progress(config.steps, enabled=main_process)
   progress.note(run.describe(mesh.size))

@@ -140,3 +140,14 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
   # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of step 3 explodes.
   assert re.search(r"error: the loss is not finite since step [345]:", stderr)
   assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+
+
+def test_another_runs_workdir_is_refused(uninterrupted, data_dir):
+  workdir, _ = uninterrupted
+  before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+  process = start("train", **(TINY | {"config.steps": 70, "seed": 1}), workdir=workdir,
+                  data_dir=data_dir)
+  status, stdout, stderr = finish(process)
+  assert status == 1 and stdout == "" and len(stderr.splitlines()) == 1
+  assert stderr.startswith("error: the workdir") and "config.steps is 60 there, 70 here" in stderr
+  assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
