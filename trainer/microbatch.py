@@ -98,15 +98,44 @@ def apply(function: Callable[[Any], Any], batch: Any, plan: Plan) -> Any:
   chex.assert_tree_shape_prefix(batch, (plan.points,))
   if plan.num_chunks == 1:
     return function(batch)
-  padded = plan.num_chunks * plan.chunk
+  out = jax.lax.map(jax.checkpoint(function), _fold(batch, plan))
+  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:plan.points], out)
+
+
+def accumulate(
+    function: Callable[[Any, jax.Array], Any], batch: Any, scale: jax.Array, plan: Plan) -> Any:
+  """The sum over chunks of function(chunk, scale of the chunk).
+
+  Args:
+    function: (rows, scale (C,)) -> pytree; rows of scale 0 must contribute nothing.
+    batch: pytree of arrays (B, ...), B = plan.points.
+    scale: (B,).
+    plan: from `plan`.
+
+  Returns:
+    The sum.
+  """
+  chex.assert_tree_shape_prefix((batch, scale), (plan.points,))
+  if plan.num_chunks == 1:
+    return function(batch, scale)
+  scales = jnp.pad(scale, (0, plan.num_chunks * plan.chunk - plan.points))
+  chunks = _fold(batch, plan), scales.reshape(plan.num_chunks, plan.chunk)
+  shapes = jax.eval_shape(function, *jax.tree.map(lambda a: a[0], chunks))
+  zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  total, _ = jax.lax.scan(
+      lambda total, chunk: (jax.tree.map(jnp.add, total, function(*chunk)), None), zero, chunks)
+  return total
+
+
+def _fold(batch, plan):
+  """Arrays (chunks, chunk, ...); padding repeats a real point, so that nothing singular is evaluated."""
+  padding = plan.num_chunks * plan.chunk - plan.points
 
   def fold(a):
-    # Padding repeats a real point, so that nothing singular is ever evaluated.
-    a = jnp.concatenate([a, jnp.repeat(a[:1], padded - plan.points, axis=0)])
+    a = jnp.concatenate([a, jnp.repeat(a[:1], padding, axis=0)])
     return a.reshape(plan.num_chunks, plan.chunk, *a.shape[1:])
 
-  out = jax.lax.map(jax.checkpoint(function), jax.tree.map(fold, batch))
-  return jax.tree.map(lambda a: a.reshape(padded, *a.shape[2:])[:plan.points], out)
+  return jax.tree.map(fold, batch)
 
 
 def _num_points(batch):

@@ -67,6 +67,16 @@ def pmean(tree: Any) -> Any:
   return jax.lax.pmean(tree, AXIS)
 
 
+def all_gather(tree: Any) -> Any:
+  """Joins the devices' rows, in the order of the mesh; inside a per-device function only."""
+  return jax.lax.all_gather(tree, AXIS, tiled=True)
+
+
+def local_part(rows: jax.Array, num_rows: int) -> jax.Array:
+  """This device's `num_rows` rows of what `all_gather` joined."""
+  return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * num_rows, num_rows)
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
   """The sharding of parameters: a full copy on every device."""
   return NamedSharding(mesh, PartitionSpec())

@@ -1,0 +1,118 @@
+"""One Gauss-Newton step of the Monge-Ampere residual, written for one device of the mesh.
+
+The residual r_p = sqrt(w_p / sum w) (eta_p - 1) has E = < (eta - 1)^2 > = |r|^2: a least-squares problem in the
+parameters and log kappa. A step solves its damped normal equations, tries the result, and raises the damping until
+E falls as the linear model predicts and g stays positive definite at every point (Levenberg 1944, Marquardt 1963).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+from jax.flatten_util import ravel_pytree
+import jax.numpy as jnp
+
+from trainer import microbatch
+from trainer import parallel
+from trainer.batch import Batch
+from trainer.optimizers.linearise import Linearisation
+from trainer.optimizers.solvers import Solver, System
+from trainer.step import TrainState
+
+# A step is good if E falls by at least this part of what the linear model predicts.
+_ACCEPTED = 0.1
+# Dampings tried in one step before it is given up.
+_TRIES = 8
+
+
+class GaussNewtonState(NamedTuple):
+  """What Gauss-Newton keeps from step to step.
+
+  Attributes:
+    damping: () lambda, relative to the mean of diag J^T J.
+  """
+  damping: jax.Array
+
+
+class _Trial(NamedTuple):
+  flat: jax.Array
+  energy: jax.Array
+  damping: jax.Array
+  accepted: jax.Array
+  gain: jax.Array
+  tries: jax.Array
+  iterations: jax.Array
+
+
+def make_gauss_newton_step(
+    linear: Linearisation, solver: Solver, plan: microbatch.Plan, damping_floor: float
+) -> Callable[[TrainState, Batch], tuple]:
+  """Builds the per-device step.
+
+  Args:
+    linear: the linearisation of the metric.
+    solver: see trainer.optimizers.solvers.
+    plan: how a device's part of a batch is cut up where points are worked on one by one.
+    damping_floor: the least damping.
+
+  Returns:
+    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E and
+    sigma before the step, damping, gain (the decrease of E over the predicted one), accepted, iterations.
+  """
+  def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+    chex.assert_rank(epoch.x, 3)
+    index = state.step % epoch.x.shape[0]
+    batch = jax.tree.map(
+        lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
+    flat, unravel = ravel_pytree(state.params)
+    wide = parallel.widest_dtype()
+    weight = batch.weight.astype(wide)
+    share = weight / parallel.psum(jnp.sum(weight))
+
+    def measure(flat):
+      """eta, E, sigma, and whether g is positive at all points."""
+      eta, positive = microbatch.apply(
+          lambda rows: linear.eta(unravel(flat), rows), batch, plan)
+      eta = eta.astype(wide)
+      energy, sigma, bad = parallel.psum((
+          jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1)),
+          jnp.sum(jnp.where(share > 0, ~positive, False))))
+      return eta, energy, sigma, bad == 0
+
+    eta, energy, sigma, _ = measure(flat)
+    scale = jnp.sqrt(share)
+    prepared = microbatch.apply(lambda rows: linear.prepare(state.params, rows), batch, plan)
+    normal = solver.prepare(System(prepared, scale, scale * (eta - 1)))
+
+    def attempt(trial: _Trial) -> _Trial:
+      solution = solver.solve(normal, trial.damping)
+      moved = (flat + solution.delta).astype(flat.dtype)
+      _, moved_energy, _, positive = measure(moved)
+      gain = (energy - moved_energy) / solution.decrease
+      accepted = positive & (gain > _ACCEPTED) & jnp.isfinite(moved_energy)
+      return _Trial(
+          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, moved_energy, energy),
+          jnp.maximum(trial.damping * _damping_factor(gain, accepted), damping_floor), accepted,
+          gain, trial.tries + 1, trial.iterations + solution.iterations)
+
+    start = _Trial(
+        flat, energy, state.optimizer.damping, jnp.asarray(False), jnp.zeros_like(energy),
+        jnp.int32(0), jnp.int32(0))
+    trial = jax.lax.while_loop(
+        lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
+    bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
+    metrics = {
+        "loss": energy, "sigma": sigma, "damping": trial.damping, "gain": trial.gain,
+        "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
+    return TrainState(
+        state.step + 1, unravel(trial.flat), GaussNewtonState(trial.damping),
+        jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
+
+  return step
+
+
+def _damping_factor(gain: jax.Array, accepted: jax.Array) -> jax.Array:
+  """How lambda changes after a trial: down where the model is good, up where it is not."""
+  factor = jnp.where(gain > 0.75, 0.3, jnp.where(gain < 0.35, 2.0, 1.0))
+  return jnp.where(accepted, factor, 4.0)

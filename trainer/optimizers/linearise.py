@@ -1,0 +1,66 @@
+"""The derivative of eta with respect to the parameters, as a linear map and as a matrix.
+
+A Linearisation is what the Gauss-Newton solvers know of a metric. Vectors of parameters are flat, in the order
+of jax.flatten_util.ravel_pytree; every function acts on any number of points.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+from jax.flatten_util import ravel_pytree
+import jax.numpy as jnp
+
+from trainer import hermitian
+from trainer.ansatz import Ansatz
+from trainer.batch import Batch
+
+
+class Linearisation(NamedTuple):
+  """J = d eta / d parameters at the points of a batch.
+
+  Attributes:
+    eta: (params, Batch) -> eta (B,) and whether g is positive definite (B,).
+    prepare: (params, Batch) -> a pytree of arrays (B, ...): what the maps below need of each point.
+    apply: (prepared, v (P,)) -> J v (B,).
+    transpose: (prepared, u (B,)) -> J^T u (P,).
+    rows: prepared -> J (B, P).
+    squares: prepared -> |J_p|^2 (B,), the squared norms of the rows.
+  """
+  eta: Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
+  prepare: Callable[[Any, Batch], Any]
+  apply: Callable[[Any, jax.Array], jax.Array]
+  transpose: Callable[[Any, jax.Array], jax.Array]
+  rows: Callable[[Any], jax.Array]
+  squares: Callable[[Any], jax.Array]
+
+
+def eta(ansatz: Ansatz, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
+  """eta = det g / (kappa |Omega|^2) and whether g is positive definite, (B,) each."""
+  metric = ansatz.metric(params["network"], batch)
+  kappa = jnp.exp(params["log_kappa"])
+  return hermitian.determinant(metric) / (kappa * batch.omega), hermitian.is_positive(metric)
+
+
+def of_network(ansatz: Ansatz) -> Linearisation:
+  """The linearisation of any network: the rows of J, one reverse pass for all points together.
+
+  Vectorised over points, the reverse pass of a layer is the outer product of its inputs' and its outputs' rows.
+  """
+  def prepare(params, batch):
+    chex.assert_rank(batch.x, 2)
+
+    def row(point):
+      one = jax.tree.map(lambda a: a[None], point)
+      return ravel_pytree(jax.grad(lambda p: eta(ansatz, p, one)[0][0])(params))[0]
+
+    return jax.vmap(row)(batch)
+
+  return Linearisation(
+      eta=lambda params, batch: eta(ansatz, params, batch),
+      prepare=prepare,
+      apply=lambda rows, v: rows @ v.astype(rows.dtype),
+      transpose=lambda rows, u: u.astype(rows.dtype) @ rows,
+      rows=lambda rows: rows,
+      squares=lambda rows: jnp.sum(rows * rows, axis=1))

@@ -1,0 +1,163 @@
+"""Three ways to solve the damped normal equations (J^T J + lambda D) delta = -J^T r over all devices.
+
+  parameter_space      few unknowns: J^T J is accumulated on every device and all-reduced
+  sample_space         fewer points than unknowns: rows of J are gathered and J J^T is solved
+  conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P numbers an iteration
+
+A solver is a pair of functions for one device of the mesh. `prepare` does what does not depend on the damping,
+once a step; `solve` is tried with one damping after the other until a step is accepted.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from trainer import microbatch
+from trainer import parallel
+from trainer.optimizers.linearise import Linearisation
+
+
+class System(NamedTuple):
+  """A least-squares problem, minimise |r + J delta|^2 over delta.
+
+  Attributes:
+    prepared: what the linearisation needs of this device's points.
+    scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
+    residual: (B,) r.
+  """
+  prepared: Any
+  scale: jax.Array
+  residual: jax.Array
+
+
+class Step(NamedTuple):
+  """A solution.
+
+  Attributes:
+    delta: (P,).
+    decrease: () |r|^2 - |r + J delta|^2, over all devices.
+    iterations: () int32, of an iterative solver, else 0.
+  """
+  delta: jax.Array
+  decrease: jax.Array
+  iterations: jax.Array
+
+
+class Solver(NamedTuple):
+  """See the module.
+
+  Attributes:
+    prepare: (System) -> a pytree.
+    solve: (that pytree, damping ()) -> Step.
+  """
+  prepare: Callable[[System], Any]
+  solve: Callable[[Any, jax.Array], Step]
+
+
+def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
+  """Solves (A + lambda (diag A + eps)) delta = -b, A = J^T J, b = J^T r, in the widest precision.
+
+  Levenberg-Marquardt with Marquardt's scaling; eps, the mean of diag A, keeps null directions at rest.
+  """
+  def prepare(system):
+    def products(chunk, scale):
+      prepared, residual = chunk
+      rows = (linear.rows(prepared) * scale[:, None]).astype(parallel.widest_dtype())
+      return rows.T @ rows, residual.astype(parallel.widest_dtype()) @ rows
+
+    a, b = microbatch.accumulate(
+        products, (system.prepared, system.residual), system.scale, plan)
+    return parallel.psum((a, b))
+
+  def solve(normal, damping):
+    a, b = normal
+    diagonal = jnp.diag(a)
+    damped = a + jnp.diag(damping * (diagonal + jnp.mean(diagonal)))
+    delta = -_solve_positive(damped, b)
+    return Step(delta, -(2 * b @ delta + delta @ (a @ delta)), jnp.int32(0))
+
+  return Solver(prepare, solve)
+
+
+def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
+  """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y, in the widest precision.
+
+  Every device makes its own block of rows of J J^T; r is gathered, too.
+  """
+  del plan
+
+  def prepare(system):
+    rows = (linear.rows(system.prepared) * system.scale[:, None]).astype(parallel.widest_dtype())
+    everyone = parallel.all_gather(rows)
+    kernel = parallel.all_gather(rows @ everyone.T)
+    return rows, kernel, parallel.all_gather(system.residual.astype(parallel.widest_dtype()))
+
+  def solve(prepared, damping):
+    rows, kernel, residual = prepared
+    shift = damping * jnp.trace(kernel) / kernel.shape[0]
+    y = _solve_positive(kernel + shift * jnp.eye(kernel.shape[0]), residual)
+    delta = -parallel.psum(parallel.local_part(y, rows.shape[0]) @ rows)
+    return Step(delta, residual @ residual - shift ** 2 * (y @ y), jnp.int32(0))
+
+  return Solver(prepare, solve)
+
+
+def conjugate_gradient(
+    linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float) -> Solver:
+  """Solves (J^T J + lambda m) delta = -J^T r by conjugate gradients, m = tr(J^T J) / min(P, points).
+
+  Args:
+    linear: the linearisation; J is never formed.
+    plan: how a device's points are cut up.
+    iterations: at most.
+    tolerance: stops when the residual of the normal equations has fallen by this factor.
+  """
+  def normal_product(system, v):
+    def product(chunk, scale):
+      jv = linear.apply(chunk, v)
+      return linear.transpose(chunk, scale * scale * jv).astype(parallel.widest_dtype())
+
+    return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
+
+  def prepare(system):
+    def gradient(chunk, scale):
+      prepared, residual = chunk
+      return (linear.transpose(prepared, scale * residual).astype(parallel.widest_dtype()),
+              jnp.sum(scale * scale * linear.squares(prepared)))
+
+    b, trace = parallel.psum(microbatch.accumulate(
+        gradient, (system.prepared, system.residual), system.scale, plan))
+    points = parallel.psum(jnp.asarray(system.scale.shape[0], parallel.widest_dtype()))
+    return system, b, trace / jnp.minimum(points, b.shape[0])
+
+  def solve(prepared, damping):
+    system, b, mean = prepared
+    shift = damping * mean
+
+    def body(carry):
+      delta, res, direction, squared, count = carry
+      product = normal_product(system, direction) + shift * direction
+      alpha = squared / (direction @ product)
+      delta, res = delta + alpha * direction, res - alpha * product
+      new = res @ res
+      return delta, res, res + (new / squared) * direction, new, count + 1
+
+    def unfinished(carry):
+      return (carry[4] < iterations) & (carry[3] > tolerance ** 2 * (b @ b))
+
+    zero = jnp.zeros_like(b)
+    delta, res, _, _, count = jax.lax.while_loop(
+        unfinished, body, (zero, -b, -b, b @ b, jnp.int32(0)))
+    # A delta = -b - res - shift delta.
+    return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
+
+  return Solver(prepare, solve)
+
+
+def _solve_positive(a: jax.Array, b: jax.Array) -> jax.Array:
+  """a^{-1} b for a positive definite matrix; not finite where it is not."""
+  chex.assert_shape(a, (b.shape[0], b.shape[0]))
+  return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(a, lower=True), b)
