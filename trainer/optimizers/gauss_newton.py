@@ -83,7 +83,7 @@ def make_gauss_newton_step(
     eta, energy, sigma, _ = measure(flat)
     scale = jnp.sqrt(share)
     prepared = microbatch.apply(lambda rows: linear.prepare(state.params, rows), batch, plan)
-    normal = solver.prepare(System(prepared, scale, scale * (eta - 1)))
+    normal = solver.prepare(System(state.params, prepared, scale, scale * (eta - 1)))
 
     def attempt(trial: _Trial) -> _Trial:
       solution = solver.solve(normal, trial.damping)

@@ -5,6 +5,7 @@ of jax.flatten_util.ravel_pytree; every function acts on any number of points.
 """
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -23,17 +24,17 @@ class Linearisation(NamedTuple):
   Attributes:
     eta: (params, Batch) -> eta (B,) and whether g is positive definite (B,).
     prepare: (params, Batch) -> a pytree of arrays (B, ...): what the maps below need of each point.
-    apply: (prepared, v (P,)) -> J v (B,).
-    transpose: (prepared, u (B,)) -> J^T u (P,).
-    rows: prepared -> J (B, P).
-    squares: prepared -> |J_p|^2 (B,), the squared norms of the rows.
+    apply: (params, prepared, v (P,)) -> J v (B,).
+    transpose: (params, prepared, u (B,)) -> J^T u (P,).
+    rows: (params, prepared) -> J (B, P).
+    squares: (params, prepared) -> |J_p|^2 (B,), the squared norms of the rows.
   """
   eta: Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
   prepare: Callable[[Any, Batch], Any]
-  apply: Callable[[Any, jax.Array], jax.Array]
-  transpose: Callable[[Any, jax.Array], jax.Array]
-  rows: Callable[[Any], jax.Array]
-  squares: Callable[[Any], jax.Array]
+  apply: Callable[[Any, Any, jax.Array], jax.Array]
+  transpose: Callable[[Any, Any, jax.Array], jax.Array]
+  rows: Callable[[Any, Any], jax.Array]
+  squares: Callable[[Any, Any], jax.Array]
 
 
 def eta(ansatz: Ansatz, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -60,7 +61,19 @@ def of_network(ansatz: Ansatz) -> Linearisation:
   return Linearisation(
       eta=lambda params, batch: eta(ansatz, params, batch),
       prepare=prepare,
-      apply=lambda rows, v: rows @ v.astype(rows.dtype),
-      transpose=lambda rows, u: u.astype(rows.dtype) @ rows,
-      rows=lambda rows: rows,
-      squares=lambda rows: jnp.sum(rows * rows, axis=1))
+      apply=lambda params, rows, v: rows @ v.astype(rows.dtype),
+      transpose=lambda params, rows, u: u.astype(rows.dtype) @ rows,
+      rows=lambda params, rows: rows,
+      squares=lambda params, rows: jnp.sum(rows * rows, axis=1))
+
+
+def lazily(linear: Linearisation) -> Linearisation:
+  """The same map, with what it needs of a point computed anew each time: nothing is kept but the points."""
+  return Linearisation(
+      linear.eta, lambda params, batch: batch,
+      *(functools.partial(_lazy, linear.prepare, function)
+        for function in (linear.apply, linear.transpose, linear.rows, linear.squares)))
+
+
+def _lazy(prepare, function, params, batch, *vectors):
+  return function(params, prepare(params, batch), *vectors)

@@ -24,10 +24,12 @@ class System(NamedTuple):
   """A least-squares problem, minimise |r + J delta|^2 over delta.
 
   Attributes:
+    params: where eta is linearised.
     prepared: what the linearisation needs of this device's points.
     scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
     residual: (B,) r.
   """
+  params: Any
   prepared: Any
   scale: jax.Array
   residual: jax.Array
@@ -65,7 +67,7 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   def prepare(system):
     def products(chunk, scale):
       prepared, residual = chunk
-      rows = (linear.rows(prepared) * scale[:, None]).astype(parallel.widest_dtype())
+      rows = (linear.rows(system.params, prepared) * scale[:, None]).astype(parallel.widest_dtype())
       return rows.T @ rows, residual.astype(parallel.widest_dtype()) @ rows
 
     a, b = microbatch.accumulate(
@@ -90,7 +92,7 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   del plan
 
   def prepare(system):
-    rows = (linear.rows(system.prepared) * system.scale[:, None]).astype(parallel.widest_dtype())
+    rows = (linear.rows(system.params, system.prepared) * system.scale[:, None]).astype(parallel.widest_dtype())
     everyone = parallel.all_gather(rows)
     kernel = parallel.all_gather(rows @ everyone.T)
     return rows, kernel, parallel.all_gather(system.residual.astype(parallel.widest_dtype()))
@@ -117,16 +119,16 @@ def conjugate_gradient(
   """
   def normal_product(system, v):
     def product(chunk, scale):
-      jv = linear.apply(chunk, v)
-      return linear.transpose(chunk, scale * scale * jv).astype(parallel.widest_dtype())
+      jv = linear.apply(system.params, chunk, v)
+      return linear.transpose(system.params, chunk, scale * scale * jv).astype(parallel.widest_dtype())
 
     return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
 
   def prepare(system):
     def gradient(chunk, scale):
       prepared, residual = chunk
-      return (linear.transpose(prepared, scale * residual).astype(parallel.widest_dtype()),
-              jnp.sum(scale * scale * linear.squares(prepared)))
+      return (linear.transpose(system.params, prepared, scale * residual).astype(parallel.widest_dtype()),
+              jnp.sum(scale * scale * linear.squares(system.params, prepared)))
 
     b, trace = parallel.psum(microbatch.accumulate(
         gradient, (system.prepared, system.residual), system.scale, plan))

@@ -1,0 +1,190 @@
+"""The linearisation of an algebraic metric, by hand: matmuls of N_k x N_k and little else.
+
+K = (1/(pi k)) log rho with rho = s* H s, and rho is linear in H. With the horizontal sections
+t_a = d_a s - (rho_a / rho) s, for which t_a* H s = 0, g_ab = (t_b* H t_a) / (pi k rho) and
+
+  d log det g [V] = (1/(pi k rho)) sum_ab (g^-1)_ba t_b* V t_a - n (s* V s) / rho.
+
+Gram-Schmidt of the t_a against g turns the double sum into one over n squares e_a* V e_a: a row of J is a
+Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
+"""
+
+from collections.abc import Callable
+import math
+from typing import Any, NamedTuple
+
+import chex
+import jax
+from jax.flatten_util import ravel_pytree
+import jax.numpy as jnp
+
+from networks.algebraic import hermitian_matrix
+from trainer import hermitian
+from trainer.batch import Batch
+from trainer.optimizers.linearise import Linearisation
+
+
+class Frame(NamedTuple):
+  """A row of J: d eta [V, d log kappa] = sum_{a>0} e_a* V e_a - e_0* V e_0 - eta d log kappa.
+
+  Attributes:
+    e: (B, n + 1, 2 N_k) real, [Re e | Im e]: e_0, along s, then e_1, .., e_n.
+    eta: (B,).
+  """
+  e: jax.Array
+  eta: jax.Array
+
+
+def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Linearisation:
+  """The linearisation of K = (1/(pi k)) log s* H s in (log kappa, H).
+
+  Args:
+    section_rows: Batch -> (n + 1, B, 2 N_k) real, [Re | Im] of s, d_1 s, .., d_n s.
+    degree: k.
+
+  Returns:
+    The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (N_k, N_k)}}}.
+  """
+  scale = 1 / (math.pi * degree)
+
+  def eta(params, batch):
+    _, metric = _metric(_matrix(params), section_rows(batch), scale)
+    kappa = jnp.exp(params["log_kappa"])
+    return hermitian.determinant(metric) / (kappa * batch.omega), hermitian.is_positive(metric)
+
+  def prepare(params, batch):
+    rows = section_rows(batch)
+    forms, metric = _metric(_matrix(params), rows, scale)
+    kappa = jnp.exp(params["log_kappa"])
+    value = hermitian.determinant(metric) / (kappa * batch.omega)
+    return Frame(_frame(rows, forms, metric, value, scale), value)
+
+  def apply(params, frame, v):
+    unravel = ravel_pytree(params)[1]
+    tangent = unravel(v.astype(frame.e.dtype))
+    forms = _quadratic_forms(frame.e, *_parts(tangent))
+    return _signed_sum(forms) - frame.eta * tangent["log_kappa"]
+
+  def transpose(params, frame, u):
+    u = u.astype(frame.e.dtype)
+    n = frame.e.shape[1] - 1
+    signs = jnp.asarray([-1.0] + [1.0] * n, u.dtype)
+    cotangent = jax.linear_transpose(_parts, params)(
+        _outer_products(frame.e, u[:, None] * signs))[0]
+    return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
+
+  def squares(params, frame):
+    del params
+    e = frame.e
+    inner = jnp.einsum("paz,pbz->pab", e, e)
+    half = e.shape[-1] // 2
+    twisted = jnp.einsum("paz,pbz->pab", e[..., :half], e[..., half:])
+    size = jnp.square(inner) + jnp.square(twisted - jnp.swapaxes(twisted, 1, 2))
+    signs = jnp.asarray([-1.0] + [1.0] * (e.shape[1] - 1), e.dtype)
+    return jnp.einsum("pab,a,b->p", size, signs, signs) + jnp.square(frame.eta)
+
+  def rows(params, frame):
+    return jax.vmap(lambda p: transpose(
+        params, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype)))(frame)
+
+  return Linearisation(eta, prepare, apply, transpose, rows, squares)
+
+
+def _matrix(params):
+  """[[Re H, -Im H], [Im H, Re H]]: row vectors [x | y] times it are [x | y] of H (x + iy)."""
+  re, im = _parts(params)
+  return jnp.block([[re, -im], [im, re]])
+
+
+def _parts(params):
+  h, = jax.tree.leaves(params["network"])
+  return hermitian_matrix(h)
+
+
+def _metric(matrix, rows, scale):
+  """The forms d_a dbar_b rho, complex (B,) each, and the packed metric (n * n, B)."""
+  size = rows.shape[0]
+  half = rows.shape[-1] // 2
+  images = (rows.reshape(-1, 2 * half) @ matrix).reshape(rows.shape)
+  swapped = jnp.concatenate([images[..., half:], -images[..., :half]], axis=-1)
+
+  def form(a, b):
+    """s_b* H s_a."""
+    re = jnp.sum(rows[b] * images[a], axis=-1)
+    return jax.lax.complex(re, jnp.sum(rows[b] * swapped[a], axis=-1))
+
+  rho = {(a, b): form(a, b) for a in range(size) for b in range(a, size)}
+  g = {(a, b): scale * (rho[a, b] / rho[0, 0].real
+                        - jnp.conj(rho[0, a]) * rho[0, b] / jnp.square(rho[0, 0].real))
+       for a in range(1, size) for b in range(a, size)}
+  n = size - 1
+  pairs = [(a, b) for a in range(1, size) for b in range(a + 1, size)]
+  packed = jnp.stack([g[a, a].real for a in range(1, n + 1)]
+                     + [g[p].real for p in pairs] + [g[p].imag for p in pairs])
+  return rho, packed
+
+
+def _frame(rows, rho, metric, eta, scale):
+  """e_0 = sqrt(n eta / rho) s and e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a with g = C C^dagger."""
+  n = rows.shape[0] - 1
+  size = rho[0, 0].real
+  half = rows.shape[-1] // 2
+  inverse = _inverse_factor(metric)
+  factor = jnp.sqrt(scale * eta / size)
+  frame = [jnp.sqrt(n * eta / size)[:, None] * rows[0]]
+  for i in range(n):
+    weights = [factor * inverse[i][a] for a in range(i + 1)]
+    # rho_a = d_a rho = s* H s_a, and the forms are stored as (0, a): s_a* H s.
+    along = sum(w * jnp.conj(rho[0, a + 1]) for a, w in enumerate(weights)) / size
+    total = 0.0
+    for w, row in zip([*weights, -along], [*rows[1:i + 2], rows[0]], strict=True):
+      x, y = row[:, :half], row[:, half:]
+      re, im = w.real[:, None], w.imag[:, None]
+      total += jnp.concatenate([re * x - im * y, re * y + im * x], axis=-1)
+    frame.append(total)
+  return jnp.stack(frame, axis=1)
+
+
+def _inverse_factor(metric):
+  """C^-1, lower triangular, as lists of complex (B,), for g_ab = sum_i C_ai conj(C_bi)."""
+  g = hermitian.unpack(metric)
+  n = g.shape[-1]
+  c = [[None] * n for _ in range(n)]
+  for a in range(n):
+    for b in range(a + 1):
+      value = g[:, a, b] - sum(c[a][i] * jnp.conj(c[b][i]) for i in range(b))
+      c[a][b] = value / c[b][b] if a > b else jnp.sqrt(value.real).astype(value.dtype)
+  inverse = [[None] * n for _ in range(n)]
+  for i in range(n):
+    inverse[i][i] = 1 / c[i][i]
+    for a in range(i):
+      inverse[i][a] = -sum(c[i][j] * inverse[j][a] for j in range(a, i)) / c[i][i]
+  return inverse
+
+
+def _quadratic_forms(e, re, im):
+  """e_a* V e_a, (B, n + 1), as the real form x Re V x + y (Re V y + 2 Im V x)."""
+  rows = e.reshape(-1, e.shape[-1])
+  half = e.shape[-1] // 2
+  x, y = rows[:, :half], rows[:, half:]
+  first = x @ re
+  second = rows @ jnp.concatenate([2.0 * im.T, re])
+  return _sum_features(x * first + y * second).reshape(e.shape[:2])
+
+
+def _outer_products(e, u):
+  """The transpose of `_quadratic_forms` in V: e (B, n + 1, 2N), u (B, n + 1) -> (Re, Im)."""
+  rows, u = e.reshape(-1, e.shape[-1]), u.reshape(-1, 1)
+  half = e.shape[-1] // 2
+  x, y = rows[:, :half], rows[:, half:]
+  second = rows.T @ (u * y)
+  return (u * x).T @ x + second[half:], 2.0 * second[:half].T
+
+
+def _sum_features(x):
+  # A matmul with ones: XLA's CPU backend does not vectorise sums over the last axis.
+  return x @ jnp.ones((x.shape[-1],), x.dtype)
+
+
+def _signed_sum(forms):
+  return jnp.sum(forms[:, 1:], axis=1) - forms[:, 0]
