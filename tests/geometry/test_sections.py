@@ -1,0 +1,103 @@
+"""Sections of line bundles: their number, orthonormality on the variety, and raising the degree."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tests.geometry import varieties
+from trainer.errors import UserError
+from trainer.geometry import members
+from trainer.geometry import sections
+from trainer.geometry.variety import Variety
+
+
+def _values(basis, z):
+  return np.prod(z[:, None, :] ** basis.exponents, axis=2) @ basis.coefficients
+
+
+def _norms(variety, z, multidegree):
+  return math.prod(np.sum(np.abs(z[:, s]) ** 2, axis=1) ** d
+                   for s, d in zip(variety.factor_slices, multidegree))
+
+
+def _euler_characteristic(variety, multidegree):
+  """chi(X, O(d)) by the Koszul resolution; the number of sections where d is ample."""
+  total = 0
+  for size in range(variety.codimension + 1):
+    for subset in itertools.combinations(range(variety.codimension), size):
+      term = (-1) ** size
+      for n, d, row in zip(variety.ambient, multidegree, variety.degrees):
+        rest = d - sum(row[a] for a in subset)
+        term *= math.prod(rest + j for j in range(1, n + 1)) // math.factorial(n)
+      total += term
+  return total
+
+
+@pytest.mark.parametrize("name, multidegree, count", [
+    ("quintic", (4,), 70), ("quintic", (5,), 125), ("quintic", (6,), 205), ("quintic", (7,), 315),
+    ("quintic", (8,), 460), ("cubic_pair", (3,), 54), ("cubic_pair", (4,), 114),
+    ("cubic_pair", (6,), None), ("bicubic", (2, 2), 36), ("bicubic", (3, 3), 99),
+    ("bicubic", (4, 4), 216), ("bicubic", (1, 3), None), ("tetraquadric", (2, 2, 2, 2), 80),
+    ("triple", (2, 1, 2), None)])
+def test_count_and_norm_on_the_variety(name, multidegree, count):
+  variety = varieties.random_variety(name)
+  basis = sections.section_basis(variety, multidegree)
+  expected = _euler_characteristic(variety, multidegree)
+  assert basis.coefficients.shape == (len(basis.exponents), expected)
+  assert count is None or count == expected
+  z = varieties.some_points(variety, 10)
+  np.testing.assert_allclose(
+      np.sum(np.abs(_values(basis, z)) ** 2, axis=1), _norms(variety, z, multidegree), rtol=1e-12)
+
+
+def test_monomials_outside_all_relations_stay_themselves():
+  variety = Variety((4,), (members.fermat(5),), (1.0,))
+  basis = sections.section_basis(variety, (5,))
+  assert np.isrealobj(basis.coefficients)
+  alone = np.count_nonzero(basis.coefficients, axis=0) == 1
+  assert np.sum(alone) == 121
+  rows = np.argmax(np.abs(basis.coefficients[:, alone]), axis=0)
+  multinomials = math.factorial(5) / np.prod(
+      [[math.factorial(e) for e in row] for row in basis.exponents[rows]], axis=1)
+  np.testing.assert_allclose(np.sum(basis.coefficients[:, alone], axis=0), multinomials ** 0.5)
+
+
+def test_basis_does_not_depend_on_how_the_relations_are_written():
+  """The span of the polynomials decides, so that a form means the same metric everywhere."""
+  variety = varieties.random_variety("cubic_pair")
+  a, b = (np.array(q.coefficients) for q in variety.polynomials)
+  make = lambda c: type(variety.polynomials[0])(variety.polynomials[0].exponents, tuple(c))
+  assert variety.polynomials[0].exponents == variety.polynomials[1].exponents
+  other = Variety(variety.ambient, (make(a - 2j * b), make(3 * b)), variety.moduli)
+  np.testing.assert_allclose(sections.section_basis(other, (4,)).coefficients,
+                             sections.section_basis(variety, (4,)).coefficients, atol=1e-11)
+
+
+@pytest.mark.parametrize("name, multidegree, extra", [
+    ("quintic", (4,), (1,)), ("bicubic", (2, 1), (1, 2)), ("triple", (1, 1, 1), (1, 1, 1))])
+def test_raised_degree_is_the_same_metric(name, multidegree, extra):
+  variety = varieties.random_variety(name)
+  size = sections.section_basis(variety, multidegree).coefficients.shape[1]
+  h = np.random.default_rng(0).normal(size=(size, size, 2)) @ [1, 1j]
+  h = h @ h.conj().T
+  raised = tuple(np.add(multidegree, extra).tolist())
+  z = varieties.some_points(variety, 10)
+
+  def rho(h, multidegree):
+    s = _values(sections.section_basis(variety, multidegree), z)
+    return np.einsum("pi,ij,pj->p", s.conj(), h, s).real
+
+  higher = sections.raise_degree(variety, multidegree, h, extra)
+  np.testing.assert_allclose(
+      rho(higher, raised), rho(h, multidegree) * _norms(variety, z, extra), rtol=1e-11)
+  np.testing.assert_allclose(
+      sections.raise_degree(variety, multidegree, np.eye(size), extra), np.eye(len(higher)), atol=1e-12)
+
+
+def test_bad_multidegrees_are_refused():
+  variety = varieties.random_variety("bicubic")
+  for multidegree in ((1,), (1, -1), (1, 0.5)):
+    with pytest.raises(UserError, match="multidegree"):
+      sections.section_basis(variety, multidegree)

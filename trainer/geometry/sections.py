@@ -1,0 +1,183 @@
+"""Holomorphic sections of line bundles on a variety: monomials modulo its polynomials.
+
+The monomials z^m of multidegree d, scaled by sqrt(prod_i d_i! / prod_j m_j!), make a vector v(z) with
+v* v = prod_i |z^(i)|^{2 d_i}. A multiple of a polynomial Q_a in that degree is a relation r . v = 0 on X, so v
+lies in the orthogonal complement of the conjugate relations. With an orthonormal basis U of that complement,
+s = U* v has s* s = v* v on X: the Hermitian form H = 1 in rho = s* H s is the Fubini-Study metric exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+import itertools
+import math
+
+import chex
+import numpy as np
+
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety, factor_slices
+
+# Relations of relative size below this are combinations of the others.
+_DEPENDENT = 1e-9
+# Candidates this close to the best are ties, which go to the first: the choice ignores rounding errors.
+_TIE = 1e-8
+_ROUNDING = 1e-14
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SectionBasis:
+  """Sections s_k(z) = sum_m z^m C_mk with s* s = prod_i |z^(i)|^{2 d_i} on the variety; hashed by identity.
+
+  Attributes:
+    exponents: (M, N) int, all monomials of the multidegree, in the order of `monomials`.
+    coefficients: (M, N_k) complex, C = diag(monomial_scales) conj(U).
+  """
+  exponents: np.ndarray
+  coefficients: np.ndarray
+
+
+@functools.lru_cache(maxsize=32)
+def section_basis(variety: Variety, multidegree: tuple[int, ...]) -> SectionBasis:
+  """An orthonormal basis of the sections of multidegree (d_1, .., d_m) that the ambient space gives.
+
+  As many monomials as there are relations are dropped; U is the orthonormal basis nearest to the monomials that
+  are kept, U = P_kept (P_kept,kept)^{-1/2} with P the projector, so that monomials in no relation stay themselves.
+  It depends on P and on which monomials are kept only, not on the linear algebra library: a form H
+  means the same metric on every machine.
+
+  Args:
+    variety: the manifold.
+    multidegree: one degree 0 or more for each ambient factor.
+
+  Returns:
+    The basis; its arrays are read-only.
+
+  Raises:
+    UserError: wrong number of degrees, a negative one, or no sections.
+  """
+  if len(multidegree) != len(variety.ambient) or any(d < 0 or d != int(d) for d in multidegree):
+    raise UserError(f"the multidegree {tuple(multidegree)} of sections must be one whole number, 0 or "
+                    f"more, for each of the {len(variety.ambient)} projective spaces")
+  exponents = monomials(variety.ambient, multidegree)
+  scales = monomial_scales(variety.ambient, exponents)
+  unitary = _complement(_conjugate_relations(variety, multidegree, exponents, scales))
+  coefficients = scales[:, None] * unitary.conj()
+  exponents.flags.writeable = coefficients.flags.writeable = False
+  return SectionBasis(exponents, coefficients)
+
+
+def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:
+  """Exponents (M, N) of all monomials of a multidegree, z_0^d first, the last factor's varying fastest."""
+  factors = []
+  for n, d in zip(ambient, multidegree, strict=True):
+    choices = itertools.combinations_with_replacement(range(n + 1), d)
+    factors.append([[choice.count(i) for i in range(n + 1)] for choice in choices])
+  return np.array([sum(parts, []) for parts in itertools.product(*factors)], int)
+
+
+def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
+  """sqrt(prod_i d_i! / prod_j m_j!) for rows of exponents m (M, N) -> (M,)."""
+  factorials = np.array([math.factorial(e) for e in range(exponents.sum(axis=1).max() + 1)], float)
+  degrees = np.stack([exponents[:, s].sum(axis=1) for s in factor_slices(tuple(ambient))], axis=1)
+  return np.sqrt(factorials[degrees].prod(axis=1) / factorials[exponents].prod(axis=1))
+
+
+def raise_degree(
+    variety: Variety, multidegree: tuple[int, ...], h: np.ndarray, extra: tuple[int, ...]) -> np.ndarray:
+  """The form of multidegree d + e whose rho is rho of h times prod_i |z^(i)|^{2 e_i} on the variety.
+
+  The same metric, where one of higher degree starts from.
+
+  Args:
+    variety: the manifold.
+    multidegree: d.
+    h: (N_d, N_d) complex Hermitian, in the basis section_basis(variety, d).
+    extra: e, one number 0 or more for each factor.
+
+  Returns:
+    (N_{d+e}, N_{d+e}) complex Hermitian, in the basis section_basis(variety, d + e).
+  """
+  raised = tuple(d + e for d, e in zip(multidegree, extra, strict=True))
+  exponents, scales, unitary = _scaled(variety, multidegree)
+  new_exponents, new_scales, new_unitary = _scaled(variety, raised)
+  chex.assert_shape(h, (unitary.shape[1],) * 2)
+  # In monomials: rho = v* G v, and prod |z|^{2e} = sum of the squares of the scaled monomials of degree e.
+  form = scales[:, None] * (unitary @ h @ unitary.conj().T) * scales
+  index = {tuple(row): i for i, row in enumerate(new_exponents)}
+  new_form = np.zeros((len(new_exponents),) * 2, complex)
+  factors = monomials(variety.ambient, extra)
+  for factor, scale in zip(factors, monomial_scales(variety.ambient, factors)):
+    to = np.array([index[tuple(row)] for row in exponents + factor])
+    new_form[np.ix_(to, to)] += scale ** 2 * form
+  new_form /= np.outer(new_scales, new_scales)
+  result = new_unitary.conj().T @ new_form @ new_unitary
+  return (result + result.conj().T) / 2
+
+
+def _scaled(variety, multidegree):
+  """Exponents, scales and U of a basis."""
+  basis = section_basis(variety, tuple(multidegree))
+  scales = monomial_scales(variety.ambient, basis.exponents)
+  return basis.exponents, scales, basis.coefficients.conj() / scales[:, None]
+
+
+def _conjugate_relations(variety, multidegree, exponents, scales):
+  """An orthonormal basis (M, r) of the conjugates of all multiples of the polynomials in this degree."""
+  index = {tuple(row): i for i, row in enumerate(exponents)}
+  columns = []
+  for polynomial, degree in zip(variety.polynomials, zip(*variety.degrees)):
+    rest = tuple(d - q for d, q in zip(multidegree, degree))
+    if min(rest) < 0:
+      continue
+    terms = np.array(polynomial.exponents)
+    for factor in monomials(variety.ambient, rest):
+      column = np.zeros(len(exponents), complex)
+      column[[index[tuple(row)] for row in terms + factor]] = polynomial.coefficients
+      columns.append((column / scales).conj())
+  if not columns:
+    return np.zeros((len(exponents), 0))
+  relations = np.stack(columns, axis=1)
+  if not relations.imag.any():
+    relations = relations.real
+  relations = relations / np.linalg.norm(relations, axis=0)
+  left, singular, _ = np.linalg.svd(relations, full_matrices=False)
+  return left[:, singular > _DEPENDENT * singular[0]]
+
+
+def _complement(v):
+  """U (M, M - r) as in `section_basis`, for the complement of orthonormal columns v (M, r).
+
+  With v_kept = X Sigma Y* and v_dropped Y = Z C, the cosines C^2 = 1 - Sigma^2: U_kept = 1 - X (1 - C) X* and
+  U_dropped = -Z Sigma X*.
+  """
+  size, rank = v.shape
+  if rank == size:
+    raise UserError("the variety has no sections of this degree; use a higher degree")
+  if rank == 0:
+    return np.eye(size)
+  dropped = _pivots(v)
+  kept = np.setdiff1d(np.arange(size), dropped)
+  x, sigma, y = np.linalg.svd(v[kept], full_matrices=False)
+  z = v[dropped] @ y.conj().T
+  cosine = np.linalg.norm(z, axis=0)
+  unitary = np.zeros((size, size - rank), v.dtype)
+  unitary[kept] = np.eye(size - rank) - (x * (1 - cosine)) @ x.conj().T
+  unitary[dropped] = -(z / cosine * sigma) @ x.conj().T
+  for part in (unitary.real, unitary.imag) if np.iscomplexobj(unitary) else (unitary,):
+    part[np.abs(part) < _ROUNDING] = 0
+  return unitary
+
+
+def _pivots(v):
+  """As many rows of v (M, r) as it has columns, each the longest after the span of those before is removed."""
+  rows, chosen = v.copy(), []
+  for _ in range(v.shape[1]):
+    norms = np.linalg.norm(rows, axis=1)
+    pivot = np.flatnonzero(norms >= (1 - _TIE) * norms.max())[0]
+    chosen.append(pivot)
+    direction = rows[pivot] / norms[pivot]
+    rows = rows - np.outer(rows @ direction.conj(), direction)
+  return np.sort(chosen)
