@@ -98,6 +98,11 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
         f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
 
 
+def format_network(name: str, kwargs: dict[str, Any]) -> str:
+  """The inverse of `parse_network`."""
+  return f"{name}({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})"
+
+
 def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):
   """Traces the network once, so that a mistake in it shows before any work starts."""
   try:

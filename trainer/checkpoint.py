@@ -83,10 +83,17 @@ def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
   return [] if old == new else [f"{prefix} is {old!r} there, {new!r} here"]
 
 
-def open_manager(workdir: pathlib.Path, every: int, read_only: bool = False
+def latest_phase(workdir: pathlib.Path) -> int:
+  """The last phase of the run in `workdir` that has a checkpoint, 0 if there is none."""
+  phases = [int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")
+            if any(step.name.isdigit() for step in path.iterdir())]
+  return max(phases, default=0)
+
+
+def open_manager(workdir: pathlib.Path, phase: int, every: int, read_only: bool = False
                  ) -> ocp.CheckpointManager:
-  """Opens the checkpoints of `workdir`: saved every `every` steps and on preemption, atomically and
-  in the background, the latest kept."""
+  """Opens the checkpoints of a phase in `workdir`: saved every `every` steps and on preemption, atomically
+  and in the background, the latest kept."""
   policies = [
       checkpoint_managers.FixedIntervalPolicy(every),
       checkpoint_managers.PreemptionCheckpointingPolicy(),
@@ -95,7 +102,7 @@ def open_manager(workdir: pathlib.Path, every: int, read_only: bool = False
       save_decision_policy=checkpoint_managers.AnySavePolicy(policies),
       preservation_policy=checkpoint_managers.LatestN(_CHECKPOINTS_KEPT),
       read_only=read_only, create=not read_only, cleanup_tmp_directories=not read_only)
-  return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+  return ocp.CheckpointManager((workdir / "checkpoints" / str(phase)).absolute(), options=options)
 
 
 def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = False) -> None:
@@ -112,7 +119,7 @@ def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
   """
   step = manager.latest_step()
   if step is None:
-    raise UserError(f"{manager.directory.parent} holds no checkpoint yet: train it first")
+    raise UserError(f"{manager.directory.parents[1]} holds no checkpoint yet: train it first")
   abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
   try:
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))

@@ -9,6 +9,7 @@ from trainer.geometry.parse import parse_derivative, parse_number, parse_polynom
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 from trainer.losses import make_loss
+from trainer.optimizers.solvers import SOLVERS
 
 
 def variety(
@@ -56,7 +57,17 @@ def default_config() -> ml_collections.ConfigDict:
   config.optimizer.warmup_steps = 500
   config.optimizer.clip_norm = 1.0
   config.batch_size = 256  # over all devices
-  config.steps = 24_000
+  config.steps = 24_000  # of the first-order optimizer; 0: none
+  # Degrees an algebraic network goes through before its own, each starting from the one before.
+  config.continuation = ()
+  config.gauss_newton = ml_collections.ConfigDict()
+  config.gauss_newton.steps = 0  # at most, of each phase; 0: none
+  config.gauss_newton.solver = "auto"  # or parameter_space, sample_space, conjugate_gradient
+  config.gauss_newton.batch_size = 0  # to start with; it grows up to train_points. 0: by the unknowns
+  config.gauss_newton.damping = 1e-3  # to start with, relative to the mean of diag J^T J
+  config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
+  config.gauss_newton.tolerance = 0.03  # where they stop, relative
+  config.time_limit = 0.0  # seconds after which training stops where it is; 0: none
   config.log_every = 100
   config.evaluate_every = 2000
   config.checkpoint_every = 2000
@@ -115,12 +126,24 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
       "data.train_points": config.data.train_points,
       "data.heldout_points": config.data.heldout_points,
       "data.resident_points": config.data.resident_points,
-      "batch_size": config.batch_size, "steps": config.steps, "log_every": config.log_every,
+      "batch_size": config.batch_size, "log_every": config.log_every,
+      "gauss_newton.iterations": config.gauss_newton.iterations,
       "evaluate_every": config.evaluate_every, "checkpoint_every": config.checkpoint_every}
   for name, value in positive.items():
     if value < 1:
       raise UserError(f"config.{name} = {value} must be at least 1")
-  if config.batch_size > config.data.train_points:
+  at_least_zero = {
+      "steps": config.steps, "gauss_newton.steps": config.gauss_newton.steps,
+      "gauss_newton.batch_size": config.gauss_newton.batch_size, "time_limit": config.time_limit}
+  for name, value in at_least_zero.items():
+    if value < 0:
+      raise UserError(f"config.{name} = {value} must not be negative")
+  if not config.gauss_newton.damping > 0 or not 0 < config.gauss_newton.tolerance < 1:
+    raise UserError("config.gauss_newton.damping must be positive and tolerance between 0 and 1")
+  if config.gauss_newton.solver not in ("auto", *SOLVERS):
+    raise UserError(f"config.gauss_newton.solver = {config.gauss_newton.solver!r} must be auto, "
+                    f"{', '.join(SOLVERS)}")
+  if max(config.batch_size, config.gauss_newton.batch_size) > config.data.train_points:
     raise UserError(
         f"config.batch_size = {config.batch_size} is larger than the dataset of "
         f"config.data.train_points = {config.data.train_points}: lower one or raise the other")

@@ -44,7 +44,7 @@ class Source(NamedTuple):
 
   Attributes:
     variety: the manifold.
-    split: "train" or "heldout", independent streams.
+    split: "train", "heldout" or "validation", independent streams.
     seed: determines the points, together with split.
     directory: where sampled points are cached; None stores nothing.
     mesh: the mesh to spread them over.

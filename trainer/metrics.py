@@ -77,9 +77,9 @@ def _line(row: dict[str, Any]) -> str:
 class Progress:
   """Progress on stderr: a bar on a terminal, a line now and then in a log, nothing elsewhere."""
 
-  def __init__(self, total_steps: int, enabled: bool, stream: TextIO | None = None):
-    """Args: steps of the run; whether this process shows any; where to (default: stderr)."""
-    self._total_steps = total_steps
+  def __init__(self, enabled: bool, stream: TextIO | None = None):
+    """Args: whether this process shows any; where to (default: stderr)."""
+    self._name, self._total_steps = "training", 0
     self._enabled = enabled
     self._stream = sys.stderr if stream is None else stream
     self._stage: _Bar | _Lines | None = None
@@ -96,6 +96,10 @@ class Progress:
     """Shows that `done` of `total` points are sampled."""
     self._show("sampling", done, total, "", False)
 
+  def start(self, name: str, total_steps: int) -> None:
+    """Names the steps that `update` shows from now on, up to step `total_steps`."""
+    self._name, self._total_steps = name, total_steps
+
   def update(self, step: int, row: dict[str, Any]) -> None:
     """Shows a row of metrics: loss, points a second, and sigma since it was last measured."""
     parts = []
@@ -107,7 +111,7 @@ class Progress:
       parts.append(self._sigma)
     if row.get("points_per_second"):
       parts.append(f"{_short(row['points_per_second'])} points/s")
-    self._show("training", step, self._total_steps, ", ".join(parts), "sigma" in row)
+    self._show(self._name, step, self._total_steps, ", ".join(parts), "sigma" in row)
 
   def close(self) -> None:
     """Ends the bar, so that other output starts on a line of its own."""

@@ -23,7 +23,9 @@ from trainer.errors import UserError
 from trainer.geometry import smoothness
 from trainer.geometry import topology
 from trainer.geometry.variety import Variety
+from trainer.optimizers import gauss_newton
 from trainer.optimizers.first_order import make_optimizer
+from trainer.phases import FIRST_ORDER, Phase, make_phases
 from trainer.sampling.sampler import Sampler
 
 # Sampled points the search for singular points starts from.
@@ -39,16 +41,20 @@ class Run(NamedTuple):
     dtype: real dtype of training.
     variety: the manifold.
     volume: its exact volume kappa_{ij..k} t_i t_j .. t_k / n!.
-    ansatz: the trainable metric.
-    optimizer: the gradient transformation.
+    phases: what is done one after the other.
+    phase: the number of the present phase.
+    ansatz: the trainable metric of the present phase.
+    optimizer: the gradient transformation of a first-order phase, else None.
   """
   config: ml_collections.ConfigDict
   seed: int
   dtype: jnp.dtype
   variety: Variety
   volume: float
+  phases: tuple[Phase, ...]
+  phase: int
   ansatz: Ansatz
-  optimizer: optax.GradientTransformation
+  optimizer: optax.GradientTransformation | None
 
   @property
   def identity(self) -> dict[str, Any]:
@@ -59,7 +65,7 @@ class Run(NamedTuple):
     """One line for a person who watches the run start."""
     count = sum(p.size for p in jax.tree.leaves(jax.eval_shape(
         self.ansatz.init, jax.random.key(0))))
-    return (f"{self.config.network}: {count} parameters on a variety of dimension "
+    return (f"{self.phases[self.phase].network}: {count} parameters on a variety of dimension "
             f"{self.variety.dimension}, d dbar by {self.ansatz.path}, {self.dtype.name}, "
             f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)")
 
@@ -85,35 +91,65 @@ def near_singular_points(variety: Variety) -> np.ndarray:
 
 
 def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> Run:
-  """Builds a run from its config.
+  """Builds a run, in its last phase, from its config.
 
   Raises:
-    UserError: the polynomials are wrong, or the network is unknown.
+    UserError: the polynomials are wrong, the network is unknown, or a setting makes no sense.
   """
   variety = configs.make_variety(config)
-  ansatz = make_ansatz(variety, config.network)
   volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
-  optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
-  return Run(config, seed, dtype, variety, volume, ansatz, optimizer)
+  phases = make_phases(config)
+  optimizer = None
+  if phases[0].optimizer == FIRST_ORDER:
+    optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
+  last = len(phases) - 1
+  ansatz = make_ansatz(variety, phases[last].network)
+  return Run(config, seed, dtype, variety, volume, phases, last, ansatz, optimizer)
+
+
+def enter_phase(run: Run, phase: int) -> Run:
+  """The run in one of its phases."""
+  network = run.phases[phase].network
+  if network == run.phases[run.phase].network:
+    return run._replace(phase=phase)
+  return run._replace(phase=phase, ansatz=make_ansatz(run.variety, network))
 
 
 def load_run(workdir: pathlib.Path) -> Run:
-  """Builds the run whose home is `workdir`; UserError if there is none."""
+  """Builds the run whose home is `workdir`, in its latest phase; UserError if there is none."""
   stored = checkpoint.read_run(workdir)
   config = ml_collections.ConfigDict(stored["config"], convert_dict=True)
-  return open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]))
+  run = open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]))
+  return enter_phase(run, checkpoint.latest_phase(workdir))
 
 
 def first_state(run: Run, omega_integral: float = 1.0) -> step.TrainState:
-  """The state a run starts from, given its estimate of integral |Omega|^2."""
-  return step.init_state(
-      run.ansatz, run.optimizer, jax.random.key(run.seed), math.log(run.volume / omega_integral),
-      run.dtype)
+  """The state of the present phase at the ansatz' own starting metric.
+
+  Args:
+    run: the run.
+    omega_integral: an estimate of integral |Omega|^2; kappa starts from it.
+
+  Returns:
+    The state.
+  """
+  params = step.init_params(
+      run.ansatz, jax.random.key(run.seed), math.log(run.volume / omega_integral), run.dtype)
+  return enter_state(run, params, jnp.int32(0))
+
+
+def enter_state(run: Run, params: Any, steps: jax.Array) -> step.TrainState:
+  """The state a phase starts with, from parameters of its network and the number of steps done."""
+  if run.phases[run.phase].optimizer == FIRST_ORDER:
+    optimizer = run.optimizer.init(params)
+  else:
+    optimizer = gauss_newton.init(params, run.config.gauss_newton.damping)
+  return step.TrainState(steps, params, optimizer, jnp.int32(-1))
 
 
 def load_state(run: Run, workdir: pathlib.Path) -> step.TrainState:
-  """Reads the latest checkpoint of `workdir`; UserError if there is none that fits the run."""
-  with checkpoint.open_manager(workdir, 1, read_only=True) as manager:
+  """Reads the latest checkpoint of the present phase; UserError if there is none that fits the run."""
+  with checkpoint.open_manager(workdir, run.phase, 1, read_only=True) as manager:
     return checkpoint.restore(manager, first_state(run))
 
 

@@ -32,23 +32,27 @@ class TrainState(NamedTuple):
   nonfinite_step: jax.Array
 
 
-def init_state(
-    ansatz: Ansatz, optimizer: optax.GradientTransformation, key: jax.Array, log_kappa: float,
-    dtype: jnp.dtype) -> TrainState:
-  """Initialises a run at the ansatz' own starting metric.
+def init_params(ansatz: Ansatz, key: jax.Array, log_kappa: float, dtype: jnp.dtype) -> Any:
+  """The parameters of the ansatz' own starting metric.
 
   Args:
     ansatz: the trainable metric.
-    optimizer: the gradient transformation.
     key: the key the network is initialised from.
     log_kappa: log of Vol / integral |Omega|^2, where kappa starts from.
     dtype: real dtype of all parameters.
 
   Returns:
-    The state at step 0.
+    {"network": the network's parameters, "log_kappa": ()}.
   """
   network = jax.tree.map(lambda a: a.astype(dtype), ansatz.init(key))
-  params = {"network": network, "log_kappa": jnp.asarray(log_kappa, dtype)}
+  return {"network": network, "log_kappa": jnp.asarray(log_kappa, dtype)}
+
+
+def init_state(
+    ansatz: Ansatz, optimizer: optax.GradientTransformation, key: jax.Array, log_kappa: float,
+    dtype: jnp.dtype) -> TrainState:
+  """The state at step 0, see `init_params`."""
+  params = init_params(ansatz, key, log_kappa, dtype)
   return TrainState(jnp.int32(0), params, optimizer.init(params), jnp.int32(-1))
 
 

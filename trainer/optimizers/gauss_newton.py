@@ -31,8 +31,26 @@ class GaussNewtonState(NamedTuple):
 
   Attributes:
     damping: () lambda, relative to the mean of diag J^T J.
+    taken: () int32, steps of this phase.
+    level: () int32, which of the phase's batch sizes is in use; their number when the phase is over.
+    stalled: () int32, steps since validation sigma last fell to a new best.
+    best_sigma: () the best validation sigma of this level.
+    best: the parameters it was measured with.
   """
   damping: jax.Array
+  taken: jax.Array
+  level: jax.Array
+  stalled: jax.Array
+  best_sigma: jax.Array
+  best: Any
+
+
+def init(params: Any, damping: float) -> GaussNewtonState:
+  """The state before the first step from `params`."""
+  wide = parallel.widest_dtype()
+  return GaussNewtonState(
+      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(0), jnp.int32(0),
+      jnp.asarray(jnp.inf, wide), params)
 
 
 class _Trial(NamedTuple):
@@ -106,7 +124,8 @@ def make_gauss_newton_step(
         "loss": energy, "sigma": sigma, "damping": trial.damping, "gain": trial.gain,
         "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
     return TrainState(
-        state.step + 1, unravel(trial.flat), GaussNewtonState(trial.damping),
+        state.step + 1, unravel(trial.flat),
+        state.optimizer._replace(damping=trial.damping, taken=state.optimizer.taken + 1),
         jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
 
   return step

@@ -20,6 +20,12 @@ from trainer import parallel
 from trainer.optimizers.linearise import Linearisation
 
 
+# The largest dense system that is cheaper to solve than to iterate on, for networks and algebraic metrics.
+_EXACT, _EXACT_LOW_RANK = 6000, 600
+
+SOLVERS = ("parameter_space", "sample_space", "conjugate_gradient")
+
+
 class System(NamedTuple):
   """A least-squares problem, minimise |r + J delta|^2 over delta.
 
@@ -59,6 +65,33 @@ class Solver(NamedTuple):
   solve: Callable[[Any, jax.Array], Step]
 
 
+def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
+  """The solver for a problem of this size, over all devices.
+
+  Args:
+    num_parameters: P, log kappa included.
+    num_points: points of a batch, B.
+    low_rank: whether products with J cost far less than its P entries a point, as for algebraic metrics.
+
+  Returns:
+    One of SOLVERS: parameter space costs B P^2, sample space B^2 P, and both solve exactly, which
+    ill-conditioned networks need; conjugate gradients cost B P an iteration.
+  """
+  smaller = min(num_parameters, num_points)
+  if smaller > (_EXACT_LOW_RANK if low_rank else _EXACT):
+    return "conjugate_gradient"
+  return "parameter_space" if num_parameters <= num_points else "sample_space"
+
+
+def make_solver(
+    name: str, linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float
+) -> Solver:
+  """The solver called `name`, one of SOLVERS."""
+  if name == "conjugate_gradient":
+    return conjugate_gradient(linear, plan, iterations, tolerance)
+  return {"parameter_space": parameter_space, "sample_space": sample_space}[name](linear, plan)
+
+
 def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   """Solves (A + lambda (diag A + eps)) delta = -b, A = J^T J, b = J^T r, in the widest precision.
 
@@ -67,8 +100,8 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   def prepare(system):
     def products(chunk, scale):
       prepared, residual = chunk
-      rows = (linear.rows(system.params, prepared) * scale[:, None]).astype(parallel.widest_dtype())
-      return rows.T @ rows, residual.astype(parallel.widest_dtype()) @ rows
+      rows = _wide(linear.rows(system.params, prepared) * scale[:, None])
+      return rows.T @ rows, _wide(residual) @ rows
 
     a, b = microbatch.accumulate(
         products, (system.prepared, system.residual), system.scale, plan)
@@ -92,10 +125,10 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   del plan
 
   def prepare(system):
-    rows = (linear.rows(system.params, system.prepared) * system.scale[:, None]).astype(parallel.widest_dtype())
+    rows = _wide(linear.rows(system.params, system.prepared) * system.scale[:, None])
     everyone = parallel.all_gather(rows)
     kernel = parallel.all_gather(rows @ everyone.T)
-    return rows, kernel, parallel.all_gather(system.residual.astype(parallel.widest_dtype()))
+    return rows, kernel, parallel.all_gather(_wide(system.residual))
 
   def solve(prepared, damping):
     rows, kernel, residual = prepared
@@ -120,14 +153,14 @@ def conjugate_gradient(
   def normal_product(system, v):
     def product(chunk, scale):
       jv = linear.apply(system.params, chunk, v)
-      return linear.transpose(system.params, chunk, scale * scale * jv).astype(parallel.widest_dtype())
+      return _wide(linear.transpose(system.params, chunk, scale * scale * jv))
 
     return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
 
   def prepare(system):
     def gradient(chunk, scale):
       prepared, residual = chunk
-      return (linear.transpose(system.params, prepared, scale * residual).astype(parallel.widest_dtype()),
+      return (_wide(linear.transpose(system.params, prepared, scale * residual)),
               jnp.sum(scale * scale * linear.squares(system.params, prepared)))
 
     b, trace = parallel.psum(microbatch.accumulate(
@@ -157,6 +190,10 @@ def conjugate_gradient(
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 
   return Solver(prepare, solve)
+
+
+def _wide(a: jax.Array) -> jax.Array:
+  return a.astype(parallel.widest_dtype())
 
 
 def _solve_positive(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -26,7 +26,7 @@ from trainer.sampling.sampler import Sampler
 
 # Raise whenever the same description would give other points.
 _FORMAT = 2
-_SPLITS = ("train", "heldout")
+_SPLITS = ("train", "heldout", "validation")
 
 
 def load_or_sample(
@@ -38,7 +38,7 @@ def load_or_sample(
   Args:
     variety: the variety; its Kaehler moduli do not matter to the points.
     seed: determines the points, together with split.
-    split: "train" or "heldout", independent streams.
+    split: "train", "heldout" or "validation", independent streams.
     start: first global index.
     stop: one past the last global index.
     directory: the cache; the dataset gets a subdirectory of its own. None: nothing is stored.

@@ -1,0 +1,47 @@
+"""From one phase of a run to the next."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from networks import algebraic
+from trainer import run as runs
+from trainer.ansatz import parse_network
+from trainer.geometry import sections
+from trainer.run import Run
+from trainer.step import TrainState
+
+
+def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
+  """The state `following` starts with, from the final state of the phase before it.
+
+  The metric stays what it was where the network does. An algebraic metric of higher degree starts at
+  K' = (k K + (k' - k) K_FS) / k', which is algebraic of degree k'.
+
+  Args:
+    run: the run in the phase that ended.
+    state: its final state.
+    following: the run in the next phase.
+
+  Returns:
+    The state.
+  """
+  params = jax.tree.map(np.asarray, state.params)
+  if following.phases[following.phase].network != run.phases[run.phase].network:
+    params = params | {"network": _raise_degree(run, params["network"], following)}
+  return runs.enter_state(following, params, state.step)
+
+
+def _raise_degree(run: Run, network: Any, following: Run) -> Any:
+  low, high = (parse_network(r.phases[r.phase].network)[1]["degree"] for r in (run, following))
+  moduli = run.variety.moduli
+  multidegree = tuple(round(low * t) for t in moduli)
+  extra = tuple(round((high - low) * t) for t in moduli)
+
+  def lift(h):
+    lifted = sections.raise_degree(
+        run.variety, multidegree, algebraic.hermitian_form(h), extra)
+    return algebraic.pack_hermitian(lifted).astype(h.dtype)
+
+  return jax.tree.map(lift, network)

@@ -1,0 +1,158 @@
+"""Gauss-Newton steps on batches that grow up to all training points.
+
+A small batch takes a metric that is far off closer at little cost; what it can teach ends where sigma on the
+validation points stops falling. Then the batch grows, and after the largest the phase is over.
+"""
+
+import math
+import time
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from trainer import batch as batches
+from trainer import microbatch
+from trainer import parallel
+from trainer.job import Job, stop_if_nonfinite
+from trainer.optimizers import solvers
+from trainer.optimizers.gauss_newton import make_gauss_newton_step
+from trainer.optimizers.linearise import lazily, of_network
+from trainer.optimizers.linearise_algebraic import of_sections
+from trainer.step import TrainState
+
+# A batch is this many times larger than the one before.
+_GROWTH = 4
+# The first batch has this many points per unknown, at most _FIRST_NETWORK for networks that need a direct solver.
+_FIRST, _FIRST_NETWORK = 2, 2048
+# Fewer points per unknown than this overfit: E on other points grows by about 1 + 2 unknowns / points.
+_ENOUGH = 10
+# sigma has to fall by this part within so many steps, of algebraic metrics and of networks.
+_FALL, _PATIENCE, _PATIENCE_NETWORK = 0.03, 1, 10
+_DAMPING_FLOOR = 1e-9
+# Points worked on at once, at most: intermediate results stay in a processor's cache.
+_CHUNK = 1024
+
+
+def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
+  """Trains until sigma on the validation points stops falling, or steps or time are over.
+
+  Args:
+    job: the run, in a Gauss-Newton phase.
+    state: where it starts or goes on from.
+    manager: the phase's checkpoints.
+
+  Returns:
+    The state with the best parameters, which is saved.
+  """
+  settings = job.run.config.gauss_newton
+  sizes = batch_sizes(job, num_unknowns(state))
+  evaluate = job.evaluator()
+  first = int(state.step) - int(state.optimizer.taken)
+  job.progress.start(_name(job), first + settings.steps)
+  if int(state.step) == 0:
+    job.record(0, evaluate(state))
+  level, late = None, False
+  while not _over(state, settings, sizes) and not late:
+    if int(state.optimizer.level) != level:
+      if level is not None:
+        segments.close()
+      level = int(state.optimizer.level)
+      segments = job.segments(sizes[level])
+      step = compile_step(job, state, sizes[level])
+      segment_index = None
+    if int(state.step) // segments.steps != segment_index:
+      segment_index = int(state.step) // segments.steps
+      segment = segments(segment_index)
+    tick = time.monotonic()
+    state, row = step(state, segment)
+    row = {name: value.item() for name, value in jax.device_get(row).items()}
+    stop_if_nonfinite(state, "raise config.gauss_newton.damping")
+    row |= evaluate(state) | {
+        "batch_size": sizes[level], "points_per_second": sizes[level] / (time.monotonic() - tick)}
+    state = _judge(job, state, row)
+    job.record(int(state.step), row)
+    late = job.out_of_time()
+    if manager.reached_preemption(int(state.step)):
+      job.stop_preempted(manager, state)
+    job.save(manager, state, force=False)
+  if level is not None:
+    segments.close()
+    # The best parameters are those of the end.
+    state = state._replace(params=state.optimizer.best)
+    job.save(manager, state, force=True)
+  manager.wait_until_finished()
+  return state
+
+
+def batch_sizes(job: Job, unknowns: int) -> list[int]:
+  """The sizes of the batches, from the first to all training points, over all devices."""
+  settings, points = job.run.config.gauss_newton, job.run.config.data.train_points
+  auto = _FIRST * unknowns if job.run.ansatz.sections else _FIRST_NETWORK
+  size = min(settings.batch_size or auto, points)
+  sizes = []
+  while size < points:
+    sizes.append(size)
+    size *= _GROWTH
+  unit = job.mesh.size * (_CHUNK if points >= _CHUNK * job.mesh.size else 1)
+  rounded = [max(size // unit, 1) * unit for size in (*sizes, points)]
+  if points < _ENOUGH * unknowns:
+    job.progress.note(
+        f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
+        f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
+  return sorted(set(rounded))
+
+
+def num_unknowns(state: TrainState) -> int:
+  """The number of parameters, log kappa included."""
+  return sum(leaf.size for leaf in jax.tree.leaves(state.params))
+
+
+def compile_step(job: Job, state: TrainState, batch_size: int):
+  """The compiled step for batches of one size; tells the solver."""
+  run, settings = job.run, job.run.config.gauss_newton
+  unknowns = num_unknowns(state)
+  local = batch_size // job.mesh.size
+  name = settings.solver
+  if name == "auto":
+    name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
+  sections = run.ansatz.sections
+  linear = of_sections(*sections) if sections else of_network(run.ansatz)
+  kept = jax.eval_shape(linear.prepare, state.params, batches.abstract(run.variety, local, run.dtype))
+  size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+  if size > job.memory and name != "sample_space":
+    linear = lazily(linear)
+  plan = microbatch.Plan(local, math.gcd(local, _CHUNK), 0, job.memory)
+  job.progress.note(
+      f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
+      f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else ""))
+  solver = solvers.make_solver(name, linear, plan, settings.iterations, settings.tolerance)
+  return parallel.compile_step(
+      make_gauss_newton_step(linear, solver, plan, _DAMPING_FLOOR), job.mesh, job.parallelism)
+
+
+def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
+  """Remembers the best parameters and moves on to larger batches where sigma no longer falls."""
+  optimizer = state.optimizer
+  better = row["sigma"] < float(optimizer.best_sigma)
+  falls = row["sigma"] < (1 - _FALL) * float(optimizer.best_sigma)
+  stalled = 0 if falls else int(optimizer.stalled) + 1
+  patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
+  level = int(optimizer.level)
+  if stalled >= patience or not row["accepted"]:
+    level, stalled = level + 1, 0
+  small = parallel.replicate(job.mesh, (
+      jnp.int32(level), jnp.int32(stalled),
+      jnp.asarray(min(row["sigma"], float(optimizer.best_sigma)), optimizer.best_sigma.dtype)))
+  return state._replace(optimizer=optimizer._replace(
+      level=small[0], stalled=small[1], best_sigma=small[2],
+      best=jax.tree.map(jnp.copy, state.params) if better else optimizer.best))
+
+
+def _over(state: TrainState, settings, sizes) -> bool:
+  optimizer = state.optimizer
+  return int(optimizer.level) >= len(sizes) or int(optimizer.taken) >= settings.steps
+
+
+def _name(job: Job) -> str:
+  return f"Gauss-Newton, {job.run.phases[job.run.phase].network.partition('(')[0]}"
