@@ -13,11 +13,24 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks import registry
+from networks.sections import section_rows
 from trainer import hermitian
 from trainer.batch import Batch
 from trainer.curvature.potential import potential_rows
 from trainer.errors import UserError
+from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
+
+
+class FullForm(NamedTuple):
+  """An algebraic metric K = (1/(pi k)) log s* H s in which all of H is free.
+
+  Attributes:
+    rows: Batch -> (n + 1, B, 2 N_k) real, [Re | Im] of s, d_1 s, .., d_n s.
+    degree: k.
+  """
+  rows: Callable[[Batch], jax.Array]
+  degree: int
 
 
 class Ansatz(NamedTuple):
@@ -29,11 +42,13 @@ class Ansatz(NamedTuple):
     path: how d dbar phi is computed, "jets" or "general".
     potential: (parameters, Batch) -> the (2, 2) jet (R, B) of the Kaehler potential, which
       trainer.curvature.tensors reads.
+    sections: of a metric that is algebraic with all of H free, else None.
   """
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
   path: str
   potential: Callable[[Any, Batch], jax.Array] | None = None
+  sections: FullForm | None = None
 
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
@@ -57,9 +72,13 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     raise UserError(str(error)) from None
   is_module = inspect.isclass(factory) and issubclass(factory, hk.Module)
 
+  geometry = {"ambient": variety.ambient}
+  if getattr(factory, "needs_sections", False):
+    geometry |= {"moduli": variety.moduli, "sections": functools.partial(sections_of_class, variety)}
+
   def apply_network(x):
     if is_module:
-      return factory(ambient=variety.ambient, **network_kwargs)(x)
+      return factory(**geometry, **network_kwargs)(x)
     return factory(x, **network_kwargs)
 
   transformed = hk.without_apply_rng(hk.transform(apply_network))
@@ -81,7 +100,20 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     return potential_rows(
         variety, functools.partial(transformed.apply, params), batch.x, batch.pullback, path)
 
-  return Ansatz(init, metric, path, potential)
+  form = None
+  if getattr(factory, "full_form", False):
+    form = _full_form(variety, network_kwargs["degree"])
+  return Ansatz(init, metric, path, potential, form)
+
+
+def _full_form(variety: Variety, degree: int) -> FullForm:
+  exponents, coefficients = sections_of_class(variety, degree)
+
+  def rows(batch):
+    return section_rows(
+        exponents, coefficients, variety.ambient, jets.from_coordinates(batch.x, batch.pullback))
+
+  return FullForm(rows, degree)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:

@@ -40,8 +40,8 @@ def _raise_degree(run: Run, network: Any, following: Run) -> Any:
   extra = tuple(round((high - low) * t) for t in moduli)
 
   def lift(h):
-    lifted = sections.raise_degree(
-        run.variety, multidegree, algebraic.hermitian_form(h), extra)
-    return algebraic.pack_hermitian(lifted).astype(h.dtype)
+    re, im = (np.asarray(part, float) for part in algebraic.hermitian_matrix(h))
+    lifted = sections.raise_degree(run.variety, multidegree, re + 1j * im, extra)
+    return np.asarray(algebraic.real_matrix(lifted.real, lifted.imag), h.dtype)
 
   return jax.tree.map(lift, network)

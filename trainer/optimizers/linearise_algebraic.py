@@ -18,7 +18,7 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from networks.algebraic import hermitian_matrix
+from networks.algebraic import hermitian_matrix, packed_form
 from trainer import hermitian
 from trainer.batch import Batch
 from trainer.optimizers.linearise import Linearisation
@@ -48,13 +48,13 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
   scale = 1 / (math.pi * degree)
 
   def eta(params, batch):
-    _, metric = _metric(_matrix(params), section_rows(batch), scale)
+    _, metric = _metric(packed_form(_form(params)), section_rows(batch), scale)
     kappa = jnp.exp(params["log_kappa"])
     return hermitian.determinant(metric) / (kappa * batch.omega), hermitian.is_positive(metric)
 
   def prepare(params, batch):
     rows = section_rows(batch)
-    forms, metric = _metric(_matrix(params), rows, scale)
+    forms, metric = _metric(packed_form(_form(params)), rows, scale)
     kappa = jnp.exp(params["log_kappa"])
     value = hermitian.determinant(metric) / (kappa * batch.omega)
     return Frame(_frame(rows, forms, metric, value, scale), value)
@@ -90,15 +90,13 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
   return Linearisation(eta, prepare, apply, transpose, rows, squares)
 
 
-def _matrix(params):
-  """[[Re H, -Im H], [Im H, Re H]]: row vectors [x | y] times it are [x | y] of H (x + iy)."""
-  re, im = _parts(params)
-  return jnp.block([[re, -im], [im, re]])
+def _form(params):
+  h, = jax.tree.leaves(params["network"])
+  return h
 
 
 def _parts(params):
-  h, = jax.tree.leaves(params["network"])
-  return hermitian_matrix(h)
+  return hermitian_matrix(_form(params))
 
 
 def _metric(matrix, rows, scale):

@@ -1,0 +1,13 @@
+"""A random quintic threefold."""
+
+from trainer.config import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety((4,), ((5,),))
+  config.network = "algebraic(degree=4)"
+  config.continuation = (2, 3)
+  config.steps = 0
+  config.gauss_newton.steps = 20
+  return config
