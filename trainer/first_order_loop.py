@@ -28,7 +28,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   """
   run, config, mesh = job.run, job.run.config, job.mesh
   step = int(state.step)
-  segments = job.segments(config.batch_size)
+  segments = job.segments(config.batch_size, config.data.train_points)
   loss = make_loss(**config.loss)
   plan = plan_memory(
       run.ansatz, loss, state.params,

@@ -29,6 +29,11 @@ _FIRST, _FIRST_NETWORK = 2, 2048
 _ENOUGH = 10
 # sigma has to fall by this part within so many steps, of algebraic metrics and of networks.
 _FALL, _PATIENCE, _PATIENCE_NETWORK = 0.03, 1, 10
+# Where E is what the linear model predicts, up to this part, and fell by less than this factor, its minimum is
+# reached.
+_CONVERGED, _SMALL = 0.05, 3
+# Tolerance of conjugate gradients before the last batch size.
+_ROUGH = 0.1
 _DAMPING_FLOOR = 1e-9
 # Points worked on at once, at most: intermediate results stay in a processor's cache.
 _CHUNK = 1024
@@ -52,15 +57,13 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   job.progress.start(_name(job), first + settings.steps)
   if int(state.step) == 0:
     job.record(0, evaluate(state))
-  level, late = None, False
+  level, segment_index, late = None, None, False
+  segments = job.segments(sizes[-1], phase_points(job, num_unknowns(state)))
   while not _over(state, settings, sizes) and not late:
     if int(state.optimizer.level) != level:
-      if level is not None:
-        segments.close()
-      level = int(state.optimizer.level)
-      segments = job.segments(sizes[level])
-      step = compile_step(job, state, sizes[level])
-      segment_index = None
+      level, segment_index = int(state.optimizer.level), None
+      segments.cut(sizes[level])
+      step = compile_step(job, state, sizes[level], exact=job.last_phase and level + 1 == len(sizes))
     if int(state.step) // segments.steps != segment_index:
       segment_index = int(state.step) // segments.steps
       segment = segments(segment_index)
@@ -76,8 +79,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if manager.reached_preemption(int(state.step)):
       job.stop_preempted(manager, state)
     job.save(manager, state, force=False)
+  segments.close()
   if level is not None:
-    segments.close()
     # The best parameters are those of the end.
     state = state._replace(params=state.optimizer.best)
     job.save(manager, state, force=True)
@@ -85,22 +88,28 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   return state
 
 
+def phase_points(job: Job, unknowns: int) -> int:
+  """Training points of this phase: all in the last one, enough for its unknowns before."""
+  points = job.run.config.data.train_points
+  return points if job.last_phase else min(points, _ENOUGH * unknowns)
+
+
 def batch_sizes(job: Job, unknowns: int) -> list[int]:
   """The sizes of the batches, from the first to all training points, over all devices."""
-  settings, points = job.run.config.gauss_newton, job.run.config.data.train_points
+  settings, points = job.run.config.gauss_newton, phase_points(job, unknowns)
   auto = _FIRST * unknowns if job.run.ansatz.sections else _FIRST_NETWORK
-  size = min(settings.batch_size or auto, points)
+  size = settings.batch_size or auto
   sizes = []
-  while size < points:
+  while size <= points // 2:
     sizes.append(size)
     size *= _GROWTH
+  # Whole chunks on every device, where there are enough points for any.
   unit = job.mesh.size * (_CHUNK if points >= _CHUNK * job.mesh.size else 1)
-  rounded = [max(size // unit, 1) * unit for size in (*sizes, points)]
-  if points < _ENOUGH * unknowns:
+  if job.last_phase and points < _ENOUGH * unknowns:
     job.progress.note(
         f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
         f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
-  return sorted(set(rounded))
+  return sorted({max(size // unit, 1) * unit for size in (*sizes, points)})
 
 
 def num_unknowns(state: TrainState) -> int:
@@ -108,8 +117,18 @@ def num_unknowns(state: TrainState) -> int:
   return sum(leaf.size for leaf in jax.tree.leaves(state.params))
 
 
-def compile_step(job: Job, state: TrainState, batch_size: int):
-  """The compiled step for batches of one size; tells the solver."""
+def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
+  """The compiled step for batches of one size; says which solver it uses.
+
+  Args:
+    job: the run.
+    state: a state of the phase, for its shapes.
+    batch_size: points of a batch, over all devices.
+    exact: whether iterative solvers go to the tolerance of the config; if not, to a rougher one.
+
+  Returns:
+    See trainer.parallel.compile_step.
+  """
   run, settings = job.run, job.run.config.gauss_newton
   unknowns = num_unknowns(state)
   local = batch_size // job.mesh.size
@@ -126,7 +145,8 @@ def compile_step(job: Job, state: TrainState, batch_size: int):
   job.progress.note(
       f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
       f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else ""))
-  solver = solvers.make_solver(name, linear, plan, settings.iterations, settings.tolerance)
+  tolerance = settings.tolerance if exact else max(settings.tolerance, _ROUGH)
+  solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
   return parallel.compile_step(
       make_gauss_newton_step(linear, solver, plan, _DAMPING_FLOOR), job.mesh, job.parallelism)
 
@@ -139,7 +159,9 @@ def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
   stalled = 0 if falls else int(optimizer.stalled) + 1
   patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
   level = int(optimizer.level)
-  if stalled >= patience or not row["accepted"]:
+  converged = (row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
+               and row["loss_before"] < _SMALL * row["loss"])
+  if stalled >= patience or converged or not row["accepted"]:
     level, stalled = level + 1, 0
   small = parallel.replicate(job.mesh, (
       jnp.int32(level), jnp.int32(stalled),

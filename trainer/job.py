@@ -49,6 +49,11 @@ class Job(NamedTuple):
   began: float
 
   @property
+  def last_phase(self) -> bool:
+    """Whether no phase follows."""
+    return self.run.phase + 1 == len(self.run.phases)
+
+  @property
   def elapsed(self) -> float:
     """Seconds of this run, those before a resumption included."""
     return time.monotonic() - self.began
@@ -68,11 +73,11 @@ class Job(NamedTuple):
     return data.Source(
         run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling)
 
-  def segments(self, batch_size: int) -> Segments:
-    """The training points in batches."""
+  def segments(self, batch_size: int, num_points: int) -> Segments:
+    """The first `num_points` training points, an epoch, in batches."""
     settings = self.run.config.data
     return Segments(
-        self.source("train"), num_points=settings.train_points,
+        self.source("train"), num_points=num_points,
         resident_points=settings.resident_points, stream=settings.stream, batch_size=batch_size,
         mode=self.parallelism)
 

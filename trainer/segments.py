@@ -21,20 +21,19 @@ class Segments:
 
   Attributes:
     steps: batches of a segment.
-    omega_integral: integral |Omega|^2, from the points of the first segment.
   """
 
   def __init__(
       self, source: data.Source, *, num_points: int, resident_points: int, stream: bool,
       batch_size: int, mode: str):
-    """Loads the first segment.
+    """Loads the first segment, to be cut into batches of `batch_size`.
 
     Args:
       source: the stream of training points.
       num_points: points of an epoch.
       resident_points: points on the devices at one time, at most.
       stream: whether every epoch has fresh points.
-      batch_size: points of a batch, over all devices.
+      batch_size: points of a batch, over all devices; a segment holds at least one.
       mode: see trainer.parallel.compile_step.
     """
     self._source = source
@@ -43,13 +42,16 @@ class Segments:
     self._size = num_points // self._per_epoch
     self._mode = mode
     self._key = jax.random.fold_in(jax.random.key(source.seed), 1)
-    self._shuffle = data.make_shuffle(source.mesh, self._size, batch_size)
     self._resident = data.load(source, self._size)
     self._resident_first = 0
     self._background = futures.ThreadPoolExecutor(max_workers=1)
     self._next: tuple[int, futures.Future] | None = None
+    self.cut(batch_size)
+
+  def cut(self, batch_size: int) -> None:
+    """Makes batches of another size, at most the first, from now on."""
+    self._shuffle = data.make_shuffle(self._source.mesh, self._size, batch_size)
     self.steps = self._size // batch_size
-    self.omega_integral = self._resident.omega_integral
 
   def __call__(self, index: int) -> batches.Batch:
     """The batches (steps, batch_size, ...) of segment `index`, laid out for the compiled step."""

@@ -80,7 +80,7 @@ def train(
       loop = (first_order_loop if job.run.phases[job.run.phase].optimizer == FIRST_ORDER
               else gauss_newton_loop)
       state = loop.train(job, state, manager)
-    if job.run.phase + 1 == len(run.phases) or job.out_of_time():
+    if job.last_phase or job.out_of_time():
       break
     following = runs.enter_phase(job.run, job.run.phase + 1)
     state = parallel.replicate(mesh, continuation.next_state(job.run, state, following))

@@ -59,6 +59,7 @@ class _Trial(NamedTuple):
   damping: jax.Array
   accepted: jax.Array
   gain: jax.Array
+  predicted: jax.Array
   tries: jax.Array
   iterations: jax.Array
 
@@ -75,8 +76,9 @@ def make_gauss_newton_step(
     damping_floor: the least damping.
 
   Returns:
-    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E and
-    sigma before the step, damping, gain (the decrease of E over the predicted one), accepted, iterations.
+    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after the
+    step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the decrease of E
+    over the predicted one), accepted, tries, iterations.
   """
   def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     chex.assert_rank(epoch.x, 3)
@@ -112,16 +114,16 @@ def make_gauss_newton_step(
       return _Trial(
           jnp.where(accepted, moved, trial.flat), jnp.where(accepted, moved_energy, energy),
           jnp.maximum(trial.damping * _damping_factor(gain, accepted), damping_floor), accepted,
-          gain, trial.tries + 1, trial.iterations + solution.iterations)
+          gain, energy - solution.decrease, trial.tries + 1, trial.iterations + solution.iterations)
 
     start = _Trial(
         flat, energy, state.optimizer.damping, jnp.asarray(False), jnp.zeros_like(energy),
-        jnp.int32(0), jnp.int32(0))
+        energy, jnp.int32(0), jnp.int32(0))
     trial = jax.lax.while_loop(
         lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
     metrics = {
-        "loss": energy, "sigma": sigma, "damping": trial.damping, "gain": trial.gain,
+        "loss": trial.energy, "loss_before": energy, "predicted_loss": trial.predicted, "batch_sigma": sigma, "damping": trial.damping, "gain": trial.gain,
         "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
     return TrainState(
         state.step + 1, unravel(trial.flat),
