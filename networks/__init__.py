@@ -1,3 +1,4 @@
 """Haiku networks that run on points and on complex jets. Importing them registers their names."""
 
+from networks import algebraic  # noqa: F401
 from networks import phi  # noqa: F401

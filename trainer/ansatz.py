@@ -17,6 +17,7 @@ from trainer import hermitian
 from trainer.batch import Batch
 from trainer.curvature.potential import potential_rows
 from trainer.errors import UserError
+from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
 
 
@@ -57,9 +58,13 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     raise UserError(str(error)) from None
   is_module = inspect.isclass(factory) and issubclass(factory, hk.Module)
 
+  geometry = {"ambient": variety.ambient}
+  if getattr(factory, "needs_sections", False):
+    geometry |= {"moduli": variety.moduli, "sections": functools.partial(sections_of_class, variety)}
+
   def apply_network(x):
     if is_module:
-      return factory(ambient=variety.ambient, **network_kwargs)(x)
+      return factory(**geometry, **network_kwargs)(x)
     return factory(x, **network_kwargs)
 
   transformed = hk.without_apply_rng(hk.transform(apply_network))

@@ -9,10 +9,11 @@ s = U* v has s* s = v* v on X: the Hermitian form H = 1 in rho = s* H s is the F
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
+from fractions import Fraction
 import functools
 import itertools
 import math
+from typing import NamedTuple
 
 import chex
 import numpy as np
@@ -25,11 +26,12 @@ _DEPENDENT = 1e-9
 # Candidates this close to the best are ties, which go to the first: the choice ignores rounding errors.
 _TIE = 1e-8
 _ROUNDING = 1e-14
+# Kaehler moduli with larger denominators would need degrees out of reach.
+_LARGEST_DENOMINATOR = 1000
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class SectionBasis:
-  """Sections s_k(z) = sum_m z^m C_mk with s* s = prod_i |z^(i)|^{2 d_i} on the variety; hashed by identity.
+class SectionBasis(NamedTuple):
+  """Sections s_k(z) = sum_m z^m C_mk with s* s = prod_i |z^(i)|^{2 d_i} on the variety.
 
   Attributes:
     exponents: (M, N) int, all monomials of the multidegree, in the order of `monomials`.
@@ -67,6 +69,22 @@ def section_basis(variety: Variety, multidegree: tuple[int, ...]) -> SectionBasi
   coefficients = scales[:, None] * unitary.conj()
   exponents.flags.writeable = coefficients.flags.writeable = False
   return SectionBasis(exponents, coefficients)
+
+
+def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
+  """The sections of multidegree k t, t the Kaehler moduli: potentials log s* H s / (pi k) lie in the class t.
+
+  Raises:
+    UserError: k t is not integral.
+  """
+  moduli = [Fraction(t).limit_denominator(_LARGEST_DENOMINATOR) for t in variety.moduli]
+  step = math.lcm(*(t.denominator for t in moduli))
+  if any(abs(float(f) - t) > 1e-9 * t for f, t in zip(moduli, variety.moduli)):
+    raise UserError(f"algebraic metrics need rational Kaehler moduli, not {variety.moduli}")
+  if degree % step:
+    raise UserError(f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers: "
+                    f"use a multiple of {step}")
+  return section_basis(variety, tuple(int(degree * t) for t in moduli))
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:
