@@ -77,8 +77,10 @@ def test_hermitian_matrix_and_its_packed_form():
   re, im = algebraic.hermitian_matrix(h)
   form = np.asarray(re) + 1j * np.asarray(im)
   np.testing.assert_array_equal(form, form.conj().T)
-  assert form[1, 2].real == h[1, 2] and form[2, 1].imag == h[2, 1]
-  np.testing.assert_array_equal(algebraic.real_matrix(re, im), h)
+  np.testing.assert_allclose(2 ** 0.5 * form[1, 2].real, h[1, 2], rtol=1e-15)
+  np.testing.assert_allclose(2 ** 0.5 * form[2, 1].imag, h[2, 1], rtol=1e-15)
+  np.testing.assert_allclose(np.sum(h ** 2), np.sum(np.abs(form) ** 2), rtol=1e-14)
+  np.testing.assert_allclose(algebraic.real_matrix(re, im), h, rtol=1e-15)
   packed = np.concatenate([s.real, s.imag]) @ np.asarray(algebraic.packed_form(h))
   np.testing.assert_allclose(packed[:4] + 1j * packed[4:], form @ s, rtol=1e-13)
 

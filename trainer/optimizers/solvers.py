@@ -173,19 +173,23 @@ def conjugate_gradient(
     shift = damping * mean
 
     def body(carry):
-      delta, res, direction, squared, count = carry
+      delta, res, direction, squared, basis, count = carry
       product = normal_product(system, direction) + shift * direction
       alpha = squared / (direction @ product)
+      basis = basis.at[count].set(res * jax.lax.rsqrt(squared))
       delta, res = delta + alpha * direction, res - alpha * product
+      # Residuals are orthogonal to all before, but for rounding errors that soon grow without this.
+      res = res - (basis @ res) @ basis
       new = res @ res
-      return delta, res, res + (new / squared) * direction, new, count + 1
+      return delta, res, res + (new / squared) * direction, new, basis, count + 1
 
     def unfinished(carry):
-      return (carry[4] < iterations) & (carry[3] > tolerance ** 2 * (b @ b))
+      return (carry[5] < iterations) & (carry[3] > tolerance ** 2 * (b @ b))
 
     zero = jnp.zeros_like(b)
-    delta, res, _, _, count = jax.lax.while_loop(
-        unfinished, body, (zero, -b, -b, b @ b, jnp.int32(0)))
+    basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
+    delta, res, _, _, _, count = jax.lax.while_loop(
+        unfinished, body, (zero, -b, -b, b @ b, basis, jnp.int32(0)))
     # A delta = -b - res - shift delta.
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 

@@ -1,0 +1,47 @@
+"""Small problems for the Gauss-Newton tests."""
+
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from configs import fermat_cubic
+from trainer import config as configs
+from trainer import data
+from trainer import parallel
+from trainer.ansatz import make_ansatz
+from trainer.optimizers.linearise import of_network
+from trainer.optimizers.linearise_algebraic import of_sections
+
+NETWORKS = {"network": "phi_mlp(widths=(3,))", "algebraic": "algebraic(degree=3)"}
+
+
+@functools.cache
+def variety(factors: int = 1):
+  if factors == 1:
+    return configs.make_variety(fermat_cubic.get_config())
+  config = configs.default_config()
+  config.variety = configs.variety((1, 2), ((2,), (3,)))
+  return configs.make_variety(config)
+
+
+@functools.cache
+def points(data_dir: pathlib.Path, num_points: int = 256, factors: int = 1):
+  """Rows on one device, float64."""
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  source = data.Source(variety(factors), "train", 0, data_dir, mesh, jnp.float64)
+  return jax.tree.map(jnp.asarray, data.load(source, num_points).batch)
+
+
+def linearisation(kind: str, factors: int = 1):
+  """The linearisation, and parameters near Fubini-Study at which nothing is special."""
+  ansatz = make_ansatz(variety(factors), NETWORKS[kind])
+  network = ansatz.init(jax.random.key(0))
+  rng = np.random.default_rng(1)
+  size = 0.02 if kind == "algebraic" else 0.2
+  network = jax.tree.map(
+      lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), network)
+  params = {"network": network, "log_kappa": jnp.asarray(-0.3, jnp.float64)}
+  return of_sections(*ansatz.sections) if ansatz.sections else of_network(ansatz), params, ansatz

@@ -1,0 +1,51 @@
+"""d eta / d parameters, by hand and by autodiff, as a matrix and as a map."""
+
+import jax
+from jax.flatten_util import ravel_pytree
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.optimizers import problems
+from trainer.optimizers import linearise
+
+
+@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2)])
+def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
+  linear, params, ansatz = problems.linearisation(kind, factors)
+  batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
+  flat, unravel = ravel_pytree(params)
+  eta, positive = linear.eta(params, batch)
+  expected, _ = linearise.eta(ansatz, params, batch)
+  np.testing.assert_allclose(eta, expected, rtol=1e-12)
+  assert positive.all()
+  jacobian = jax.jit(jax.jacrev(lambda p: linearise.eta(ansatz, unravel(p), batch)[0]))(flat)
+
+  rng = np.random.default_rng(2)
+  v, u = rng.normal(size=flat.shape), rng.normal(size=(6,))
+  for chosen in (linear, linearise.lazily(linear)):
+    prepared = chosen.prepare(params, batch)
+    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+    close(chosen.apply(params, prepared, jnp.asarray(v)), jacobian @ v)
+    close(chosen.transpose(params, prepared, jnp.asarray(u)), u @ jacobian)
+    close(chosen.rows(params, prepared), jacobian)
+    close(chosen.squares(params, prepared), np.sum(jacobian ** 2, axis=1))
+
+
+def test_the_jacobian_agrees_with_finite_differences(data_dir):
+  linear, params, _ = problems.linearisation("algebraic")
+  batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir))
+  flat, unravel = ravel_pytree(params)
+  direction = jnp.asarray(np.random.default_rng(3).normal(size=flat.shape))
+  eta = jax.jit(lambda p: linear.eta(unravel(p), batch)[0])
+  step = 1e-5
+  difference = (eta(flat + step * direction) - eta(flat - step * direction)) / (2 * step)
+  got = linear.apply(params, linear.prepare(params, batch), direction)
+  np.testing.assert_allclose(got, difference, rtol=1e-7, atol=1e-8)
+
+
+def test_an_indefinite_form_is_told(data_dir):
+  linear, params, _ = problems.linearisation("algebraic")
+  batch = problems.points(data_dir)
+  network = jax.tree.map(lambda h: h.at[0, 0].set(-3.0), params["network"])
+  assert not linear.eta(params | {"network": network}, batch)[1].all()
