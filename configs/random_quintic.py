@@ -1,4 +1,9 @@
-"""A random quintic threefold."""
+"""A random quintic threefold: Gaussian coefficients, every monomial present, no symmetry.
+
+  python -m launch.train --config=configs/random_quintic.py --workdir=runs/random_quintic
+
+sigma to be measured.
+"""
 
 from trainer.config import default_config, variety
 

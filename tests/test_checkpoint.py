@@ -38,7 +38,7 @@ def test_foreign_run_files_are_refused(tmp_path, content):
 def test_missing_runs_and_checkpoints_are_named(tmp_path):
   with pytest.raises(UserError, match="holds no run"):
     checkpoint.read_run(tmp_path)
-  with checkpoint.open_manager(tmp_path, 1) as manager:
+  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
     with pytest.raises(UserError, match="no checkpoint yet"):
       checkpoint.restore(manager, {"a": jnp.zeros(3)})
 
@@ -53,7 +53,7 @@ def test_any_device_count_restores_any_other(tmp_path):
   state = {"a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(8)}
   four = parallel.make_mesh()
   one = parallel.make_mesh(jax.devices()[2:3])
-  with checkpoint.open_manager(tmp_path, 4) as manager:
+  with checkpoint.open_manager(tmp_path, 0, 4) as manager:
     for step in (3, 4, 8):
       checkpoint.save(manager, step, parallel.replicate(four, state))
     manager.wait_until_finished()

@@ -30,7 +30,7 @@ def test_shipped_configs_are_sound(name):
 @pytest.mark.parametrize("key, value, message", [
     ("batch_size", 100_001, "larger than the dataset"),
     ("batch_size", 1023, "multiple of 4"),
-    ("steps", 0, "config.steps = 0"),
+    ("steps", -1, "config.steps = -1"),
     ("data.heldout_points", 0, "config.data.heldout_points = 0"),
     ("loss.power", 3, "must be 1 or 2"),
 ])

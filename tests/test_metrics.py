@@ -67,7 +67,7 @@ def test_other_processes_write_nothing(path):
   assert writer.resume(3) == 0.0
   writer.write(_row(1))
   stream = io.StringIO()
-  progress = metrics.Progress(10, enabled=False, stream=stream)
+  progress = metrics.Progress(enabled=False, stream=stream)
   progress.note("hello")
   progress.sampling(1, 2)
   progress.update(1, _row(1, loss=1.0))
@@ -79,7 +79,8 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
   clock = [0.0]
   monkeypatch.setattr(metrics.time, "monotonic", lambda: clock[0])
   stream = io.StringIO()
-  progress = metrics.Progress(400, enabled=True, stream=stream)
+  progress = metrics.Progress(enabled=True, stream=stream)
+  progress.start("training", 400)
   progress.note("4 devices")
   progress.sampling(500, 1000)
   progress.sampling(1000, 1000)
@@ -104,7 +105,8 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
 
 def test_terminal_gets_a_bar():
   stream = _Terminal()
-  progress = metrics.Progress(400, enabled=True, stream=stream)
+  progress = metrics.Progress(enabled=True, stream=stream)
+  progress.start("training", 400)
   progress.sampling(1000, 1000)
   progress.update(100, _row(100, loss=0.5, sigma=0.25, points_per_second=900.0))
   progress.note("between")

@@ -4,7 +4,6 @@ A small batch takes a metric that is far off closer at little cost; what it can 
 validation points stops falling. Then the batch grows, and after the largest the phase is over.
 """
 
-import math
 import time
 
 import jax
@@ -35,7 +34,7 @@ _CONVERGED, _SMALL = 0.05, 3
 # Tolerance of conjugate gradients before the last batch size.
 _ROUGH = 0.1
 _DAMPING_FLOOR = 1e-9
-# Points worked on at once, at most: intermediate results stay in a processor's cache.
+# Points worked on at once, at most: what lies between two matmuls stays in a processor's cache.
 _CHUNK = 1024
 
 
@@ -103,13 +102,21 @@ def batch_sizes(job: Job, unknowns: int) -> list[int]:
   while size <= points // 2:
     sizes.append(size)
     size *= _GROWTH
-  # Whole chunks on every device, where there are enough points for any.
-  unit = job.mesh.size * (_CHUNK if points >= _CHUNK * job.mesh.size else 1)
   if job.last_phase and points < _ENOUGH * unknowns:
     job.progress.note(
         f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
         f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
-  return sorted({max(size // unit, 1) * unit for size in (*sizes, points)})
+  return sorted({round_size(size, job.mesh.size) for size in (*sizes, points)})
+
+
+def round_size(size: int, devices: int) -> int:
+  """At most 2 % less than `size`, the same for all powers of two of devices, and a multiple of `devices`.
+
+  Seven binary digits followed by zeros: the points of a device divide into equal chunks.
+  """
+  unit = 2 ** max(size.bit_length() - 7, 0)
+  rounded = size // unit * unit
+  return max(rounded // devices, 1) * devices
 
 
 def num_unknowns(state: TrainState) -> int:
@@ -141,7 +148,8 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
     linear = lazily(linear)
-  plan = microbatch.Plan(local, math.gcd(local, _CHUNK), 0, job.memory)
+  chunk = max(size for size in range(1, _CHUNK + 1) if local % size == 0)
+  plan = microbatch.Plan(local, chunk, 0, job.memory)
   job.progress.note(
       f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
       f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else ""))

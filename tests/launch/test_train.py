@@ -58,8 +58,9 @@ def test_history_starts_at_fubini_study_and_falls(uninterrupted):
   sigmas = [r["sigma"] for r in rows if "sigma" in r]
   assert len(sigmas) == 4 and sigmas[-1] < 0.5 * sigmas[0]
   certificate = json.loads((uninterrupted[0] / "certificate.json").read_text())
-  # float32 in the loop, float64 in the certificate.
-  assert certificate["measures"]["sigma"]["value"] == pytest.approx(sigmas[-1], rel=1e-3)
+  # The loop measures on points of its own.
+  sigma = certificate["measures"]["sigma"]
+  assert abs(sigma["value"] - sigmas[-1]) < 5 * 2 ** 0.5 * sigma["stderr"]
   assert np.all(np.diff([r["seconds"] for r in rows]) > 0)
 
 
@@ -67,7 +68,7 @@ def test_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, data
   workdir = tmp_path / "killed"
   flags = dict(TINY, workdir=workdir, data_dir=data_dir)
   process = start("train", **flags)
-  while not (workdir / "checkpoints" / "20").exists():
+  while not (workdir / "checkpoints" / "0" / "20").exists():
     assert process.poll() is None, process.stderr.read()
     time.sleep(0.005)
   process.send_signal(signal.SIGKILL)
@@ -89,7 +90,7 @@ def test_termination_signal_saves_and_the_run_goes_on(uninterrupted, tmp_path, d
   workdir = tmp_path / "preempted"
   flags = dict(TINY, workdir=workdir, data_dir=data_dir)
   process = start("train", **(flags | {"config.steps": 60}))
-  while not (workdir / "checkpoints" / "20").exists():
+  while not (workdir / "checkpoints" / "0" / "20").exists():
     assert process.poll() is None, process.stderr.read()
     time.sleep(0.005)
   process.send_signal(signal.SIGTERM)
@@ -139,7 +140,7 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
   assert status == 1 and "Traceback" not in stderr
   # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of step 3 explodes.
   assert re.search(r"error: the loss is not finite since step [345]:", stderr)
-  assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+  assert list((tmp_path / "run" / "checkpoints" / "0").iterdir()) == []
 
 
 def test_another_runs_workdir_is_refused(uninterrupted, data_dir):

@@ -1,0 +1,95 @@
+"""The main command with Gauss-Newton: first-order steps, degree continuation, resuming, several processes."""
+
+import signal
+import socket
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from tests.launch.commands import finish, history, losses, start, succeed
+from trainer import run as runs
+
+_FLAGS = {
+    "config": "configs/fermat_cubic.py", "config.network": "algebraic(degree=3)",
+    "config.continuation": "(2,)", "config.steps": 0, "config.data.train_points": 2000,
+    "config.data.heldout_points": 500, "config.gauss_newton.steps": 4,
+    "config.gauss_newton.solver": "conjugate_gradient",
+    "config.checkpoint_every": 1, "dtype": "float64"}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, data_dir):
+  workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
+  return workdir, succeed(start("train", **_FLAGS, workdir=workdir, data_dir=data_dir))
+
+
+def _params(workdir):
+  run = runs.load_run(workdir)
+  return runs.load_state(run, workdir).params
+
+
+def test_the_degree_rises_and_sigma_falls(uninterrupted):
+  workdir, output = uninterrupted
+  assert "algebraic(degree=2)" in output and "algebraic(degree=3)" in output
+  rows = history(workdir)
+  assert [row["step"] for row in rows] == list(range(len(rows)))
+  assert rows[-1]["sigma"] < 0.02 * rows[0]["sigma"]
+  sizes = [row["batch_size"] for row in rows[1:]]
+  # Ten points for each of the 37 unknowns of degree 2, then all.
+  assert sizes[0] == 368 and sizes[-1] == 2000
+  assert (workdir / "certificate.json").exists() and (workdir / "report.html").exists()
+
+
+def test_a_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, data_dir):
+  workdir = tmp_path / "killed"
+  process = start("train", **_FLAGS, workdir=workdir, data_dir=data_dir)
+  while not list(workdir.glob("checkpoints/1/[0-9]*")):
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.005)
+  process.send_signal(signal.SIGKILL)
+  assert finish(process)[0] == -signal.SIGKILL
+  assert "resumed at step" in succeed(start("train", **_FLAGS, workdir=workdir, data_dir=data_dir))
+  jax.tree.map(np.testing.assert_array_equal, _params(workdir), _params(uninterrupted[0]))
+  assert [row["step"] for row in history(workdir)] == [
+      row["step"] for row in history(uninterrupted[0])]
+
+
+def test_two_processes_follow_one(uninterrupted, tmp_path):
+  workdir = tmp_path / "two"
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  processes = [
+      start("train", devices=2, **_FLAGS, workdir=workdir, data_dir=tmp_path / f"points{i}",
+            coordinator_address=f"localhost:{port}", num_processes=2, process_id=i)
+      for i in range(2)]
+  for process in processes:
+    succeed(process)
+  np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-8)
+
+
+def test_gauss_newton_finishes_what_adam_began(tmp_path, data_dir):
+  flags = _FLAGS | {
+      "config.network": "phi_mlp(widths=(8,))", "config.continuation": "()", "config.steps": 20,
+      "config.optimizer.warmup_steps": 5, "config.optimizer.learning_rate": 0.01,
+      "config.gauss_newton.solver": "auto", "config.evaluate_every": 20}
+  output = succeed(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
+  assert "parameter_space" in output
+  rows = history(tmp_path / "run")
+  adam, = [row["sigma"] for row in rows if row["step"] == 20]
+  assert rows[-1]["step"] > 20 and rows[-1]["sigma"] < 0.3 * adam
+
+
+@pytest.mark.parametrize("flags, message", [
+    ({"config.gauss_newton.steps": 0}, "nothing to train"),
+    ({"config.continuation": "(3,)"}, "rising degrees"),
+    ({"config.network": "phi_mlp(widths=(4,))"}, "rising degrees"),
+    ({"config.gauss_newton.solver": "magic"}, "parameter_space"),
+    ({"config.network": "algebraic(degree=0)", "config.continuation": "()"}, "degree = 0")])
+def test_wrong_settings_are_told_in_one_line(flags, message, tmp_path, data_dir):
+  status, stdout, stderr = finish(start(
+      "train", **(_FLAGS | flags), workdir=tmp_path / "run", data_dir=data_dir))
+  assert status == 1 and stdout == ""
+  assert len(stderr.splitlines()) == 1 and message in stderr
