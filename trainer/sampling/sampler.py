@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
-from trainer.sampling import homotopy, univariate, weights
+from trainer.sampling import elimination, homotopy, univariate, weights
 from trainer.sampling.points import Points
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType, slice_types
@@ -109,10 +109,14 @@ def solve_slices(
   """
   if variety.codimension == 1:
     return _solve_univariate(variety, slice_type, frames)
+  steps = elimination.plan(variety.degrees, slice_type.dimensions)
+  if steps is not None:
+    return _solve_elimination(variety, slice_type, steps, frames)
   return _solve_homotopy(variety, slice_type, _start(variety, slice_type), frames)
 
 
 _solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
+_solve_elimination = jax.jit(elimination.solve, static_argnums=(0, 1, 2))
 _solve_homotopy = jax.jit(homotopy.solve, static_argnums=(0, 1))
 _start = functools.lru_cache(maxsize=64)(solve_one_slice)
 
