@@ -2,7 +2,7 @@
 
   python -m launch.evaluate --workdir=runs/fermat_quintic
   python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
-  python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5 --points=400000
+  python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5
 
 With --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
 parameter of a config instead, which takes points but no trained metric.
@@ -18,12 +18,13 @@ from trainer import sample
 from trainer.errors import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
-_POINTS = flags.DEFINE_integer("points", None, "Held-out points; default: as in the run's config.")
+_POINTS = flags.DEFINE_integer(
+    "points", None, "Held-out points; default: as in the run's config, two million for --moduli.")
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
-
-
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
 _CONFIG = cli.define_config_flag()
+
+_MODULI_POINTS = 2_000_000
 
 
 def main() -> None:
@@ -33,8 +34,7 @@ def main() -> None:
     if not _CONFIG.value:
       raise UserError("give --config=FILE with --moduli")
     sample.measure_moduli(
-        _CONFIG.value, seed=_SEED.value or 0, data_dir=cli.path_flag(cli.DATA_DIR.value),
-        num_points=_POINTS.value or _CONFIG.value.data.train_points)
+        _CONFIG.value, seed=_SEED.value or 0, num_points=_POINTS.value or _MODULI_POINTS)
     return
   if not _WORKDIR.value:
     raise UserError("give --workdir=DIRECTORY, the directory of a trained run")

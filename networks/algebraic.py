@@ -12,6 +12,7 @@ import math
 
 import chex
 import haiku as hk
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -117,14 +118,16 @@ def squared_norm(s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet) -> c
   Returns:
     (...), an array or a jet of the type of `like`.
   """
-  size = s.shape[-1] // 2
+  rows, size = s.shape[0], s.shape[-1] // 2
+  # One product of matrices a point: many times faster than sums of products, also to compile.
+  rotated = jnp.concatenate([t[..., size:], -t[..., :size]], axis=-1)
+  flat = lambda a: a.reshape(a.shape[0], -1, 2 * size)
+  gram = jax.lax.dot_general(
+      flat(s), flat(jnp.concatenate([t, rotated])), (((2,), (2,)), ((1,), (1,))))
+  gram = gram.reshape(s.shape[1:-1] + (rows, 2 * rows))
 
   def entry(i, j):
-    real = (s[j] * t[i]).sum(axis=-1)
-    if i == j:
-      return Complex(real)
-    imaginary = s[j, ..., :size] * t[i, ..., size:] - s[j, ..., size:] * t[i, ..., :size]
-    return Complex(real, imaginary.sum(axis=-1))
+    return Complex(gram[..., j, i], None if i == j else gram[..., j, rows + i])
 
   if not isinstance(like, jets.Jet):
     return entry(0, 0).re

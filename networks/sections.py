@@ -32,15 +32,15 @@ _ROUNDING = 1e-13
 
 
 class Plan(NamedTuple):
-  """C = E diag(scales) + left right, E the columns `kept` of the identity; dense: C = left.
+  """C with its monomials in the order `order`: [diag(scales); 0] + left right; dense: C = left.
 
   Attributes:
-    kept: (N_k,) int, monomials in the order of `_monomials`; None if dense.
-    scales: (N_k,) real.
+    order: (M,) int, numbers of monomials in the order of `_exponents`; those with scales come first.
+    scales: (N_k,) real; None if dense.
     left: (M, r) real or complex; (M, N_k) if dense, None if r = 0.
     right: (r, N_k).
   """
-  kept: np.ndarray | None
+  order: np.ndarray
   scales: np.ndarray | None
   left: np.ndarray | None
   right: np.ndarray | None
@@ -70,15 +70,13 @@ def section_rows(
   degrees = [int(exponents[0, s].sum()) for s in blocks]
   assert min(degrees) >= 1, "sections need degree 1 or more in every factor"
   plan = make_plan(exponents, coefficients, blocks, degrees)
-  if not isinstance(x, jets.Jet):
-    z = [_normalised(x[..., s], x[..., s.start + size:s.stop + size]) for s in blocks]
-  else:
+  if isinstance(x, jets.Jet):
     z = [gauge.frame(x, s, slice(s.start + size, s.stop + size)) for s in blocks]
+  else:
+    z = [_normalised(x[..., s], x[..., s.start + size:s.stop + size]) for s in blocks]
   pairs = jets22.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
-  value = _monomial_rows(z[0], degrees[0], pairs)
-  for coordinates, degree in zip(z[1:], degrees[1:]):
-    value = _outer(value, _monomial_rows(coordinates, degree, pairs), pairs)
-  return _apply(plan, jnp.concatenate([value.re, value.im], axis=-1))
+  monomials = _monomials(z, degrees, plan.order, pairs)
+  return _apply(plan, jnp.concatenate([monomials.re, monomials.im], axis=-1))
 
 
 def _normalised(u, v):
@@ -87,75 +85,87 @@ def _normalised(u, v):
 
 
 def _tails(count: int, degree: int) -> list[int]:
-  """Where, among the monomials of a degree in the order of `_monomials`, those without z_0 .. z_{i-1} start."""
+  """Where, among the monomials of a degree, z_0^d first, those without z_0 .. z_{i-1} start, for each i."""
   total = lambda variables: math.comb(variables + degree - 1, degree)
   return [total(count) - total(count - i) for i in range(count)]
 
 
-def _monomials(count: int, degree: int) -> np.ndarray:
-  """Exponents (M, count) in the order of `_monomial_rows`: z_0^d first, lexicographic."""
-  unit = np.eye(count, dtype=int)
-  exponents = unit
-  for d in range(1, degree):
-    exponents = np.concatenate(
-        [unit[i] + exponents[start:] for i, start in enumerate(_tails(count, d))])
-  return exponents
+def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
+  """Exponents (M, sum(counts)) of the monomials, z_0^d first, those of the last factor fastest."""
+  rows = np.zeros((1, 0), int)
+  for count, degree in zip(counts, degrees):
+    unit = factor = np.eye(count, dtype=int)
+    for d in range(1, degree):
+      factor = np.concatenate([unit[i] + factor[a:] for i, a in enumerate(_tails(count, d))])
+    rows = np.concatenate(
+        [rows.repeat(len(factor), axis=0), np.tile(factor, (len(rows), 1))], axis=1)
+  return rows
 
 
-def _monomial_rows(z: Complex, degree: int, pairs) -> Complex:
-  """All monomials of a degree: rows (A, ..., count) of coordinates -> (A, ..., M)."""
-  count = z.re.shape[-1]
-  z = value = _fence(z)
-  for d in range(1, degree):
-    parts = [
-        _product(gauge.entry(z, Ellipsis, slice(i, i + 1)),
-                 gauge.entry(value, Ellipsis, slice(start, None)), pairs)
-        for i, start in enumerate(_tails(count, d))]
-    value = _fence(Complex(*[
-        jnp.concatenate([getattr(c, name) for c in parts], axis=-1) for name in ("re", "im")]))
-  return value
+def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, pairs) -> Complex:
+  """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), taken in the given order."""
+  groups = []
+  for coordinates, degree in zip(z, degrees):
+    groups.append((value := coordinates))
+    for d in range(1, degree):
+      last = len(z) == 1 and d == degree - 1
+      value = _products(coordinates, value, _tails(coordinates.re.shape[-1], d),
+                        order if last else None, pairs)
+    groups[-1] = value
+  while len(groups) > 1:
+    # Halves of about the same size have the fewest products of one by many.
+    last = len(groups) == 2
+    joined = [
+        _products(u, v, [0] * u.re.shape[-1], order if last else None, pairs)
+        for u, v in zip(groups[::2], groups[1::2])]
+    groups = joined + groups[2 * len(joined):]
+  return groups[0]
 
 
-def _outer(u: Complex, v: Complex, pairs) -> Complex:
-  """Products of monomials of two groups of factors, those of v varying fastest."""
-  left, right = np.divmod(np.arange(u.re.shape[-1] * v.re.shape[-1]), v.re.shape[-1])
-  return _fence(_product(
-      _fence(gauge.entry(u, Ellipsis, left)), _fence(gauge.entry(v, Ellipsis, right)), pairs))
+def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Complex:
+  """All u_i v_k with k >= starts[i], k fastest, or those in the given order: (A, ..., M)."""
+  size = v.re.shape[-1]
+  table = [(i, k) for i, start in enumerate(starts) for k in range(start, size)]
+  runs = []
+  for i, k in (table if order is None else [table[o] for o in order]):
+    if runs and runs[-1][0] == i and runs[-1][2] == k:
+      runs[-1][2] += 1
+    else:
+      runs.append([i, k, k + 1])
+  derivatives = np.arange(u.re.shape[0]).reshape((-1,) + (1,) * (u.re.ndim - 1)) > 0
+  bent = Complex(jnp.where(derivatives, u.re, 0), jnp.where(derivatives, u.im, 0))
+  column = lambda c, a, b: gauge.entry(c, Ellipsis, slice(a, b))
+  parts = [_product(column(u, i, i + 1), column(bent, i, i + 1), column(v, a, b), pairs)
+           for i, a, b in runs]
+  # Without the fence XLA computes low degrees again for every monomial of a higher one.
+  return Complex(*jax.lax.optimization_barrier(tuple(
+      jnp.concatenate([getattr(c, name) for c in parts], axis=-1) for name in ("re", "im"))))
 
 
-def _product(u: Complex, v: Complex, pairs) -> Complex:
-  """Rows of the product of two holomorphic functions (Leibniz)."""
-  rows = u.re.shape[0]
-  n = rows - 1 - len(pairs)
+def _product(u: Complex, du: Complex, v: Complex, pairs) -> Complex:
+  """Rows of the product of two holomorphic functions (Leibniz); du are the rows of u, its value replaced by 0."""
   row = lambda c, i: gauge.entry(c, slice(i, i + 1))
-  u0, v0 = row(u, 0), row(v, 0)
-  parts = [u0 * v0]
-  if rows > 1:
-    parts.append(gauge.entry(u, slice(1, None)) * v0 + u0 * gauge.entry(v, slice(1, None)))
-  if pairs:
-    bend = [row(u, 1 + a) * row(v, 1 + c) + row(u, 1 + c) * row(v, 1 + a) for a, c in pairs]
-    first, second = gauge.entry(parts[1], slice(0, n)), gauge.entry(parts[1], slice(n, None))
-    parts = [parts[0], first] + [row(second, p) + b for p, b in enumerate(bend)]
-  return Complex(*[jnp.concatenate([getattr(c, name) for c in parts]) for name in ("re", "im")])
-
-
-def _fence(c: Complex) -> Complex:
-  # Without it XLA computes low degrees again for every monomial of a higher one.
-  return Complex(*jax.lax.optimization_barrier((c.re, c.im)))
+  product = row(u, 0) * v + du * row(v, 0)
+  if not pairs:
+    return product
+  start = u.re.shape[0] - len(pairs)
+  bend = [row(u, 1 + a) * row(v, 1 + c) + row(u, 1 + c) * row(v, 1 + a) for a, c in pairs]
+  rows = [gauge.entry(product, slice(0, start))] + [
+      row(product, start + p) + b for p, b in enumerate(bend)]
+  return Complex(*[jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")])
 
 
 def _apply(plan: Plan, monomials: chex.Array) -> chex.Array:
-  """monomials (..., 2M) [Re | Im] -> sections (..., 2 N_k)."""
-  cast = lambda a: a.astype(monomials.dtype)
-  multiply = lambda rows, w: _real_matmul(rows, w)
-  if plan.kept is None:
-    return multiply(monomials, plan.left)
-  size = monomials.shape[-1] // 2
-  both = np.concatenate([plan.kept, plan.kept + size])
-  sections = monomials[..., both] * cast(np.tile(plan.scales, 2))
+  """monomials (..., 2M) [Re | Im] in the plan's order -> sections (..., 2 N_k)."""
+  if plan.scales is None:
+    return _real_matmul(monomials, plan.left)
+  size, kept = monomials.shape[-1] // 2, len(plan.scales)
+  scales = plan.scales.astype(monomials.dtype)
+  sections = jnp.concatenate(
+      [monomials[..., :kept] * scales, monomials[..., size:size + kept] * scales], axis=-1)
   if plan.left is None:
     return sections
-  return sections + multiply(multiply(monomials, plan.left), plan.right)
+  return sections + _real_matmul(_real_matmul(monomials, plan.left), plan.right)
 
 
 def _real_matmul(rows: chex.Array, w: np.ndarray) -> chex.Array:
@@ -168,27 +178,30 @@ def _real_matmul(rows: chex.Array, w: np.ndarray) -> chex.Array:
   return jets.matmul(rows, packed.astype(rows.dtype))
 
 
-def make_plan(exponents, coefficients, blocks, degrees) -> Plan:
-  order = np.zeros((1, 0), int)
-  for s, degree in zip(blocks, degrees):
-    factor = _monomials(s.stop - s.start, degree)
-    order = np.concatenate(
-        [order.repeat(len(factor), axis=0), np.tile(factor, (len(order), 1))], axis=1)
-  index = {tuple(row): i for i, row in enumerate(order)}
-  c = np.zeros((len(order), coefficients.shape[1]), coefficients.dtype)
+def make_plan(
+    exponents: np.ndarray, coefficients: np.ndarray, blocks: Sequence[slice],
+    degrees: Sequence[int]) -> Plan:
+  """How to apply coefficients (M', N_k) of monomials (M', N); blocks are the factors' coordinates."""
+  monomials = _exponents([s.stop - s.start for s in blocks], degrees)
+  index = {tuple(row): i for i, row in enumerate(monomials)}
+  c = np.zeros((len(monomials), coefficients.shape[1]), coefficients.dtype)
   c[[index[tuple(row)] for row in exponents]] = coefficients
   factorials = np.array([math.factorial(e) for e in range(max(degrees) + 1)], float)
-  scales = (factorials[degrees].prod() / factorials[order].prod(axis=1)) ** 0.5
+  scales = (factorials[degrees].prod() / factorials[monomials].prod(axis=1)) ** 0.5
   kept = np.argmax(np.abs(c) / scales[:, None], axis=0)
-  rest = c / scales[:, None]
-  rest[kept, np.arange(len(kept))] -= 1
+  dropped = np.setdiff1d(np.arange(len(c)), kept)
+  dense = Plan(np.arange(len(c)), None, c, None)
+  if len(kept) + len(dropped) != len(c) or sum(degrees) == 1:
+    return dense
+  order = np.concatenate([kept, dropped])
+  rest = c[order] / scales[order, None]
+  rest[:len(kept)] -= np.eye(len(kept))
   if not np.any(np.abs(rest) > _ROUNDING):
-    return Plan(kept, scales[kept], None, None)
+    return Plan(order, scales[kept], None, None)
   # The rows of monomials that are dropped span all of the rest.
-  right = rest[np.setdiff1d(np.arange(len(order)), kept)]
-  rank = len(right)
-  if 0 < rank and rank * sum(rest.shape) < rest.size:
+  right = rest[len(kept):]
+  if len(right) * sum(rest.shape) < rest.size:
     left = np.linalg.lstsq(right.T, rest.T, rcond=_ROUNDING)[0].T
     if np.max(np.abs(left @ right - rest)) < _ROUNDING * np.max(np.abs(c)):
-      return Plan(kept, scales[kept], scales[:, None] * left, right)
-  return Plan(None, None, c, None)
+      return Plan(order, scales[kept], scales[order, None] * left, right)
+  return dense

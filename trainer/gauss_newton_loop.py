@@ -110,11 +110,11 @@ def batch_sizes(job: Job, unknowns: int) -> list[int]:
 
 
 def round_size(size: int, devices: int) -> int:
-  """At most 2 % less than `size`, the same for all powers of two of devices, and a multiple of `devices`.
+  """A little less than `size`: the same for 1, 2, 4, .. devices, and a multiple of `devices`.
 
-  Seven binary digits followed by zeros: the points of a device divide into equal chunks.
+  Seven binary digits followed by zeros, at least four: the points of a device divide into equal chunks.
   """
-  unit = 2 ** max(size.bit_length() - 7, 0)
+  unit = 2 ** max(size.bit_length() - 7, 4)
   rounded = size // unit * unit
   return max(rounded // devices, 1) * devices
 

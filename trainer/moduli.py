@@ -32,15 +32,28 @@ from trainer.geometry.variety import Variety
 from trainer.sampling.points import Points
 
 _CHUNK = 8192
+# Slices that a standard error should rest on.
+LEAST_SUPPORT = 200
 
 
 class Moduli(NamedTuple):
-  """G and y at a point of moduli space, with standard errors."""
+  """G and y at a point of moduli space, with standard errors.
+
+  A standard error is itself an estimate. It rests on (sum_c u_c^2)^2 / sum_c u_c^4 slices, u_c what
+  slice c adds to the error: where these are few, a few points decide, others like them were
+  missed, and value and error are both likely too small.
+  """
 
   metric: float
   metric_stderr: float
+  metric_support: float
   yukawa: float
   yukawa_stderr: float
+  yukawa_support: float
+
+  def trustworthy(self) -> bool:
+    """Whether the standard errors rest on enough slices."""
+    return min(self.metric_support, self.yukawa_support) >= LEAST_SUPPORT
 
 
 class Deformation(NamedTuple):
@@ -66,30 +79,60 @@ def weil_petersson(
   Returns:
     Values with cluster-robust standard errors.
   """
-  chex.assert_equal(len(direction), variety.codimension)
   chex.assert_equal(len(points.weight) % points_per_slice, 0)
-  parts = [_deform(variety, direction, points.z[i:i + _CHUNK])
+  parts = [point_sums(variety, direction, jax.tree.map(lambda a: a[i:i + _CHUNK], points))
            for i in range(0, len(points.z), _CHUNK)]
-  stretch, square, volume = (np.concatenate(part) for part in zip(*parts))
-  weight = np.asarray(points.weight)
-  mean = lambda values: np.sum(weight * values) / np.sum(weight)
+  return estimate(slice_sums(np.concatenate(parts), points_per_slice), variety.dimension)
 
-  def standard_error(deviation):
-    """Of a smooth function of means, from its linearisation at each point."""
-    slices = np.sum((weight * deviation).reshape(-1, points_per_slice), axis=1)
-    count = len(slices)
-    return math.sqrt(count / (count - 1) * np.sum(slices ** 2)) / np.sum(weight)
 
-  k, coupling, n = mean(stretch), mean(volume), variety.dimension
-  terms = square - abs(stretch) ** 2 + 2 * (np.conj(k) * stretch).real
-  metric = mean(terms) - abs(k) ** 2
-  metric_deviation = terms - mean(terms)
-  yukawa = math.factorial(n) * abs(coupling) * metric ** (-n / 2)
-  yukawa_deviation = yukawa * (
-      (np.conj(coupling) * volume).real / abs(coupling) ** 2 - 1
-      - n / 2 * metric_deviation / metric)
-  return Moduli(float(metric), standard_error(metric_deviation),
-                float(yukawa), standard_error(yukawa_deviation))
+def point_sums(
+    variety: Variety, direction: tuple[Polynomial, ...], points: Points) -> np.ndarray:
+  """What G and y are made of, at each of B points: real rows (B, 6) whose sums are all it takes."""
+  chex.assert_equal(len(direction), variety.codimension)
+  stretch, square, volume = map(np.asarray, _deform(variety, direction, points.z))
+  rows = np.stack([
+      np.ones_like(square), square - abs(stretch) ** 2, stretch.real, stretch.imag, volume.real,
+      volume.imag], axis=1)
+  return np.asarray(points.weight)[:, None] * rows
+
+
+def slice_sums(rows: np.ndarray, points_per_slice: int) -> np.ndarray:
+  """Sums of `point_sums` over slices, (C, 6)."""
+  return np.sum(rows.reshape(-1, points_per_slice, rows.shape[1]), axis=1)
+
+
+def estimate(sums: np.ndarray, dimension: int) -> Moduli:
+  """G and y of a variety of complex dimension n from the sums of C independent slices, (C, 6)."""
+  metric, yukawa = _values(np.sum(sums, axis=0), dimension)
+  metric_terms, yukawa_terms = deviations(sums, np.sum(sums, axis=0), dimension)
+  return Moduli(metric, *_spread(metric_terms), yukawa, *_spread(yukawa_terms))
+
+
+def deviations(
+    rows: np.ndarray, total: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+  """What each row of sums adds to the errors of G and y, linearised at `total`: two arrays (C,)."""
+  metric, yukawa = _values(total, dimension)
+  k = (total[2] + 1j * total[3]) / total[0]
+  coupling = (total[4] + 1j * total[5]) / total[0]
+  terms = rows[:, 1] + 2 * (np.conj(k) * (rows[:, 2] + 1j * rows[:, 3])).real
+  metric_terms = (terms - rows[:, 0] * (total[1] / total[0] + 2 * abs(k) ** 2)) / total[0]
+  volume = (np.conj(coupling) * (rows[:, 4] + 1j * rows[:, 5])).real / abs(coupling) ** 2
+  yukawa_terms = yukawa * (
+      (volume - rows[:, 0]) / total[0] - dimension / 2 * metric_terms / metric)
+  return metric_terms, yukawa_terms
+
+
+def _values(total, n):
+  k, coupling = (total[2] + 1j * total[3]) / total[0], (total[4] + 1j * total[5]) / total[0]
+  metric = total[1] / total[0] + abs(k) ** 2
+  return float(metric), float(math.factorial(n) * abs(coupling) * metric ** (-n / 2))
+
+
+def _spread(terms):
+  """The standard error of a sum of independent terms, and how many of them it rests on."""
+  count, squares = len(terms), np.sum(terms ** 2)
+  return (math.sqrt(count / (count - 1) * squares),
+          float(squares ** 2 / max(np.sum(terms ** 4), 1e-300)))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

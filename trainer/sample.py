@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer import config as configs
 from trainer import metrics
-from trainer import moduli
+from trainer import moduli_space
 from trainer import run as runs
 from trainer.geometry.variety import Variety
 from trainer.measures import format_measure, weighted_mean
@@ -60,31 +60,31 @@ def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
   return variety
 
 
-def measure_moduli(
-    config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Path, num_points: int) -> None:
+def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: int) -> None:
   """Prints G and y along every named complex-structure parameter, with standard errors.
 
   Args:
     config: its polynomials name at least one parameter.
     seed: the seed of the points.
-    data_dir: where sampled points are cached.
-    num_points: about how many; whole slices are used.
+    num_points: at least how many; whole blocks are used.
 
   Raises:
     UserError: the config names no parameter, or the variety is wrong.
   """
-  deformations = configs.deformations(config)
+  directions = configs.deformations(config)
   variety = _checked_variety(config)
-  points_per_slice = Sampler(variety).points_per_slice
   progress = metrics.Progress(config.steps, enabled=jax.process_index() == 0)
-  points = datasets.load_or_sample(
-      variety, seed=seed, split="train", start=0,
-      stop=max(num_points // points_per_slice, 2) * points_per_slice, directory=data_dir,
-      progress=progress.sampling)
+  space = moduli_space.measure(
+      variety, directions, seed=seed, num_points=num_points, progress=progress.sampling)
   progress.close()
-  print(f"Weil-Petersson metric G and normalised Yukawa coupling y from {len(points.weight)} points")
-  for name, direction in deformations.items():
-    result = moduli.weil_petersson(variety, direction, points, points_per_slice)
+  print(f"Weil-Petersson metric G and normalised Yukawa coupling y from {space.num_points} points, "
+        f"{space.dropped_slices} slices dropped"
+        + f", crowded around {space.num_foci} nearly singular points" * (space.num_foci > 0))
+  for name, result in space.moduli.items():
     print(f"  {name} = {config.variety.parameters[name]}: "
           f"G = {format_measure(result.metric, result.metric_stderr)}, "
           f"y = {format_measure(result.yukawa, result.yukawa_stderr)}")
+    if not result.trustworthy():
+      print(f"  warning: the error of G rests on {result.metric_support:.0f} slices and that of y "
+            f"on {result.yukawa_support:.0f}: both are likely too small and the values too low; "
+            f"take more than {num_points} --points")

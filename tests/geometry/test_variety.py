@@ -4,7 +4,7 @@ from tests.geometry.varieties import random_variety
 from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.geometry.polynomials import Polynomial
-from trainer.geometry.variety import Variety
+from trainer.geometry.variety import Variety, check_calabi_yau
 
 
 def test_shape_of_a_variety():
@@ -27,3 +27,22 @@ def test_shape_of_a_variety():
 def test_bad_varieties(ambient, polynomials, moduli, message):
   with pytest.raises(UserError, match=message):
     Variety(ambient, polynomials, moduli)
+
+
+@pytest.mark.parametrize("ambient, degrees, message", [
+    # Too many equations in some factors alone: one, and two of them together.
+    ((1, 3), ((1, 1, 0), (0, 0, 4)), r"in P\^1 x P\^3 have no solutions"),
+    ((1, 1, 3), ((1, 1, 0, 0), (1, 0, 1, 0), (0, 0, 0, 4)), "have no solutions"),
+    ((4,), ((5, 0),), "polynomial 2 has degree 0"),
+    ((4,), ((6, -1),), "0 or more"),
+    ((0, 4), ((1,), (5,)), "dimension 1 or more"),
+    ((4,), ((),), "at least one factor and one polynomial"),
+    ((1, 3), ((2,), (3,)), r"factor 2 \(P\^3\) sum to 3, but must sum to 4"),
+])
+def test_bad_configurations(ambient, degrees, message):
+  with pytest.raises(UserError, match=message):
+    check_calabi_yau(ambient, degrees)
+
+
+def test_factors_that_equations_share_in_pairs_have_points():
+  check_calabi_yau((1, 1, 3), ((1, 1, 0), (1, 1, 0), (0, 0, 4)))

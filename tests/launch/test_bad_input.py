@@ -13,6 +13,8 @@ _MISTAKES = {
     "inhomogeneous": ({"config.variety.polynomials": "z0^3+z1^3+z2^2"}, "homogeneous"),
     "not Calabi-Yau": ({"config.variety.polynomials": "z0^4+z1^4+z2^4"}, "Calabi-Yau"),
     "singular": (_QUINTIC | {"config.variety.polynomials": "z0^5+z1^5"}, "singular"),
+    "no solutions": ({"config.variety.ambient": "(1,3)", "config.variety.polynomials": "",
+                      "config.variety.degrees": "((1,1,0),(0,0,4))"}, "no solutions"),
     "unreadable polynomial": ({"config.variety.polynomials": "z0^3+psi*z1^3"}, "psi"),
     "batch larger than dataset": ({"config.batch_size": 2048}, "larger than the dataset"),
     "batch not divisible": ({"config.batch_size": 63}, "multiple of 2"),

@@ -70,7 +70,7 @@ def test_rows_equal_complex_arithmetic(ambient, degrees, kind):
 def test_low_rank_is_found(kind, dense):
   exponents = monomials((4,), (3,))
   plan = sections.make_plan(exponents, coefficients_like(exponents, kind, (4,)), [slice(0, 5)], [3])
-  assert (plan.kept is None) == dense and (dense or plan.left.shape[1] == 1)
+  assert (plan.scales is None) == dense and (dense or plan.left.shape[1] == 1)
 
 
 def test_float32_stays_float32():

@@ -1,6 +1,3 @@
-import pytest
-
-from trainer.errors import UserError
 from trainer.sampling.slices import SliceType, slice_types
 
 
@@ -11,9 +8,3 @@ def test_types_and_numbers_of_solutions():
   # Types that miss X are left out: on the Schoen manifold all but three of seven.
   assert slice_types((1, 2, 2), ((1, 1), (3, 0), (0, 3))) == (
       SliceType((0, 1, 1), 9), SliceType((1, 0, 1), 3), SliceType((1, 1, 0), 3))
-
-
-def test_no_solutions():
-  # Two equations in P^1 alone: no point satisfies both.
-  with pytest.raises(UserError, match="the variety is empty"):
-    slice_types((1, 3), ((1, 1, 0), (0, 0, 4)))

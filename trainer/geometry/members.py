@@ -62,7 +62,7 @@ def random_variety(
   Raises:
     UserError: the matrix has the wrong shape or is not Calabi-Yau.
   """
-  _check_matrix(ambient, degrees)
+  check_calabi_yau(tuple(ambient), tuple(map(tuple, degrees)))
   rng = np.random.default_rng(seed)
   return Variety(tuple(ambient), tuple(
       random_polynomial(ambient, column, rng) for column in zip(*degrees)), tuple(moduli))
@@ -78,7 +78,7 @@ def fermat_variety(
   Raises:
     UserError: the matrix is not Calabi-Yau, or no such smooth member is known.
   """
-  _check_matrix(ambient, degrees)
+  check_calabi_yau(tuple(ambient), tuple(map(tuple, degrees)))
   if len(ambient) > 1 or len(set(degrees[0])) > 1:
     raise UserError(
         f"no Fermat-like member is known for the degrees {tuple(map(tuple, degrees))}: it takes "
@@ -88,13 +88,3 @@ def fermat_variety(
       tuple(tuple(q * (i == j) for i in range(n + 1)) for j in range(n + 1)),
       tuple((j + 1) ** a for j in range(n + 1))) for a, q in enumerate(row))
   return Variety((n,), polynomials, tuple(moduli))
-
-
-def _check_matrix(ambient, degrees):
-  if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
-    raise UserError(
-        f"the degrees {tuple(map(tuple, degrees))} must have one row for each of the "
-        f"{len(ambient)} projective spaces and one column for each polynomial")
-  if any(q < 0 for row in degrees for q in row):
-    raise UserError("degrees must be 0 or more")
-  check_calabi_yau(tuple(ambient), tuple(map(tuple, degrees)))

@@ -23,8 +23,9 @@ from trainer.geometry.variety import Variety, factor_slices
 
 # Relations of relative size below this are combinations of the others.
 _DEPENDENT = 1e-9
-# Candidates this close to the best are ties, which go to the first: the choice ignores rounding errors.
-_TIE = 1e-8
+# Of the monomials that relations can be solved for as well as this, relative to the best, the first is dropped:
+# those that are left then come in few runs, which makes them fast to evaluate. An odd number, never a tie.
+_PIVOT = 0.0971
 _ROUNDING = 1e-14
 # Kaehler moduli with larger denominators would need degrees out of reach.
 _LARGEST_DENOMINATOR = 1000
@@ -169,7 +170,7 @@ def _complement(v):
   """U (M, M - r) as in `section_basis`, for the complement of orthonormal columns v (M, r).
 
   With v_kept = X Sigma Y* and v_dropped Y = Z C, the cosines C^2 = 1 - Sigma^2: U_kept = 1 - X (1 - C) X* and
-  U_dropped = -Z Sigma X*.
+  U_dropped = -Z Sigma X*. Z is made orthonormal to rounding, however small the cosines are.
   """
   size, rank = v.shape
   if rank == size:
@@ -181,21 +182,23 @@ def _complement(v):
   x, sigma, y = np.linalg.svd(v[kept], full_matrices=False)
   z = v[dropped] @ y.conj().T
   cosine = np.linalg.norm(z, axis=0)
+  left, _, right = np.linalg.svd(z / cosine, full_matrices=False)
   unitary = np.zeros((size, size - rank), v.dtype)
   unitary[kept] = np.eye(size - rank) - (x * (1 - cosine)) @ x.conj().T
-  unitary[dropped] = -(z / cosine * sigma) @ x.conj().T
+  unitary[dropped] = -(left @ right * sigma) @ x.conj().T
   for part in (unitary.real, unitary.imag) if np.iscomplexobj(unitary) else (unitary,):
     part[np.abs(part) < _ROUNDING] = 0
   return unitary
 
 
 def _pivots(v):
-  """As many rows of v (M, r) as it has columns, each the longest after the span of those before is removed."""
+  """As many independent rows of v (M, r) as it has columns, early ones preferred."""
   rows, chosen = v.copy(), []
   for _ in range(v.shape[1]):
-    norms = np.linalg.norm(rows, axis=1)
-    pivot = np.flatnonzero(norms >= (1 - _TIE) * norms.max())[0]
+    norms = np.sqrt(np.sum(np.abs(rows) ** 2, axis=1))
+    pivot = np.flatnonzero(norms >= _PIVOT * norms.max())[0]
     chosen.append(pivot)
     direction = rows[pivot] / norms[pivot]
-    rows = rows - np.outer(rows @ direction.conj(), direction)
+    # No matrix products: threaded ones of this size wait for each other on a busy machine.
+    rows = rows - np.sum(rows * direction.conj(), axis=1, keepdims=True) * direction
   return np.sort(chosen)

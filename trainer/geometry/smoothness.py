@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.geometry.lagrange import LagrangeSystem
 from trainer.geometry.variety import Variety
 
 _STARTS = 400
@@ -31,7 +32,7 @@ def find_singular_point(
     The point, (N,) complex, largest coordinate of each factor 1; None if none was found.
   """
   rng = np.random.default_rng(0)
-  system = _System(variety)
+  system = LagrangeSystem(variety)
   if starts is None:
     starts = _complex_normal(rng, (_STARTS, system.num_coordinates))
   x = system.rescale(np.concatenate(
@@ -85,55 +86,6 @@ def _descend(system, x):
         new[better], new_values[better], new_jacobian[better], new_cost[better])
     damping = np.clip(np.where(better, damping / 5, damping * 4), 1e-15, 1e3)
   return x, cost
-
-
-class _System:
-  """The K + N equations in x = (z, lambda), holomorphic, batched on the leading axis."""
-
-  def __init__(self, variety: Variety):
-    n, k = variety.num_coordinates, variety.codimension
-    self.num_coordinates = n
-    # Parts of x whose scale is free.
-    self.blocks = variety.factor_slices + (slice(n, n + k),)
-    self._polynomials = variety.polynomials
-    self._gradients = variety.gradients
-    self._hessians = [[[row[i].partial(j) for j in range(i + 1)] for i in range(n)]
-                      for row in variety.gradients]
-    # Coefficients of size one give residuals a scale.
-    self._scales = [np.linalg.norm(q.coefficients) for q in variety.polynomials]
-
-  def __call__(self, x):
-    """x (S, N + K) -> values (S, K + N), Jacobian (S, K + N, N + K)."""
-    n, k = self.num_coordinates, len(self._polynomials)
-    z, multiplier = x[:, :n].T, x[:, n:]
-    values = np.zeros((len(x), k + n), complex)
-    jacobian = np.zeros((len(x), k + n, n + k), complex)
-    for a, scale in enumerate(self._scales):
-      gradient = np.stack([q(z) for q in self._gradients[a]], axis=1) / scale
-      values[:, a] = self._polynomials[a](z) / scale
-      values[:, k:] += multiplier[:, a, None] * gradient
-      jacobian[:, a, :n] = gradient
-      jacobian[:, k:, n + a] = gradient
-      for i in range(n):
-        for j in range(i + 1):
-          if self._hessians[a][i][j].exponents:
-            second = multiplier[:, a] * self._hessians[a][i][j](z) / scale
-            jacobian[:, k + i, j] += second
-            if i != j:
-              jacobian[:, k + j, i] += second
-    return values, jacobian
-
-  def rescale(self, x):
-    """Every block of x at norm 1."""
-    return np.concatenate(
-        [x[:, s] / np.linalg.norm(x[:, s], axis=1, keepdims=True) for s in self.blocks], axis=1)
-
-  def scales_fixed(self, x):
-    """Rows (S, m + 1, N + K) that a step must be orthogonal to, so as not to change scales."""
-    rows = np.zeros((len(x), len(self.blocks), x.shape[1]), complex)
-    for i, s in enumerate(self.blocks):
-      rows[:, i, s] = x[:, s].conj()
-    return rows
 
 
 def _cost(values):

@@ -56,6 +56,11 @@ def volume(ambient: Sequence[int], degrees: Degrees, moduli: Sequence[float]) ->
   return total / math.factorial(n)
 
 
+def is_empty(ambient: Sequence[int], degrees: Degrees) -> bool:
+  """Whether all intersection numbers vanish, so that varieties in general have no points."""
+  return not _divisor_class(ambient, degrees)
+
+
 def _dimension(ambient, degrees):
   return sum(ambient) - len(degrees[0])
 

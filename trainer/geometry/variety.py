@@ -7,6 +7,7 @@ import functools
 import math
 
 from trainer.errors import UserError
+from trainer.geometry import topology
 from trainer.geometry.polynomials import Polynomial
 
 
@@ -22,8 +23,8 @@ class Variety:
     moduli: Kaehler moduli (t_1, ..., t_m), positive.
 
   Raises:
-    UserError: inhomogeneous, wrong number of variables, not Calabi-Yau, non-positive modulus, or
-      dimension less than one.
+    UserError: inhomogeneous, wrong number of variables, not Calabi-Yau, without points, non-positive
+      modulus, or dimension less than one.
   """
 
   ambient: tuple[int, ...]
@@ -34,8 +35,7 @@ class Variety:
     object.__setattr__(self, "ambient", tuple(int(n) for n in self.ambient))
     object.__setattr__(self, "polynomials", tuple(self.polynomials))
     object.__setattr__(self, "moduli", tuple(float(t) for t in self.moduli))
-    if not self.ambient or min(self.ambient) < 1:
-      raise UserError(f"ambient {self.ambient} must list projective spaces of dimension 1 or more")
+    _check_ambient(self.ambient)
     if not self.polynomials:
       raise UserError("a variety needs at least one polynomial")
     if len(self.moduli) != len(self.ambient):
@@ -89,16 +89,37 @@ def factor_slices(ambient: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...]) -> None:
-  """Raises UserError unless every row of the configuration matrix sums to n_i + 1 and n >= 1."""
-  if not ambient or len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1:
+  """Raises UserError unless a configuration matrix is that of Calabi-Yau varieties with points.
+
+  Every row has to sum to n_i + 1, the dimension to be at least one, and linear slices must meet
+  the varieties: some intersection number is not zero.
+  """
+  _check_ambient(ambient)
+  if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
     raise UserError(
         f"the configuration matrix needs one row of degrees for each of the {len(ambient)} "
         "projective factors, all of the same length, at least one factor and one polynomial")
+  if any(q < 0 for row in degrees for q in row):
+    raise UserError(f"the degrees {degrees} must be 0 or more")
   for i, (n, row) in enumerate(zip(ambient, degrees, strict=True)):
     if sum(row) != n + 1:
       raise UserError(
           f"not Calabi-Yau: the degrees {tuple(row)} in factor {i + 1} (P^{n}) sum to {sum(row)}, "
           f"but must sum to {n + 1}")
+  for a, column in enumerate(zip(*degrees)):
+    if not any(column):
+      raise UserError(f"polynomial {a + 1} has degree 0 in every factor: a constant has no zeros; "
+                      "remove its column or change its degrees")
   if sum(ambient) - len(degrees[0]) < 1:
     raise UserError(f"{len(degrees[0])} polynomials in an ambient space of dimension "
                     f"{sum(ambient)} leave no dimension; use fewer polynomials")
+  if topology.is_empty(ambient, degrees):
+    space = " x ".join(f"P^{n}" for n in ambient)
+    raise UserError(f"linear slices of the configuration {degrees} in {space} have no solutions, all "
+                    "intersection numbers vanish: more polynomials than it has dimensions depend on "
+                    "some of the factors alone; change the degrees")
+
+
+def _check_ambient(ambient):
+  if not ambient or min(ambient) < 1:
+    raise UserError(f"ambient {ambient} must list projective spaces of dimension 1 or more")

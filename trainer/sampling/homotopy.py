@@ -18,9 +18,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.geometry import patches
-from trainer.geometry.small import inverse
 from trainer.geometry.variety import Variety
+from trainer.sampling import newton
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType
 
@@ -36,9 +35,6 @@ _MAX_STEPS = 400
 _POLISHING_STEPS = 2  # after arrival
 _LANES = 512
 _END = math.pi / 2
-
-_fence = jax.lax.optimization_barrier
-
 
 class Start(NamedTuple):
   """A slice and all its points."""
@@ -128,13 +124,13 @@ def _advance(variety, turn, lanes):
   """
   moving = lanes.theta < _END
   theta = jnp.minimum(lanes.theta + lanes.step, _END)
-  frames = turn(theta)
-  predicted = _unit(_extrapolate(lanes, theta - lanes.theta))
+  frames, drifts = turn(theta)
+  predicted = newton.unit(_extrapolate(lanes, theta - lanes.theta))
 
   def correct(_, carry):
     y, _, miss, _ = carry
-    change, slope = _newton(variety, frames, y)
-    return _unit([u + v for u, v in zip(y, change)]), slope, _length(change), miss
+    change, slope = newton.correction(variety, frames, y, drifts)
+    return newton.unit([u + v for u, v in zip(y, change)]), slope, _length(change), miss
 
   infinite = jnp.full_like(theta, jnp.inf)
   y, slope, second, first = jax.lax.fori_loop(
@@ -169,54 +165,10 @@ def _extrapolate(lanes, step):
 
 
 def _turned(start_frames, frames, theta):
-  """Frames at angles theta (W,) and their derivatives: pairs of (s + 1, n + 1, W)."""
+  """Frames (s + 1, n + 1, W) at angles theta (W,), and their derivatives."""
   c, s = jnp.cos(theta), jnp.sin(theta)
-  return [(c * u[:, :, None] + s * v, c * v - s * u[:, :, None])
-          for u, v in zip(start_frames, frames)]
-
-
-def _points(frames, y):
-  """Points z (N, W) and how they move as the frames turn and y stays."""
-  combine = lambda part: jnp.concatenate(
-      [jnp.sum(u[:, None] * f[part], axis=0) for u, f in zip(y, frames)])
-  return combine(0), combine(1)
-
-
-def _newton(variety, frames, y):
-  """Newton's correction of y, and dy/dtheta, both orthogonal to y in every factor.
-
-  Q(y L) = 0 is linearised in orthonormal tangent vectors of each projective space: K equations, K
-  unknowns, whatever patch the point is in.
-  """
-  z, drift = _fence(_points(frames, y))
-  values = jnp.stack([q(z) for q in variety.polynomials])
-  dq = _fence(patches.gradient(variety, z))
-  bases = [_tangents(u) for u in y]
-  matrix = jnp.concatenate([
-      jnp.stack([jnp.sum(dq[:, s] * jnp.sum(t[:, None] * frame, axis=0), axis=1) for t in basis], 1)
-      for s, (frame, _), basis in zip(variety.factor_slices, frames, bases) if basis], axis=1)
-  solution = _fence(inverse(_fence(matrix)))
-
-  def solve_for(right):
-    unknowns, parts = -jnp.sum(solution * right, axis=1), []
-    for u, basis in zip(y, bases):
-      parts.append(sum((x * t for x, t in zip(unknowns, basis)), jnp.zeros_like(u)))
-      unknowns = unknowns[len(basis):]
-    return parts
-
-  return solve_for(values), solve_for(jnp.sum(dq * drift, axis=1))
-
-
-def _tangents(y):
-  """Orthonormal vectors orthogonal to y (s + 1, W) of norm 1, by reflecting y to an axis."""
-  size = jnp.sqrt(square(y[0]))
-  phase = jnp.where(size > 0, y[0] / jnp.maximum(size, 1e-300), 1)
-  mirror = y.at[0].add(phase)
-  return [(-mirror * y[k].conj() / (1 + size)).at[k].add(1) for k in range(1, y.shape[0])]
-
-
-def _unit(y):
-  return [u / jnp.sqrt(jnp.sum(square(u), axis=0)) for u in y]
+  return ([c * u[:, :, None] + s * v for u, v in zip(start_frames, frames)],
+          [c * v - s * u[:, :, None] for u, v in zip(start_frames, frames)])
 
 
 def _length(parts):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
-from trainer.sampling import homotopy, univariate, weights
+from trainer.sampling import elimination, homotopy, univariate, weights
 from trainer.sampling.points import Points
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType, slice_types
@@ -62,9 +62,13 @@ class Sampler:
           "sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
     # Three programs, not one: between them arrays lie with the batch innermost, while inside one
     # program XLA would spread the layout of the random numbers over all that follows.
-    frames = random_frames(self.variety, self.types, self.slices_per_block, key, index)
+    frames = self.frames(key, index)
     solutions = [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)]
     return finish(self.variety, self.types, jnp.concatenate(solutions, axis=1))
+
+  def frames(self, key: jax.Array, index: int) -> list[tuple[jax.Array, ...]]:
+    """What spans the slices of a block: see random_frames."""
+    return random_frames(self.variety, self.types, self.slices_per_block, key, index)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -105,10 +109,14 @@ def solve_slices(
   """
   if variety.codimension == 1:
     return _solve_univariate(variety, slice_type, frames)
+  steps = elimination.plan(variety.degrees, slice_type.dimensions)
+  if steps is not None:
+    return _solve_elimination(variety, slice_type, steps, frames)
   return _solve_homotopy(variety, slice_type, _start(variety, slice_type), frames)
 
 
 _solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
+_solve_elimination = jax.jit(elimination.solve, static_argnums=(0, 1, 2))
 _solve_homotopy = jax.jit(homotopy.solve, static_argnums=(0, 1))
 _start = functools.lru_cache(maxsize=64)(solve_one_slice)
 

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from trainer.errors import UserError
 from trainer.geometry import topology
 
 
@@ -27,9 +26,6 @@ def slice_types(
 
   Returns:
     The types with at least one solution.
-
-  Raises:
-    UserError: there is none.
   """
   codimension = len(degrees[0])
   numbers = topology.intersection_numbers(ambient, degrees)
@@ -39,7 +35,4 @@ def slice_types(
       index = tuple(i for i, (n, s) in enumerate(zip(ambient, dimensions)) for _ in range(n - s))
       if numbers[index]:
         types.append(SliceType(dimensions, numbers[index]))
-  if not types:
-    raise UserError(f"no linear slice of the configuration {tuple(map(tuple, degrees))} in "
-                    f"{tuple(ambient)} has solutions: the variety is empty; change its degrees")
   return tuple(types)

@@ -44,7 +44,25 @@ def weight(
   chex.assert_shape(z, (variety.num_coordinates,))
   chex.assert_shape(dq, (variety.codimension, variety.num_coordinates))
   norms = [jnp.sum(square(z[s])) for s in variety.factor_slices]
-  forms = [r * (dq[:, s] @ dq[:, s].conj().T) for r, s in zip(norms, variety.factor_slices)]
+  grams = [dq[:, s] @ dq[:, s].conj().T for s in variety.factor_slices]
+  return 1 / inverse_weight(variety, types, norms, grams)
+
+
+def inverse_weight(
+    variety: Variety, types: tuple[SliceType, ...], norms: list[jax.Array], grams: list[jax.Array],
+) -> jax.Array:
+  """1/w from what it depends on, for any Hermitian products on the factors.
+
+  Args:
+    variety: the variety.
+    types: slice types, as above.
+    norms: for each factor r_i = |z^(i)|^2, shape (...).
+    grams: for each factor sum_j dQ_a/dz_j conj(dQ_b/dz_j), shape (K, K, ...).
+
+  Returns:
+    (...) float64.
+  """
+  forms = [r * gram for r, gram in zip(norms, grams)]
   total = sum(t.num_points for t in types)
   inverse = 0
   for t in types:
@@ -53,18 +71,18 @@ def weight(
     # p_s / N_s = 1 / total.
     inverse = inverse + orders / total * mixed_determinant(forms, t.dimensions)
   scale = math.prod(r ** (n + 1) for r, n in zip(norms, variety.ambient))
-  return math.pi ** variety.dimension * scale / inverse
+  return inverse / (math.pi ** variety.dimension * scale)
 
 
 def mixed_determinant(forms: list[jax.Array], dimensions: tuple[int, ...]) -> jax.Array:
   """[prod_i u_i^{s_i}] det(sum_i u_i H^i), by linearity in the rows.
 
   Args:
-    forms: m Hermitian (K, K) complex matrices H^i.
+    forms: m Hermitian (K, K, ...) complex matrices H^i.
     dimensions: (s_1, ..., s_m), of sum K.
 
   Returns:
-    () real.
+    (...) real.
   """
   owners = [i for i, s in enumerate(dimensions) for _ in range(s)]
   total = 0
