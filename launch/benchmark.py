@@ -2,7 +2,8 @@
 
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
-The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds. Everything is
+The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
+`sampling` times the sampler alone, stage by stage. Everything is
 timed in one process and in turns; `taskset -c 0` in front makes it a single core's.
 """
 

@@ -15,7 +15,7 @@ from trainer.benchmarks.throughput import time_evaluation, time_sampling
 from trainer.geometry.variety import Variety
 from trainer.sampling.sampler import Sampler
 
-SUITES = ("quick", "full")
+SUITES = ("quick", "sampling", "full")
 DEVICE_COUNTS = (1, 2, 4)
 
 # The comparison that everything else refers to.
@@ -36,16 +36,19 @@ def run(
   """Yields the sections of a suite, by name, as they are finished.
 
   Args:
-    suite: "quick" or "full".
+    suite: "quick", "sampling" or "full".
     varieties: one for each of `manifolds(suite)`.
     seconds: how long to measure each comparison.
   """
+  if suite == "sampling":
+    yield "sampling", time_sampling(varieties, seconds)
+    return
   quintic = varieties[_MANIFOLD]
   batch = _points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
   yield "curvature", time_curvature(
       quintic, batch, _WIDTHS, jnp.float64, 4096 if suite == "quick" else 65536, seconds)
-  yield "sampling", {"points_per_second": time_sampling(varieties, seconds)}
+  yield "sampling", time_sampling(varieties, seconds)
   counts = [count for count in DEVICE_COUNTS if count <= jax.local_device_count()]
   yield "devices", {"milliseconds": time_devices(quintic, batch, _WIDTHS, counts, seconds)}
   yield "evaluation", time_evaluation(quintic, batch, _WIDTHS, seconds)

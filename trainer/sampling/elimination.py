@@ -21,7 +21,9 @@ from trainer.geometry.variety import Variety
 from trainer.sampling import newton, resultants, roots
 from trainer.sampling.slices import SliceType
 
-_NEWTON_STEPS = 3
+_NEWTON_STEPS = 2
+
+_fence = jax.lax.optimization_barrier
 
 
 class Step(NamedTuple):
@@ -116,8 +118,9 @@ def _cut(variety, equations, factor, spans):
     parts = [s[0].reshape((s.shape[1],) + (1,) * (point.ndim - 2) + s.shape[2:]) for s in spans]
     parts[factor] = point
     parts = [p[:n + 1] for p, n in zip(parts, variety.ambient)]
-    z = jnp.concatenate([jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts])
-    return variety.polynomials[equation](z)
+    z = _fence(jnp.concatenate(
+        [jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts]))
+    return _fence(variety.polynomials[equation](z))
 
   if degrees == [1]:
     form = jnp.stack([value(equations[0], row) for row in span])

@@ -12,6 +12,9 @@ import numpy as np
 from trainer.geometry.small import determinant
 from trainer.sampling import roots
 
+# Rounding in resultants moves close roots by up to 1e-7: an iteration that waits for less never ends.
+_TOLERANCE = 1e-5
+
 _fence = jax.lax.optimization_barrier
 
 
@@ -54,7 +57,8 @@ def common_zeros(f: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
   at_nodes = [jnp.einsum("mi,ijb->jmb", nodes[:, None] ** np.arange(c.shape[0]), c)
               for c in (f, g)]
   values = _fence(determinant(_bezout(*at_nodes)))
-  x = roots.all_roots(_fence(jnp.einsum("ij,jb->ib", _fourier(count), values)))
+  x = roots.all_roots(
+      _fence(jnp.einsum("ij,jb->ib", _fourier(count), values)), _TOLERANCE)
   matrix = _fence(_bezout(_in_y(f, x), _in_y(g, x)))
   # Every row of the adjugate is a multiple of (1, y, ..): y by least squares over the rows.
   first, second = (_cofactors(matrix, column) for column in (0, 1))

@@ -12,7 +12,6 @@ import numpy as np
 
 # Aberth's iteration converges cubically from 10 to 20 steps; slower polynomials are dropped.
 _MAX_STEPS = 60
-_TOLERANCE = 1e-13
 
 
 def interpolate(f: Callable[[jax.Array], jax.Array], degree: int, batch: int) -> jax.Array:
@@ -36,7 +35,7 @@ def interpolate(f: Callable[[jax.Array], jax.Array], degree: int, batch: int) ->
   return jax.lax.optimization_barrier(jnp.asarray(fourier) @ values)
 
 
-def all_roots(coefficients: jax.Array) -> jax.Array:
+def all_roots(coefficients: jax.Array, tolerance: float = 1e-13) -> jax.Array:
   """All roots, by Aberth's simultaneous iteration.
 
   t_i -= u_i / (1 - u_i sum_{j != i} 1/(t_i - t_j)) with u = f/f', from a circle of the geometric
@@ -44,6 +43,7 @@ def all_roots(coefficients: jax.Array) -> jax.Array:
 
   Args:
     coefficients: (d + 1, B) complex128, the constant term first, with d >= 1.
+    tolerance: largest relative change of a root in the last step, whose error is its third power.
 
   Returns:
     (d, B) complex128. Columns that did not converge hold no roots: check residuals.
@@ -73,7 +73,7 @@ def all_roots(coefficients: jax.Array) -> jax.Array:
   def unfinished(state):
     count, largest, _ = state
     # A NaN compares false and would end the iteration for the whole batch.
-    return (count < _MAX_STEPS) & ~(largest <= _TOLERANCE ** 2)
+    return (count < _MAX_STEPS) & ~(largest <= tolerance ** 2)
 
   return jax.lax.while_loop(unfinished, step, (0, jnp.inf, start))[2]
 

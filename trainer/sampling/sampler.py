@@ -62,13 +62,16 @@ class Sampler:
           "sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
     # Three programs, not one: between them arrays lie with the batch innermost, while inside one
     # program XLA would spread the layout of the random numbers over all that follows.
-    frames = self.frames(key, index)
-    solutions = [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)]
-    return finish(self.variety, self.types, jnp.concatenate(solutions, axis=1))
+    return finish(self.variety, self.types, self.solve(self.frames(key, index)))
 
   def frames(self, key: jax.Array, index: int) -> list[tuple[jax.Array, ...]]:
     """What spans the slices of a block: see random_frames."""
     return random_frames(self.variety, self.types, self.slices_per_block, key, index)
+
+  def solve(self, frames: list[tuple[jax.Array, ...]]) -> jax.Array:
+    """All points on the slices of a block, (N, points_per_slice, slices_per_block)."""
+    return jnp.concatenate(
+        [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)], axis=1)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
