@@ -64,7 +64,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.gauss_newton.steps = 0  # at most, of each phase; 0: none
   config.gauss_newton.solver = "auto"  # or parameter_space, sample_space, conjugate_gradient
   config.gauss_newton.batch_size = 0  # to start with; it grows up to train_points. 0: by the unknowns
-  config.gauss_newton.damping = 1e-4  # to start with, relative to the mean of diag J^T J
+  config.gauss_newton.damping = 1.0  # to start with, relative to the mean of diag J^T J
   config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
   config.gauss_newton.tolerance = 0.03  # where they stop, relative
   config.time_limit = 0.0  # seconds after which training stops where it is; 0: none

@@ -28,9 +28,9 @@ _FIRST, _FIRST_NETWORK = 2, 2048
 _ENOUGH = 10
 # sigma has to fall by this part within so many steps, of algebraic metrics and of networks.
 _FALL, _PATIENCE, _PATIENCE_NETWORK = 0.03, 1, 10
-# Where E is what the linear model predicts, up to this part, and fell by less than this factor, its minimum is
-# reached.
-_CONVERGED, _SMALL = 0.05, 3
+# Where E is what the linear model predicts, up to this part, and fell by less than this factor in a step that was
+# hardly damped, its minimum is reached.
+_CONVERGED, _SMALL, _UNDAMPED = 0.05, 3, 1e-3
 # Tolerance of conjugate gradients before the last batch size.
 _ROUGH = 0.1
 _DAMPING_FLOOR = 1e-9
@@ -168,15 +168,17 @@ def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
   patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
   level = int(optimizer.level)
   converged = (row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
-               and row["loss_before"] < _SMALL * row["loss"])
+               and row["loss_before"] < _SMALL * row["loss"] and row["damping"] < _UNDAMPED)
   if stalled >= patience or converged or not row["accepted"]:
     level, stalled = level + 1, 0
   small = parallel.replicate(job.mesh, (
       jnp.int32(level), jnp.int32(stalled),
       jnp.asarray(min(row["sigma"], float(optimizer.best_sigma)), optimizer.best_sigma.dtype)))
-  return state._replace(optimizer=optimizer._replace(
-      level=small[0], stalled=small[1], best_sigma=small[2],
-      best=jax.tree.map(jnp.copy, state.params) if better else optimizer.best))
+  best = jax.tree.map(jnp.copy, state.params) if better else optimizer.best
+  # Larger batches go on from the best; a copy, because a step donates its state.
+  params = state.params if level == int(optimizer.level) else jax.tree.map(jnp.copy, best)
+  return state._replace(params=params, optimizer=optimizer._replace(
+      level=small[0], stalled=small[1], best_sigma=small[2], best=best))
 
 
 def _over(state: TrainState, settings, sizes) -> bool:

@@ -135,5 +135,5 @@ def make_gauss_newton_step(
 
 def _damping_factor(gain: jax.Array, accepted: jax.Array) -> jax.Array:
   """How lambda changes after a trial: down where the model is good, up where it is not."""
-  factor = jnp.where(gain > 0.75, 0.3, jnp.where(gain < 0.35, 2.0, 1.0))
-  return jnp.where(accepted, factor, 4.0)
+  factor = jnp.where(gain > 0.75, 0.15, jnp.where(gain < 0.35, 2.0, 1.0))
+  return jnp.where(accepted, factor, 6.0)
