@@ -1,6 +1,7 @@
 """Config files: every one builds a smooth manifold, and wrong numbers are named."""
 
 import importlib
+import json
 import pathlib
 
 import jax.numpy as jnp
@@ -87,6 +88,9 @@ def test_singular_points_are_found_from_sampled_points_too():
     (dict(ambient=(4,), degrees=((5,),), member="smooth"), "random or fermat"),
     (dict(ambient=(1, 3), degrees=((2,), (4,)), member="fermat"), "no Fermat-like member"),
     (dict(ambient=(2,), polynomials="z0^3 + z1^3 + z2^3", degrees=((1, 2),)), "multidegrees"),
+    (dict(ambient=(2, 2), degrees=(3, 3)), "one row of whole numbers for each"),
+    (dict(ambient=(1.5,), degrees=((2,),)), "dimensions of the projective spaces"),
+    (dict(ambient=(2,), arrays=(([[1.5, 1, 1]], [1]),)), "whole numbers"),
 ])
 def test_wrong_varieties(fields, message):
   config = configs.default_config()
@@ -103,3 +107,6 @@ def test_a_matrix_makes_a_seeded_random_member():
   arrays = build(3).polynomials[0]
   explicit = configs.variety((1, 3), arrays=((arrays.exponents, arrays.coefficients),))
   assert configs.make_variety(ml_collections.ConfigDict(dict(variety=explicit))) == build(3)
+  # A run writes its config down and reads it again.
+  stored = json.loads(json.dumps({"variety": explicit.to_dict()}))
+  assert configs.make_variety(ml_collections.ConfigDict(stored, convert_dict=True)) == build(3)

@@ -1,5 +1,7 @@
 """What a run is made of: the fields of a config file, their defaults and their checks."""
 
+import numbers
+
 import jax.numpy as jnp
 import ml_collections
 
@@ -32,6 +34,11 @@ def variety(
   Returns:
     The section `variety` of a config.
   """
+  # Plain numbers, which a run's description is stored as: complex ones as pairs.
+  arrays = tuple(
+      (tuple(tuple(map(float, row)) for row in exponents),
+       tuple((complex(c).real, complex(c).imag) for c in coefficients))
+      for exponents, coefficients in arrays)
   return ml_collections.ConfigDict(dict(
       ambient=ambient, degrees=degrees, polynomials=polynomials, arrays=arrays,
       parameters=parameters or {}, moduli=moduli, member=member, seed=seed))
@@ -77,13 +84,21 @@ def default_config() -> ml_collections.ConfigDict:
 def make_variety(config: ml_collections.ConfigDict) -> Variety:
   """Builds the variety that `config.variety` describes; UserError says what is wrong with it."""
   fields = config.variety
+  if not _whole_numbers(fields.ambient):
+    raise UserError(f"config.variety.ambient = {fields.ambient!r} must be the dimensions of the "
+                    "projective spaces, such as (1, 3)")
+  if not (isinstance(fields.degrees, (tuple, list)) and all(map(_whole_numbers, fields.degrees))):
+    raise UserError(f"config.variety.degrees = {fields.degrees!r} must be one row of whole numbers "
+                    "for each projective space, such as ((2,), (4,))")
   ambient = tuple(fields.ambient)
   num_variables = sum(ambient) + len(ambient)
   parameters = {name: parse_number(value) for name, value in fields.parameters.items()}
   explicit = tuple(
       parse_polynomial(text, num_variables, parameters)
       for text in fields.polynomials.split(";") if text.strip())
-  explicit += tuple(Polynomial(*arrays) for arrays in fields.arrays)
+  explicit += tuple(
+      Polynomial(exponents, tuple(complex(*c) for c in coefficients))
+      for exponents, coefficients in fields.arrays)
   moduli = tuple(fields.moduli) or (1.0,) * len(ambient)
   if explicit:
     built = Variety(ambient, explicit, moduli)
@@ -98,6 +113,11 @@ def make_variety(config: ml_collections.ConfigDict) -> Variety:
         f"the polynomials have multidegrees {built.degrees}, one row a factor, but "
         f"config.variety.degrees = {tuple(fields.degrees)}: change one or leave degrees out")
   return built
+
+
+def _whole_numbers(row: object) -> bool:
+  return isinstance(row, (tuple, list)) and all(
+      isinstance(n, numbers.Integral) for n in row)
 
 
 def deformations(config: ml_collections.ConfigDict) -> dict[str, tuple[Polynomial, ...]]:

@@ -97,8 +97,8 @@ def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], .
   _check_ambient(ambient)
   if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
     raise UserError(
-        f"the configuration matrix needs one row of degrees for each of the {len(ambient)} "
-        "projective factors, all of the same length, at least one factor and one polynomial")
+        f"the degrees {degrees} must have one row for each of the {len(ambient)} projective "
+        "factors, all of the same length: at least one factor and one polynomial")
   if any(q < 0 for row in degrees for q in row):
     raise UserError(f"the degrees {degrees} must be 0 or more")
   for i, (n, row) in enumerate(zip(ambient, degrees, strict=True)):
