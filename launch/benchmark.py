@@ -3,8 +3,10 @@
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
-`sampling` times the sampler alone, stage by stage. Everything is
-timed in one process and in turns; `taskset -c 0` in front makes it a single core's.
+`sampling` times the sampler alone, stage by stage. These are timed in one process and in turns; `taskset -c 0`
+in front makes it a single core's. The suite `accuracy` trains the configs of six manifolds from nothing:
+
+  python -m launch.benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
 """
 
 import importlib
@@ -17,21 +19,32 @@ from absl import flags
 import jax
 
 from launch import cli
+from trainer.benchmarks import accuracy
 from trainer.benchmarks import suite
 from trainer.config import make_variety
 from trainer.errors import UserError
 
-_SUITE = flags.DEFINE_enum("suite", "quick", suite.SUITES, "What to time.")
+_SUITE = flags.DEFINE_enum("suite", "quick", (*suite.SUITES, "accuracy"), "What to time.")
 _JSON = flags.DEFINE_string("json", None, "File that the numbers are written to as JSON.")
 _SECONDS = flags.DEFINE_float("seconds", 4.0, "How long to measure each comparison.")
+_MANIFOLDS = flags.DEFINE_list(
+    "manifolds", list(accuracy.MANIFOLDS), "Of the suite accuracy: names of configs.")
+_SEEDS = flags.DEFINE_list("seeds", ["0", "1"], "Of the suite accuracy.")
+_BUDGET = flags.DEFINE_float(
+    "budget_seconds", 600.0, "Of the suite accuracy: training time of a run, all included.")
+_DIRECTORY = flags.DEFINE_string(
+    "directory", "runs/accuracy", "Of the suite accuracy: where its runs go.")
 
 
 def main() -> None:
   path = cli.path_flag(_JSON.value) if _JSON.value else None
   if path and not _writable(path):
     raise UserError(f"--json={path} cannot be written: name a file in a directory of yours")
-  if _SECONDS.value <= 0:
-    raise UserError(f"--seconds={_SECONDS.value} must be positive")
+  if _SECONDS.value <= 0 or _BUDGET.value <= 0:
+    raise UserError("--seconds and --budget_seconds must be positive")
+  if _SUITE.value == "accuracy":
+    _accuracy(path)
+    return
   # Before anything asks for the devices; where there are real ones they are used instead.
   jax.config.update("jax_num_cpu_devices", max(suite.DEVICE_COUNTS))
   result = {"suite": _SUITE.value, "machine": _machine()}
@@ -40,6 +53,27 @@ def main() -> None:
     print(suite.table(name, section), flush=True)
   if path:
     path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _accuracy(path: pathlib.Path | None) -> None:
+  unknown = [name for name in _MANIFOLDS.value if not pathlib.Path(f"configs/{name}.py").exists()]
+  if unknown:
+    raise UserError(f"--manifolds: there is no configs/{unknown[0]}.py")
+  if not all(seed.isdigit() for seed in _SEEDS.value):
+    raise UserError(f"--seeds={','.join(_SEEDS.value)} must be whole numbers")
+  directory = cli.path_flag(_DIRECTORY.value)
+  directory.mkdir(parents=True, exist_ok=True)
+  rows = []
+  for row in accuracy.run(
+      _MANIFOLDS.value, [int(seed) for seed in _SEEDS.value], _BUDGET.value, directory):
+    rows.append(row)
+    print(f"{row['manifold']}, seed {row['seed']}: sigma {row['sigma']['value']:.4g} +- "
+          f"{row['sigma']['stderr']:.1g} after {row['seconds']:.0f} s", flush=True)
+    if path:
+      path.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=2) + "\n")
+  print(accuracy.leaderboard(rows))
+  accuracy.draw(rows, directory / "time_to_sigma.png")
+  print(f"time-to-sigma curves: {directory / 'time_to_sigma.png'}")
 
 
 def _varieties() -> dict:

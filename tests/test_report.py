@@ -51,7 +51,8 @@ def synthetic():
   measures = [
       measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)]
   run = certificate.describe_run(
-      {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}}, seed=0,
+      {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}}, network="net()",
+      parameters=7, seed=0,
       dtype="float32", steps=20, seconds=125.0, points={"train": 1000, "heldout": 300},
       heldout_seed=0)
   content = certificate.make_certificate(*measures, Variety((2,), (cubic,), (1.0,)), run)

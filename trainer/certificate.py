@@ -63,12 +63,14 @@ def write_certificate(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> 
 
 
 def describe_run(
-    config: Mapping[str, Any], *, seed: int, dtype: str, steps: int, seconds: float,
-    points: Mapping[str, int], heldout_seed: int) -> dict[str, Any]:
+    config: Mapping[str, Any], *, network: str, parameters: int, seed: int, dtype: str,
+    steps: int, seconds: float, points: Mapping[str, int], heldout_seed: int) -> dict[str, Any]:
   """What was run, JSON-like, with the versions and devices of this process.
 
   Args:
     config: the run's config as nested dictionaries.
+    network: the network of the final metric.
+    parameters: how many it has.
     seed: the run's seed.
     dtype: the name of the precision of training.
     steps: training steps done.
@@ -77,7 +79,7 @@ def describe_run(
     heldout_seed: the seed of the points the measures were taken on.
   """
   return {
-      "config": dict(config), "seed": seed, "dtype": dtype, "steps": steps, "seconds": seconds,
+      "config": dict(config), "network": network, "parameters": parameters, "seed": seed, "dtype": dtype, "steps": steps, "seconds": seconds,
       "points": dict(points), "heldout_seed": heldout_seed,
       "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
       "devices": {

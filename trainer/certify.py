@@ -56,7 +56,8 @@ def certify(
   certificate = certificates.make_certificate(
       measured, measures.measure_all(started, slice_size), run.variety,
       certificates.describe_run(
-          run.config.to_dict(), seed=run.seed, dtype=run.dtype.name, steps=int(state.step),
+          run.config.to_dict(), network=run.phases[run.phase].network,
+          parameters=sum(leaf.size for leaf in jax.tree.leaves(params)), seed=run.seed, dtype=run.dtype.name, steps=int(state.step),
           seconds=history[-1]["seconds"] if history else 0.0,
           points={"train": run.config.data.train_points, "heldout": num_points},
           heldout_seed=seed))

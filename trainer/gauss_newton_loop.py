@@ -74,7 +74,9 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
         "batch_size": sizes[level], "points_per_second": sizes[level] / (time.monotonic() - tick)}
     state = _judge(job, state, row)
     job.record(int(state.step), row)
-    late = job.out_of_time()
+    # A step on a larger batch takes longer by as much.
+    following = sizes[min(int(state.optimizer.level), len(sizes) - 1)]
+    late = job.out_of_time((time.monotonic() - tick) * following / sizes[level])
     if manager.reached_preemption(int(state.step)):
       job.stop_preempted(manager, state)
     job.save(manager, state, force=False)
@@ -167,7 +169,7 @@ def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
   stalled = 0 if falls else int(optimizer.stalled) + 1
   patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
   level = int(optimizer.level)
-  converged = (row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
+  converged = (job.run.ansatz.sections is not None and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
                and row["loss_before"] < _SMALL * row["loss"] and row["damping"] < _UNDAMPED)
   if stalled >= patience or converged or not row["accepted"]:
     level, stalled = level + 1, 0

@@ -58,10 +58,10 @@ class Job(NamedTuple):
     """Seconds of this run, those before a resumption included."""
     return time.monotonic() - self.began
 
-  def out_of_time(self) -> bool:
-    """Whether the config's time limit has passed on process 0; every process gets the same answer."""
+  def out_of_time(self, needed: float = 0.0) -> bool:
+    """Whether process 0 has less than `needed` seconds left; every process gets the same answer."""
     limit = self.run.config.time_limit
-    late = bool(limit) and self.elapsed > limit
+    late = bool(limit) and self.elapsed + needed > limit
     if not limit or jax.process_count() == 1:
       return late
     return bool(multihost_utils.broadcast_one_to_all(np.asarray(late)))

@@ -62,6 +62,17 @@ def sigma_picture(history: list[dict[str, Any]], before: float | None, theme: Th
   return figure
 
 
+def time_to_sigma(curves: list[tuple[str, list[tuple[float, float]]]], theme: Theme) -> Figure:
+  """Sigma against seconds of several runs, (label, pairs (seconds, sigma)) each."""
+  figure, (axes,) = _figure(1, 4.2, theme)
+  for label, pairs in curves:
+    axes.plot(*zip(*pairs), marker="o", markersize=3, linewidth=1.3, label=label)
+  axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel="σ, validation points")
+  _plain_decades(axes)
+  axes.legend(frameon=False, labelcolor=theme.ink, fontsize=7)
+  return figure
+
+
 def loss_picture(history: list[dict[str, Any]], theme: Theme) -> Figure:
   """Training loss against steps; rows as in metrics.jsonl."""
   figure, (axes,) = _figure(1, 2.8, theme)

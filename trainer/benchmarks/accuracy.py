@@ -1,0 +1,81 @@
+"""What accuracy a time budget buys: shipped configs trained from nothing, several seeds, the worst one counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+from trainer import metrics
+from trainer import pictures
+from trainer.errors import UserError
+
+MANIFOLDS = ("fermat_quintic", "dwork_quintic", "random_quintic", "cubic_pair", "bicubic", "tetraquadric")
+_MEASURES = ("sigma", "E", "max_abs_eta_minus_1")
+
+
+def run(
+    manifolds: Sequence[str], seeds: Sequence[int], budget_seconds: float, directory: pathlib.Path
+) -> Iterator[dict[str, Any]]:
+  """Trains every manifold with every seed, one after the other, each in a process of its own.
+
+  Args:
+    manifolds: names of shipped configs.
+    seeds: seeds.
+    budget_seconds: of training, sampling and compilation included; the certificate comes on top.
+    directory: where the runs go, one directory each, with points of their own.
+
+  Yields:
+    Rows with manifold, network, seed, seconds (of training), seconds_in_all, parameters, sigma, E and
+    max_abs_eta_minus_1 as {"value", "stderr"}, and curve, the pairs (seconds, sigma on validation points).
+
+  Raises:
+    UserError: a run failed, or its directory is not empty.
+  """
+  for name in manifolds:
+    for seed in seeds:
+      workdir = directory / f"{name}_{seed}"
+      if workdir.exists():
+        raise UserError(f"{workdir} exists: runs of the accuracy suite start from nothing")
+      began = time.monotonic()
+      result = subprocess.run(
+          [sys.executable, "-m", "launch.train", f"--config=configs/{name}.py",
+           f"--workdir={workdir}", f"--data_dir={workdir / 'points'}", f"--seed={seed}",
+           f"--config.time_limit={budget_seconds}"], capture_output=True, text=True, check=False)
+      if result.returncode:
+        raise UserError(f"training {name} with seed {seed} failed: {result.stderr.splitlines()[-1]}")
+      yield _row(name, seed, workdir) | {"seconds_in_all": time.monotonic() - began}
+
+
+def _row(name: str, seed: int, workdir: pathlib.Path) -> dict[str, Any]:
+  certificate = json.loads((workdir / "certificate.json").read_text())
+  measures = {
+      key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
+      for key in _MEASURES}
+  curve = [(row["seconds"], row["sigma"]) for row in metrics.read_history(workdir / "metrics.jsonl")
+           if "sigma" in row]
+  run = certificate["run"]
+  return {"manifold": name, "network": run["network"], "seed": seed, "seconds": run["seconds"],
+          "parameters": run["parameters"], **measures, "curve": curve}
+
+
+def leaderboard(rows: Sequence[dict[str, Any]]) -> str:
+  """A table of the worse seed of every manifold."""
+  lines = [f"{'manifold':<16} {'network':<34} {'unknowns':>9} {'seconds':>8}  sigma"]
+  for name in dict.fromkeys(row["manifold"] for row in rows):
+    worst = max((row for row in rows if row["manifold"] == name), key=lambda r: r["sigma"]["value"])
+    sigma = worst["sigma"]
+    lines.append(
+        f"{name:<16} {worst['network'][:34]:<34} {worst['parameters']:>9,} {worst['seconds']:>8.0f}  "
+        f"{sigma['value']:.3g} +- {sigma['stderr']:.1g}  (seed {worst['seed']})")
+  return "\n".join(lines)
+
+
+def draw(rows: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
+  """Draws sigma against time, a curve a run."""
+  curves = [(f"{row['manifold']}, seed {row['seed']}", row["curve"]) for row in rows]
+  path.write_bytes(pictures.png(pictures.time_to_sigma(curves, pictures.LIGHT)))
