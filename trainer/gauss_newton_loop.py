@@ -169,8 +169,9 @@ def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
   stalled = 0 if falls else int(optimizer.stalled) + 1
   patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
   level = int(optimizer.level)
-  converged = (job.run.ansatz.sections is not None and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
-               and row["loss_before"] < _SMALL * row["loss"] and row["damping"] < _UNDAMPED)
+  converged = (job.run.ansatz.sections is not None and row["damping"] < _UNDAMPED
+               and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
+               and row["loss_before"] < _SMALL * row["loss"])
   if stalled >= patience or converged or not row["accepted"]:
     level, stalled = level + 1, 0
   small = parallel.replicate(job.mesh, (
