@@ -13,6 +13,7 @@ from trainer import parallel
 from trainer.errors import UserError
 from trainer.ansatz import make_ansatz
 from trainer.curvature import tensors
+from trainer.optimizers.first_order import make_optimizer
 from trainer.losses import Tensors, make_loss, monge_ampere, ricci
 from trainer.step import TrainState, init_state, make_step, plan_memory, point_tensors
 
@@ -135,3 +136,23 @@ def test_the_metric_of_both_paths_to_eta_is_one(setting):
   np.testing.assert_array_equal(
       with_curvature.ricci_scalar, tensors.scalar(ansatz.potential(params["network"], batch)))
   assert without.ricci_scalar is None
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_lbfgs_takes_the_same_steps_on_any_number_of_devices(setting, mode):
+  _, ansatz, epoch = setting
+  histories = []
+  for devices in (1, 4):
+    mesh = parallel.make_mesh(jax.devices()[:devices])
+    optimizer = make_optimizer("lbfgs", 1.0, 0, 1.0, 10)
+    step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, mode)
+    state = parallel.replicate(mesh, _state(ansatz, optimizer))
+    rows = jax.tree.map(lambda a: np.asarray(a)[:1], epoch)
+    laid_out = parallel.lay_out_epoch(jax.device_put(rows, parallel.sharded(mesh, 1)), mesh, mode)
+    losses = []
+    for _ in range(6):
+      state, metrics = step(state, laid_out)
+      losses.append(float(metrics["loss"]))
+    histories.append(losses)
+  np.testing.assert_allclose(*histories, rtol=1e-8)
+  assert histories[0][-1] < 0.3 * histories[0][0]

@@ -104,9 +104,14 @@ def make_step(
       sigma_numerator, weight = parallel.psum(monge_ampere(1).sums(values, batch.weight))
       return numerator / denominator, sigma_numerator / weight
 
-    (value, sigma), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
-    gradient = parallel.pmean(gradient)
-    updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+    def value_and_gradient(params):
+      value, gradient = jax.value_and_grad(objective, has_aux=True)(params)
+      return value, parallel.pmean(gradient)
+
+    (value, sigma), gradient = value_and_gradient(state.params)
+    updates, optimizer_state = optax.with_extra_args_support(optimizer).update(
+        gradient, state.optimizer, state.params, value=value, grad=gradient,
+        value_fn=_reduced(objective, value_and_gradient))
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(value)
     metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.tree.norm(gradient)}
     return TrainState(
@@ -114,3 +119,20 @@ def make_step(
         jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
 
   return step
+
+
+def _reduced(objective: Callable, value_and_gradient: Callable) -> Callable:
+  """The loss as a function that line searches may differentiate: its gradient is that over all devices."""
+  @jax.custom_vjp
+  def loss(params):
+    return objective(params)[0]
+
+  def forward(params):
+    (value, _), gradient = value_and_gradient(params)
+    return value, gradient
+
+  def backward(gradient, cotangent):
+    return (jax.tree.map(lambda g: cotangent * g, gradient),)
+
+  loss.defvjp(forward, backward)
+  return loss

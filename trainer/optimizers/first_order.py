@@ -1,4 +1,4 @@
-"""First-order optimisers: any optax optimiser under warm-up, cosine decay and clipping."""
+"""Optimisers from optax: any first-order one under warm-up, cosine decay and clipping, and L-BFGS."""
 
 import inspect
 
@@ -16,7 +16,8 @@ def make_optimizer(
   cosine at `num_steps`.
 
   Args:
-    name: an optax optimiser that needs nothing but a learning rate, such as "adam" or "lion".
+    name: an optax optimiser that needs nothing but a learning rate, such as "adam" or "lion"; or "lbfgs",
+      which finds its step by a line search, makes sense for large batches only and ignores the rest.
     learning_rate: the peak rate, > 0.
     warmup_steps: steps of linear warm-up, fewer than `num_steps`.
     clip_norm: the largest global norm of a gradient, > 0.
@@ -28,6 +29,8 @@ def make_optimizer(
   Raises:
     UserError: a value is out of its range or the name is unknown.
   """
+  if name == "lbfgs":
+    return optax.lbfgs()
   optimizer = getattr(optax, name, None) if name.islower() else None
   if not callable(optimizer) or "learning_rate" not in inspect.signature(optimizer).parameters:
     raise UserError(f"unknown optimizer {name!r}: use the name of an optax optimizer, such as adam")
