@@ -26,8 +26,9 @@ _GROWTH = 4
 _FIRST, _FIRST_NETWORK = 2, 2048
 # Fewer points per unknown than this overfit: E on other points grows by about 1 + 2 unknowns / points.
 _ENOUGH = 10
-# sigma has to fall by this part within so many steps, of algebraic metrics and of networks.
-_FALL, _PATIENCE, _PATIENCE_NETWORK = 0.03, 1, 10
+# sigma has to fall by this part within so many steps, of algebraic metrics and of networks, on the largest batch; by
+# _FALL_EARLY on the others.
+_FALL, _FALL_EARLY, _PATIENCE, _PATIENCE_NETWORK = 0.03, 0.25, 1, 10
 # Where E is what the linear model predicts, up to this part, and fell by less than this factor in a step that was
 # hardly damped, its minimum is reached.
 _CONVERGED, _SMALL, _UNDAMPED = 0.05, 3, 1e-3
@@ -72,7 +73,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     stop_if_nonfinite(state, "raise config.gauss_newton.damping")
     row |= evaluate(state) | {
         "batch_size": sizes[level], "points_per_second": sizes[level] / (time.monotonic() - tick)}
-    state = _judge(job, state, row)
+    state = _judge(job, state, row, len(sizes))
     job.record(int(state.step), row)
     # A step on a larger batch takes longer by as much.
     following = sizes[min(int(state.optimizer.level), len(sizes) - 1)]
@@ -161,25 +162,25 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
       make_gauss_newton_step(linear, solver, plan, _DAMPING_FLOOR), job.mesh, job.parallelism)
 
 
-def _judge(job: Job, state: TrainState, row: dict) -> TrainState:
+def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   """Remembers the best parameters and moves on to larger batches where sigma no longer falls."""
   optimizer = state.optimizer
-  better = row["sigma"] < float(optimizer.best_sigma)
-  falls = row["sigma"] < (1 - _FALL) * float(optimizer.best_sigma)
-  stalled = 0 if falls else int(optimizer.stalled) + 1
-  patience = _PATIENCE if job.run.ansatz.sections else _PATIENCE_NETWORK
-  level = int(optimizer.level)
-  converged = (job.run.ansatz.sections is not None and row["damping"] < _UNDAMPED
+  level, best_sigma = int(optimizer.level), float(optimizer.best_sigma)
+  algebraic = job.run.ansatz.sections is not None
+  fall = _FALL if level + 1 == levels else _FALL_EARLY
+  stalled = 0 if row["sigma"] < (1 - fall) * best_sigma else int(optimizer.stalled) + 1
+  converged = (algebraic and row["damping"] < _UNDAMPED
                and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
                and row["loss_before"] < _SMALL * row["loss"])
-  if stalled >= patience or converged or not row["accepted"]:
+  if stalled >= (_PATIENCE if algebraic else _PATIENCE_NETWORK) or converged or not row["accepted"]:
     level, stalled = level + 1, 0
-  small = parallel.replicate(job.mesh, (
-      jnp.int32(level), jnp.int32(stalled),
-      jnp.asarray(min(row["sigma"], float(optimizer.best_sigma)), optimizer.best_sigma.dtype)))
+  better = row["sigma"] < best_sigma
   best = jax.tree.map(jnp.copy, state.params) if better else optimizer.best
   # Larger batches go on from the best; a copy, because a step donates its state.
   params = state.params if level == int(optimizer.level) else jax.tree.map(jnp.copy, best)
+  small = parallel.replicate(job.mesh, (
+      jnp.int32(level), jnp.int32(stalled),
+      jnp.asarray(min(row["sigma"], best_sigma), optimizer.best_sigma.dtype)))
   return state._replace(params=params, optimizer=optimizer._replace(
       level=small[0], stalled=small[1], best_sigma=small[2], best=best))
 
