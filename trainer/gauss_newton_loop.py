@@ -26,9 +26,11 @@ _GROWTH = 4
 _FIRST, _FIRST_NETWORK = 2, 2048
 # Fewer points per unknown than this overfit: E on other points grows by about 1 + 2 unknowns / points.
 _ENOUGH = 10
-# sigma has to fall by this part within so many steps, of algebraic metrics and of networks, on the largest batch; by
-# _FALL_EARLY on the others.
-_FALL, _FALL_EARLY, _PATIENCE, _PATIENCE_NETWORK = 0.03, 0.25, 1, 10
+# sigma has to fall by this part, on the largest batch and on the others, ..
+_FALL, _FALL_EARLY = 0.03, 0.25
+# .. within so many steps: of algebraic metrics, of networks, and on batches smaller than the number of unknowns, of
+# which each determines a part of them only.
+_PATIENCE, _PATIENCE_NETWORK, _PATIENCE_SMALL = 1, 3, 10
 # Where E is what the linear model predicts, up to this part, and fell by less than this factor in a step that was
 # hardly damped, its minimum is reached.
 _CONVERGED, _SMALL, _UNDAMPED = 0.05, 3, 1e-3
@@ -172,7 +174,9 @@ def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   converged = (algebraic and row["damping"] < _UNDAMPED
                and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
                and row["loss_before"] < _SMALL * row["loss"])
-  if stalled >= (_PATIENCE if algebraic else _PATIENCE_NETWORK) or converged or not row["accepted"]:
+  patience = (_PATIENCE_SMALL if row["batch_size"] < num_unknowns(state)
+              else _PATIENCE if algebraic else _PATIENCE_NETWORK)
+  if stalled >= patience or converged or not row["accepted"]:
     level, stalled = level + 1, 0
   better = row["sigma"] < best_sigma
   best = jax.tree.map(jnp.copy, state.params) if better else optimizer.best
