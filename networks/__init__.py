@@ -1,4 +1,5 @@
 """Haiku networks that run on points and on complex jets. Importing them registers their names."""
 
 from networks import algebraic  # noqa: F401
+from networks import invariant  # noqa: F401
 from networks import phi  # noqa: F401

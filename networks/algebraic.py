@@ -129,6 +129,12 @@ def squared_norm(s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet) -> c
   def entry(i, j):
     return Complex(gram[..., j, i], None if i == j else gram[..., j, rows + i])
 
+  return pack_hermitian_rows(entry, like)
+
+
+def pack_hermitian_rows(
+    entry: Callable[[int, int], Complex], like: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+  """An array or a jet of the type of `like` whose derivatives are d_i dbar_j rho = entry(i, j)."""
   if not isinstance(like, jets.Jet):
     return entry(0, 0).re
   n = like.num_directions

@@ -61,22 +61,57 @@ def section_rows(
   Returns:
     (A, ..., 2 N_k) real, [Re | Im] of the rows [s | d_a s | d_a d_c s]; A = 1, 1 + n or 1 + n + n(n + 1)/2.
   """
-  size = sum(ambient) + len(ambient)
   exponents, coefficients = np.asarray(exponents), np.asarray(coefficients)
-  chex.assert_shape(exponents, (coefficients.shape[0], size))
-  chex.assert_equal(x.shape[-1], 2 * size)
-  starts = np.cumsum([0] + [n + 1 for n in ambient])
-  blocks = [slice(a, b) for a, b in zip(starts[:-1], starts[1:])]
-  degrees = [int(exponents[0, s].sum()) for s in blocks]
-  assert min(degrees) >= 1, "sections need degree 1 or more in every factor"
-  plan = make_plan(exponents, coefficients, blocks, degrees)
-  if isinstance(x, jets.Jet):
-    z = [gauge.frame(x, s, slice(s.start + size, s.stop + size)) for s in blocks]
-  else:
-    z = [_normalised(x[..., s], x[..., s.start + size:s.stop + size]) for s in blocks]
-  pairs = jets22.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
-  monomials = _monomials(z, degrees, plan.order, pairs)
+  chex.assert_equal(exponents.shape[0], coefficients.shape[0])
+  plan = make_plan(exponents, coefficients, ambient)
+  monomials = _monomial_rows(_degrees(ambient, exponents), plan.order, ambient, x)
   return _apply(plan, jnp.concatenate([monomials.re, monomials.im], axis=-1))
+
+
+def monomial_rows(
+    exponents: np.ndarray, ambient: Sequence[int], x: chex.Array | jets.Jet) -> Complex:
+  """Monomials and their holomorphic derivatives: `section_rows` for C = 1.
+
+  Args:
+    exponents: (M, N) int, static; all monomials of one multidegree in any order.
+    ambient: (n_1, .., n_m).
+    x: (..., 2N) real, or the Jet of these coordinates.
+
+  Returns:
+    (A, ..., M).
+  """
+  degrees = _degrees(ambient, exponents)
+  return _monomial_rows(degrees, _numbers(exponents, ambient, degrees), ambient, x)
+
+
+def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
+  """sqrt(prod_i d_i! / prod_j m_j!) for rows m of exponents (M, N) of one multidegree d -> (M,)."""
+  degrees = _degrees(ambient, exponents)
+  factorials = np.array([math.factorial(e) for e in range(max(degrees) + 1)], float)
+  return (factorials[degrees].prod() / factorials[exponents].prod(axis=1)) ** 0.5
+
+
+def _blocks(ambient):
+  """Where each factor's coordinates lie among the N."""
+  starts = np.cumsum([0] + [n + 1 for n in ambient])
+  return [slice(a, b) for a, b in zip(starts[:-1], starts[1:])]
+
+
+def _degrees(ambient, exponents):
+  degrees = [int(exponents[0, s].sum()) for s in _blocks(ambient)]
+  assert min(degrees) >= 1, "sections need degree 1 or more in every factor"
+  return degrees
+
+
+def _monomial_rows(degrees, order, ambient, x):
+  size = sum(ambient) + len(ambient)
+  chex.assert_equal(x.shape[-1], 2 * size)
+  if isinstance(x, jets.Jet):
+    z = [gauge.frame(x, s, slice(s.start + size, s.stop + size)) for s in _blocks(ambient)]
+  else:
+    z = [_normalised(x[..., s], x[..., s.start + size:s.stop + size]) for s in _blocks(ambient)]
+  pairs = jets22.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
+  return _monomials(z, degrees, order, pairs)
 
 
 def _normalised(u, v):
@@ -104,14 +139,16 @@ def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
 
 def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, pairs) -> Complex:
   """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), taken in the given order."""
+  if sum(degrees) == 1:
+    return gauge.entry(z[0], Ellipsis, order)
   groups = []
   for coordinates, degree in zip(z, degrees):
-    groups.append((value := coordinates))
+    value = coordinates
     for d in range(1, degree):
       last = len(z) == 1 and d == degree - 1
       value = _products(coordinates, value, _tails(coordinates.re.shape[-1], d),
                         order if last else None, pairs)
-    groups[-1] = value
+    groups.append(value)
   while len(groups) > 1:
     # Halves of about the same size have the fewest products of one by many.
     last = len(groups) == 2
@@ -178,20 +215,23 @@ def _real_matmul(rows: chex.Array, w: np.ndarray) -> chex.Array:
   return jets.matmul(rows, packed.astype(rows.dtype))
 
 
-def make_plan(
-    exponents: np.ndarray, coefficients: np.ndarray, blocks: Sequence[slice],
-    degrees: Sequence[int]) -> Plan:
-  """How to apply coefficients (M', N_k) of monomials (M', N); blocks are the factors' coordinates."""
-  monomials = _exponents([s.stop - s.start for s in blocks], degrees)
-  index = {tuple(row): i for i, row in enumerate(monomials)}
+def _numbers(exponents, ambient, degrees):
+  """The place of each row of exponents in the order of `_exponents`."""
+  index = {tuple(row): i for i, row in enumerate(_exponents([n + 1 for n in ambient], degrees))}
+  return np.array([index[tuple(row)] for row in exponents])
+
+
+def make_plan(exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int]) -> Plan:
+  """How to apply coefficients (M', N_k) of monomials (M', N)."""
+  degrees = _degrees(ambient, exponents)
+  monomials = _exponents([n + 1 for n in ambient], degrees)
   c = np.zeros((len(monomials), coefficients.shape[1]), coefficients.dtype)
-  c[[index[tuple(row)] for row in exponents]] = coefficients
-  factorials = np.array([math.factorial(e) for e in range(max(degrees) + 1)], float)
-  scales = (factorials[degrees].prod() / factorials[monomials].prod(axis=1)) ** 0.5
+  c[_numbers(exponents, ambient, degrees)] = coefficients
+  scales = monomial_scales(ambient, monomials)
   kept = np.argmax(np.abs(c) / scales[:, None], axis=0)
   dropped = np.setdiff1d(np.arange(len(c)), kept)
   dense = Plan(np.arange(len(c)), None, c, None)
-  if len(kept) + len(dropped) != len(c) or sum(degrees) == 1:
+  if len(kept) + len(dropped) != len(c):
     return dense
   order = np.concatenate([kept, dropped])
   rest = c[order] / scales[order, None]
