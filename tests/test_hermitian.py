@@ -28,3 +28,13 @@ def test_derivative_of_the_determinant_is_its_cofactor():
   g = np.array([[2, 0.5 + 0.2j], [0.5 - 0.2j, 3]])
   slope = jax.grad(hermitian.determinant)(hermitian.pack(g))
   np.testing.assert_allclose(slope, [3, 2, -1.0, -0.4], rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_positive_definite_forms_are_told_from_others(n):
+  rng = np.random.default_rng(n)
+  g = rng.normal(size=(50, n, n)) + 1j * rng.normal(size=(50, n, n))
+  g = g + g.conj().transpose(0, 2, 1) + 2.5 * n ** 0.5 * np.eye(n)
+  least = np.linalg.eigvalsh(g)[:, 0]
+  assert (least > 0).any() and (least < 0).any()
+  np.testing.assert_array_equal(hermitian.is_positive(hermitian.pack(g)), least > 0)

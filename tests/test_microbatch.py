@@ -52,3 +52,15 @@ def test_a_batch_that_fits_is_one_chunk():
 def test_a_point_too_big_is_one_clear_line():
   with pytest.raises(UserError, match="one point needs about .* bytes, more than the memory budget"):
     microbatch.plan(_function, _batch(10), budget=100)
+
+
+@pytest.mark.parametrize("chunk", [101, 16])
+def test_sums_over_chunks_leave_padding_out(chunk):
+  batch = _batch(101)
+  scale = jnp.asarray(np.random.default_rng(1).uniform(size=101))
+  square = lambda rows, scale: {"sum": (scale[:, None] * rows["x"]).T @ rows["x"], "count": scale.sum()}
+  got = jax.jit(lambda b, s: microbatch.accumulate(
+      square, b, s, microbatch.Plan(101, chunk, 0, 0)))(batch, scale)
+  expected = square(batch, scale)
+  np.testing.assert_allclose(got["sum"], expected["sum"], rtol=1e-12, atol=1e-14)
+  np.testing.assert_allclose(got["count"], expected["count"], rtol=1e-14)

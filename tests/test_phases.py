@@ -1,0 +1,72 @@
+"""What a run does one after the other, and the metric it carries from one degree to the next."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import fermat_cubic
+from trainer import continuation
+from trainer import gauss_newton_loop
+from trainer import run as runs
+from trainer.batch import prepare
+from trainer.errors import UserError
+from trainer.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
+
+
+def _config(**fields):
+  config = fermat_cubic.get_config()
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def test_first_order_steps_come_first():
+  config = _config(**{"steps": 10, "gauss_newton.steps": 5})
+  assert [phase.optimizer for phase in make_phases(config)] == [FIRST_ORDER, GAUSS_NEWTON]
+  assert {phase.network for phase in make_phases(config)} == {config.network}
+
+
+def test_an_algebraic_network_goes_through_its_degrees():
+  config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=5)",
+                      "continuation": (2, 4)})
+  assert [phase.network for phase in make_phases(config)] == [
+      "algebraic(degree=2)", "algebraic(degree=4)", "algebraic(degree=5)"]
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"steps": 0}, "nothing to train"),
+    ({"continuation": (2,), "network": "algebraic(degree=3)"}, "gauss_newton.steps > 0"),
+    ({"continuation": (3, 2), "network": "algebraic(degree=4)", "gauss_newton.steps": 1}, "rising"),
+    ({"continuation": (3,), "network": "phi_mlp()", "gauss_newton.steps": 1}, "rising")])
+def test_phases_that_make_no_sense(fields, message):
+  with pytest.raises(UserError, match=message):
+    make_phases(_config(**fields))
+
+
+def test_a_higher_degree_starts_from_the_metric_of_the_lower():
+  """K' = (k K + (k' - k) K_FS) / k', so phi' = (k / k') phi."""
+  config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)",
+                      "continuation": (2,)})
+  high = runs.open_run(config, 0, jnp.dtype("float64"))
+  low = runs.enter_phase(high, 0)
+  state = runs.first_state(low)
+  rng = np.random.default_rng(0)
+  bent = jax.tree.map(lambda h: h + 0.1 * rng.normal(size=h.shape), state.params)
+  following = continuation.next_state(low, state._replace(params=bent, step=jnp.int32(7)), high)
+  assert int(following.step) == 7 and int(following.optimizer.taken) == 0
+  assert following.params["log_kappa"] == bent["log_kappa"]
+  z = runs.near_singular_points(low.variety)[:4]
+  batch = prepare(low.variety, jnp.asarray(z), jnp.ones(4))
+  correction = [run.ansatz.metric(params["network"], batch) - batch.fubini_study.T
+                for run, params in ((low, bent), (high, following.params))]
+  assert np.abs(correction[0]).max() > 1e-3
+  np.testing.assert_allclose(correction[1], 2 / 3 * correction[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [17, 64, 370, 4_901, 60_000, 1_234_567])
+def test_batch_sizes_divide_over_devices_and_do_not_depend_on_them(size):
+  rounded = gauss_newton_loop.round_size(size, 1)
+  assert rounded <= size and (size < 2048 or rounded > 0.98 * size)
+  for devices in (2, 4, 8, 16):
+    assert gauss_newton_loop.round_size(size, devices) == rounded
+  assert gauss_newton_loop.round_size(size, 6) % 6 == 0
