@@ -53,7 +53,7 @@ def scalar_mlp(
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
     g = jets.matmul(g * f1, w.T)
-  mixed = mixed + _sum_features(g * s)
+  mixed = mixed + _dot(g, s)
   return jets.Jet(jnp.concatenate([output, mixed[..., None]]))
 
 
@@ -98,6 +98,19 @@ def _scale_backward(residuals, g):
 
 
 _scale.defvjp(lambda f, d: (f * d, (f, d)), _scale_backward)
+
+
+@jax.custom_vjp
+def _dot(f, d):
+  """sum_k f_k d_rk, f (..., F) and d (R, ..., F) -> (R, ...)."""
+  return _sum_features(f * d)
+
+
+def _dot_backward(residuals, g):
+  return _scale_backward(residuals, g[..., None])
+
+
+_dot.defvjp(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
 
 
 @jax.custom_vjp
