@@ -42,7 +42,7 @@ def scalar_mlp(
   tape = []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
     v, d = jets.matmul(v, w) + _spread(b, v), jets.matmul(d, w)
-    f, f1, f2 = _derivatives(activation, 2, v)
+    f, f1, f2 = derivatives(activation, 2, v)
     tape.append((f1, f2, d))
     v, d = f, _scale(f1, d)
 
@@ -58,7 +58,7 @@ def scalar_mlp(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _derivatives(activation, order, v):
+def derivatives(activation, order, v):
   return jets.fenced(activation, v, order)
 
 
@@ -72,7 +72,7 @@ def _derivatives_backward(activation, order, slopes, cotangents):
   return (sum(c * f for c, f in zip(cotangents, slopes, strict=True)),)
 
 
-_derivatives.defvjp(_derivatives_forward, _derivatives_backward)
+derivatives.defvjp(_derivatives_forward, _derivatives_backward)
 
 
 def _spread(row, like):

@@ -244,18 +244,19 @@ def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
 
 
 def quadratic_slopes(
-    x: chex.Array, y: chex.Array, g: chex.Array) -> tuple[list[chex.Array], list[chex.Array]]:
+    x: Sequence[chex.Array], y: Sequence[chex.Array],
+    g: Sequence[chex.Array]) -> tuple[list[chex.Array], list[chex.Array]]:
   """Derivatives of q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)].
 
   Args:
-    x: (n, ...) real, with y the parts of d = x + iy.
-    y: (n, ...) real.
-    g: (n * n, ...) real, packed like mixed derivatives.
+    x: n rows (...) real, an array or a list, with y the parts of d = x + iy.
+    y: n rows.
+    g: n * n rows, packed like mixed derivatives.
 
   Returns:
     Lists of dq/dx_a and of dq/dy_a.
   """
-  n = x.shape[0]
+  n = len(x)
   qx = [2.0 * g[a] * x[a] for a in range(n)]
   qy = [2.0 * g[a] * y[a] for a in range(n)]
   for k, (a, b) in enumerate(pairs(n)):
