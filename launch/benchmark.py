@@ -3,8 +3,8 @@
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
-`sampling` times the sampler alone, stage by stage. Everything is
-timed in one process and in turns; `taskset -c 0` in front makes it a single core's.
+`sampling` times the sampler alone, stage by stage. Everything but the fake devices is timed in one process, all of a
+comparison in turns; `taskset -c 0` in front makes it a single core's.
 """
 
 import importlib
@@ -32,8 +32,6 @@ def main() -> None:
     raise UserError(f"--json={path} cannot be written: name a file in a directory of yours")
   if _SECONDS.value <= 0:
     raise UserError(f"--seconds={_SECONDS.value} must be positive")
-  # Before anything asks for the devices; where there are real ones they are used instead.
-  jax.config.update("jax_num_cpu_devices", max(suite.DEVICE_COUNTS))
   result = {"suite": _SUITE.value, "machine": _machine()}
   for name, section in suite.run(_SUITE.value, _varieties(), _SECONDS.value):
     result[name] = section
