@@ -20,8 +20,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import index_maps
 from networks import jets
+from networks.index_maps import symmetric_pairs
 from networks.split_complex import Complex
 
 
@@ -135,7 +135,7 @@ class Jet22(jets.Jet):
     """Rows of a product of two real functions (Leibniz)."""
     x, y = unpack(u), unpack(v)
     n = len(x.first)
-    ps = index_maps.symmetric_pairs(n)
+    ps = symmetric_pairs(n)
 
     def half(x, y):
       """Leibniz' terms, each of which has a partner with x and y exchanged."""
@@ -197,7 +197,7 @@ def _compose(fs, rows):
   f, f1, f2, f3, f4 = fs
   d = unpack(rows)
   n = len(d.first)
-  ps = index_maps.symmetric_pairs(n)
+  ps = symmetric_pairs(n)
   v1, v11, v2, v21 = d.first, d.mixed, d.second, d.third
   product = [v1[a] * v1[c] for a, c in ps]
   shared = [[v11[a][b] * v1[c] + v11[c][b] * v1[a] for b in range(n)] for a, c in ps]
