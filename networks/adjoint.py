@@ -41,18 +41,18 @@ def scalar_mlp(
   v, d, s = x.rows[0], x.rows[1:1 + 2 * n], x.mixed
   tape = []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
-    v, d = jets.matmul(v, w) + _spread(b, v), jets.matmul(d, w)
+    v, d = jets.layer_matmul(v, w) + _spread(b, v), jets.layer_matmul(d, w)
     f, f1, f2 = derivatives(activation, 2, v)
     tape.append((f1, f2, d))
     v, d = f, _scale(f1, d)
 
-  output = jets.matmul(jnp.concatenate([v[None], d]), weights[-1])
+  output = jets.layer_matmul(jnp.concatenate([v[None], d]), weights[-1])
   output = jnp.concatenate([output[:1] + biases[-1], output[1:]])
   g = _spread(weights[-1][:, 0], v)
   mixed = 0.0
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
-    g = jets.matmul(g * f1, w.T)
+    g = jets.layer_matmul(g * f1, w.T)
   mixed = mixed + _dot(g, s)
   return jets.Jet(jnp.concatenate([output, mixed[..., None]]))
 

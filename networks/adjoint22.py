@@ -56,11 +56,11 @@ def scalar_mlp(
   s = jnp.moveaxis(x.rows.reshape(x.rows.shape[0], -1, x.shape[-1]), 0, 1)
   rows, tape = s[:, :low], []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
-    rows = jets.matmul(rows, w)
+    rows = jets.layer_matmul(rows, w)
     layer = _Layer(n, adjoint.derivatives(activation, 4, rows[:, 0] + b), rows)
     rows = layer.forward()
     tape.append(layer)
-  output = jets.matmul(rows, weights[-1])[..., 0]
+  output = jets.layer_matmul(rows, weights[-1])[..., 0]
   output = jnp.concatenate([output[:, :1] + biases[-1], output[:, 1:]], axis=1)
 
   h = jnp.broadcast_to(weights[-1][:, 0], (s.shape[0], 1, weights[-1].shape[0]))
@@ -69,7 +69,7 @@ def scalar_mlp(
   for layer, w in zip(tape[::-1], weights[-2::-1], strict=True):
     of_third, of_fourth = layer.products(h)
     third, fourth = third + of_third, fourth + of_fourth
-    h = jets.matmul(layer.backward(h), w.T)
+    h = jets.layer_matmul(layer.backward(h), w.T)
   to_third, to_fourth, crossed_to_fourth = _index_maps(n)
   embedded = _products(h, s[:, low:])
   split = to_third.shape[0]
@@ -122,7 +122,8 @@ class _Layer:
 
 def _products(a, b):
   """sum_k a_rk b_sk at every point: (B, R, F), (B, S, F) -> (B, R, S)."""
-  return jax.lax.dot_general(a, b, (((2,), (2,)), ((0,), (0,))))
+  return jax.lax.dot_general(
+      a, b, (((2,), (2,)), ((0,), (0,))), precision=jax.lax.Precision.HIGHEST)
 
 
 def _flat(a):

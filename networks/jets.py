@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from networks import activations
+from networks import precision
 
 
 def register(cls: type) -> type:
@@ -182,9 +183,9 @@ def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
 def linear(x: chex.Array | Jet, w: chex.Array, b: chex.Array | None = None) -> chex.Array | Jet:
   """x w + b over the features of an array (..., F) or of jets; w (F, F'), b (F',)."""
   if isinstance(x, Jet):
-    y = x.map_rows(lambda rows: matmul(rows, w))
+    y = x.map_rows(lambda rows: layer_matmul(rows, w))
     return y if b is None else y + b
-  return matmul(x, w) if b is None else matmul(x, w) + b
+  return layer_matmul(x, w) if b is None else layer_matmul(x, w) + b
 
 
 def activate(
@@ -236,11 +237,20 @@ def log(x: chex.Array | Jet) -> chex.Array | Jet:
   return activate("log", x)
 
 
+def layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
+  """(..., F) times parameters (F, F') as one tall matmul, at the precision set in networks.precision."""
+  return _tall(precision.matmul, rows, w)
+
+
 def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
-  """(..., F) times (F, F') as one tall matmul."""
+  """(..., F) times (F, F') as one tall matmul, never rounded."""
+  return _tall(precision.exact_matmul, rows, w)
+
+
+def _tall(multiply, rows, w):
   # Rows and batch in one axis: the weight gradient then contracts a single axis, the only form of it
   # that XLA's CPU backend hands to a fast matmul.
-  return (rows.reshape(-1, rows.shape[-1]) @ w).reshape(rows.shape[:-1] + w.shape[1:])
+  return multiply(rows.reshape(-1, rows.shape[-1]), w).reshape(rows.shape[:-1] + w.shape[1:])
 
 
 def quadratic_slopes(
