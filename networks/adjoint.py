@@ -41,24 +41,24 @@ def scalar_mlp(
   v, d, s = x.rows[0], x.rows[1:1 + 2 * n], x.mixed
   tape = []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
-    v, d = jets.matmul(v, w) + _spread(b, v), jets.matmul(d, w)
-    f, f1, f2 = _derivatives(activation, 2, v)
+    v, d = jets.layer_matmul(v, w) + _spread(b, v), jets.layer_matmul(d, w)
+    f, f1, f2 = derivatives(activation, 2, v)
     tape.append((f1, f2, d))
     v, d = f, _scale(f1, d)
 
-  output = jets.matmul(jnp.concatenate([v[None], d]), weights[-1])
+  output = jets.layer_matmul(jnp.concatenate([v[None], d]), weights[-1])
   output = jnp.concatenate([output[:1] + biases[-1], output[1:]])
   g = _spread(weights[-1][:, 0], v)
   mixed = 0.0
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
-    g = jets.matmul(g * f1, w.T)
-  mixed = mixed + _sum_features(g * s)
+    g = jets.layer_matmul(g * f1, w.T)
+  mixed = mixed + _dot(g, s)
   return jets.Jet(jnp.concatenate([output, mixed[..., None]]))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _derivatives(activation, order, v):
+def derivatives(activation, order, v):
   return jets.fenced(activation, v, order)
 
 
@@ -72,7 +72,7 @@ def _derivatives_backward(activation, order, slopes, cotangents):
   return (sum(c * f for c, f in zip(cotangents, slopes, strict=True)),)
 
 
-_derivatives.defvjp(_derivatives_forward, _derivatives_backward)
+derivatives.defvjp(_derivatives_forward, _derivatives_backward)
 
 
 def _spread(row, like):
@@ -98,6 +98,19 @@ def _scale_backward(residuals, g):
 
 
 _scale.defvjp(lambda f, d: (f * d, (f, d)), _scale_backward)
+
+
+@jax.custom_vjp
+def _dot(f, d):
+  """sum_k f_k d_rk, f (..., F) and d (R, ..., F) -> (R, ...)."""
+  return _sum_features(f * d)
+
+
+def _dot_backward(residuals, g):
+  return _scale_backward(residuals, g[..., None])
+
+
+_dot.defvjp(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
 
 
 @jax.custom_vjp

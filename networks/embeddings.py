@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from networks import gauge
+from networks import index_maps
 from networks import jets
 from networks import jets22
 from networks.split_complex import Complex
@@ -78,36 +79,35 @@ def _embed_jet22(x, real, imaginary):
   -w_{ac bd} + 2 (h_ab h_cd + h_ad h_cb), and those of N are products of derivatives of z.
   """
   n = x.num_directions
-  pairs = jets22.symmetric_pairs(n)
+  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one operation for all.
+  d, b = 1 + np.arange(n), 1 + np.arange(n)[None]
+  first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  dd = 1 + n + np.arange(len(first))
   frame = gauge.frame(x, real, imaginary)
   columns, rows = gauge.entry(frame, slice(None), None), gauge.entry(frame, None)
   features, inner = _pair(columns, rows), gauge.inner(columns, rows)
   num = lambda i, j: gauge.entry(features, i, j)
   r = lambda i, j: gauge.entry(inner, i, j)
-  d = lambda a: 1 + a
-  dd = lambda p: 1 + n + p
   value = num(0, 0).re
 
-  def fourth(p, q):
-    (a, c), (b, e) = ((d(i), d(k)) for i, k in (pairs[p], pairs[q]))
-    of_inverse = (r(a, b) * r(c, e) + r(a, e) * r(c, b)) * 2.0 - r(dd(p), dd(q))
-    return (num(dd(p), dd(q)) + of_inverse * value
-            - r(a, b) * num(c, e) - r(a, e) * num(c, b) - r(c, b) * num(a, e) - r(c, e) * num(a, b)
-            - r(dd(p), b) * num(0, e) - r(dd(p), e) * num(0, b)
-            - r(a, dd(q)) * num(c, 0) - r(c, dd(q)) * num(a, 0))
+  def mixed(a, b):
+    return num(d[a], d[b]) - r(d[a], d[b]) * value
 
   def third(p, b):
-    a, c = d(pairs[p][0]), d(pairs[p][1])
-    return (num(dd(p), d(b)) - r(a, d(b)) * num(c, 0) - r(c, d(b)) * num(a, 0)
-            - r(dd(p), d(b)) * value)
+    a, c, p = first[p], second[p], dd[p]
+    return num(p, b) - r(a, b) * num(c, 0) - r(c, b) * num(a, 0) - r(p, b) * value
 
-  return jets22.Jet22(jnp.stack(jets22.pack(jets22.Derivatives(
-      value=Complex(value),
-      first=[num(d(a), 0) for a in range(n)],
-      mixed=jets22.hermitian(n, lambda a, b: num(d(a), d(b)) - r(d(a), d(b)) * value),
-      second=[num(dd(p), 0) for p in range(len(pairs))],
-      third=[[third(p, b) for b in range(n)] for p in range(len(pairs))],
-      fourth=jets22.hermitian(len(pairs), fourth)))))
+  def fourth(p, q):
+    a, c, b, e, p, q = first[p], second[p], first[q], second[q], dd[p], dd[q]
+    of_inverse = (r(a, b) * r(c, e) + r(a, e) * r(c, b)) * 2.0 - r(p, q)
+    return (num(p, q) + of_inverse * value
+            - r(a, b) * num(c, e) - r(a, e) * num(c, b) - r(c, b) * num(a, e) - r(c, e) * num(a, b)
+            - r(p, b) * num(0, e) - r(p, e) * num(0, b) - r(a, q) * num(c, 0) - r(c, q) * num(a, 0))
+
+  vector = lambda c: [part.reshape(-1, *value.shape) for part in (c.re, c.im)]
+  return jets22.Jet22(jnp.concatenate([
+      value[None], *vector(num(d, 0)), *index_maps.form_rows(mixed, n), *vector(num(dd, 0)),
+      *vector(third(np.arange(len(dd))[:, None], b)), *index_maps.form_rows(fourth, len(dd))]))
 
 
 def _pair(a, b):

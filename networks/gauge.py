@@ -12,6 +12,7 @@ from __future__ import annotations
 import chex
 import jax.numpy as jnp
 
+from networks import index_maps
 from networks import jets
 from networks import jets22
 from networks.split_complex import Complex
@@ -44,7 +45,7 @@ def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
   second = Complex(2.0 * scale * rows[start:start + m], 2.0 * scale * rows[start + m:start + 2 * m])
   # z -> (1 + l_a x^a) z with l_a = -along_a turns ddz into ddz + l_a dz_c + l_c dz_a, up to z; only the part of
   # dz orthogonal to z counts.
-  pairs = jets22.symmetric_pairs(n)
+  pairs = index_maps.symmetric_pairs(n)
   pick = lambda c, k: Complex(*[jnp.stack([part[p[k]] for p in pairs]) for part in (c.re, c.im)])
   second = second - pick(along, 0) * pick(first, 1) - pick(along, 1) * pick(first, 0)
   second = second - inner(second, e) * e

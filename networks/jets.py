@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from networks import activations
+from networks import precision
 
 
 def register(cls: type) -> type:
@@ -182,9 +183,9 @@ def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
 def linear(x: chex.Array | Jet, w: chex.Array, b: chex.Array | None = None) -> chex.Array | Jet:
   """x w + b over the features of an array (..., F) or of jets; w (F, F'), b (F',)."""
   if isinstance(x, Jet):
-    y = x.map_rows(lambda rows: matmul(rows, w))
+    y = x.map_rows(lambda rows: layer_matmul(rows, w))
     return y if b is None else y + b
-  return matmul(x, w) if b is None else matmul(x, w) + b
+  return layer_matmul(x, w) if b is None else layer_matmul(x, w) + b
 
 
 def activate(
@@ -236,26 +237,36 @@ def log(x: chex.Array | Jet) -> chex.Array | Jet:
   return activate("log", x)
 
 
+def layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
+  """(..., F) times parameters (F, F') as one tall matmul, at the precision set in networks.precision."""
+  return _tall(precision.matmul, rows, w)
+
+
 def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
-  """(..., F) times (F, F') as one tall matmul."""
+  """(..., F) times (F, F') as one tall matmul, never rounded."""
+  return _tall(precision.exact_matmul, rows, w)
+
+
+def _tall(multiply, rows, w):
   # Rows and batch in one axis: the weight gradient then contracts a single axis, the only form of it
   # that XLA's CPU backend hands to a fast matmul.
-  return (rows.reshape(-1, rows.shape[-1]) @ w).reshape(rows.shape[:-1] + w.shape[1:])
+  return multiply(rows.reshape(-1, rows.shape[-1]), w).reshape(rows.shape[:-1] + w.shape[1:])
 
 
 def quadratic_slopes(
-    x: chex.Array, y: chex.Array, g: chex.Array) -> tuple[list[chex.Array], list[chex.Array]]:
+    x: Sequence[chex.Array], y: Sequence[chex.Array],
+    g: Sequence[chex.Array]) -> tuple[list[chex.Array], list[chex.Array]]:
   """Derivatives of q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)].
 
   Args:
-    x: (n, ...) real, with y the parts of d = x + iy.
-    y: (n, ...) real.
-    g: (n * n, ...) real, packed like mixed derivatives.
+    x: n rows (...) real, an array or a list, with y the parts of d = x + iy.
+    y: n rows.
+    g: n * n rows, packed like mixed derivatives.
 
   Returns:
     Lists of dq/dx_a and of dq/dy_a.
   """
-  n = x.shape[0]
+  n = len(x)
   qx = [2.0 * g[a] * x[a] for a in range(n)]
   qy = [2.0 * g[a] * y[a] for a in range(n)]
   for k, (a, b) in enumerate(pairs(n)):

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from networks import jets
+from networks.index_maps import symmetric_pairs
 from networks.split_complex import Complex
 
 
@@ -41,11 +42,6 @@ class Derivatives(NamedTuple):
   second: list[Complex]
   third: list[list[Complex]]
   fourth: list[list[Complex]]
-
-
-def symmetric_pairs(n: int) -> list[tuple[int, int]]:
-  """The pairs a <= c, row by row."""
-  return list(itertools.combinations_with_replacement(range(n), 2))
 
 
 def directions_of(num_rows: int) -> int:

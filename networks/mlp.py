@@ -9,7 +9,9 @@ import haiku as hk
 import jax.numpy as jnp
 
 from networks import adjoint
+from networks import adjoint22
 from networks import jets
+from networks import jets22
 
 
 class MLP(hk.Module):
@@ -39,9 +41,9 @@ class MLP(hk.Module):
       weights.append(hk.get_parameter(f"w{layer}", (fan_in, width), dtype, init=w_init))
       biases.append(hk.get_parameter(f"b{layer}", (width,), dtype, init=jnp.zeros))
       fan_in = width
-    # By exact type: jets of type (2, 2) need all their rows.
-    if type(x) is jets.Jet and self.widths[-1] == 1:
-      return adjoint.scalar_mlp(self.activation, weights, biases, x)
+    if isinstance(x, jets.Jet) and self.widths[-1] == 1:
+      scalar_mlp = adjoint22.scalar_mlp if isinstance(x, jets22.Jet22) else adjoint.scalar_mlp
+      return scalar_mlp(self.activation, weights, biases, x)
     for w, b in zip(weights[:-1], biases[:-1], strict=True):
       x = jets.dense(self.activation, x, w, b)
     return jets.linear(x, weights[-1], biases[-1])

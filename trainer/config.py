@@ -5,6 +5,7 @@ import numbers
 import jax.numpy as jnp
 import ml_collections
 
+from networks import precision
 from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.geometry.parse import parse_derivative, parse_number, parse_polynomial
@@ -63,6 +64,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.optimizer.learning_rate = 1.5e-3
   config.optimizer.warmup_steps = 500
   config.optimizer.clip_norm = 1.0
+  config.matmul_precision = "float32"  # of the layers in training; "tf32" or "bfloat16" on accelerators
   config.batch_size = 256  # over all devices
   config.steps = 24_000  # of the first-order optimizer; 0: none
   # Degrees an algebraic network goes through before its own, each starting from the one before.
@@ -171,4 +173,7 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
     raise UserError(
         f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
         f"use a multiple of {num_devices}")
+  if config.matmul_precision not in precision.PRECISIONS:
+    raise UserError(f"config.matmul_precision = {config.matmul_precision!r} is not supported: use "
+                    f"one of {', '.join(precision.PRECISIONS)}")
   make_loss(**config.loss)

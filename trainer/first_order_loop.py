@@ -35,7 +35,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       batches.abstract(run.variety, config.batch_size // mesh.size, run.dtype), job.memory)
   job.progress.note(f"each device's part of a batch: {plan}")
   compiled_step = parallel.compile_step(
-      make_step(run.ansatz, loss, run.optimizer, plan), mesh, job.parallelism)
+      make_step(run.ansatz, loss, run.optimizer, plan, config.matmul_precision), mesh,
+      job.parallelism)
   evaluate = job.evaluator()
   job.progress.start(run.config.optimizer.name, config.steps)
   if step == 0:

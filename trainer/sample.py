@@ -37,7 +37,7 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
   part, parts = jax.process_index(), jax.process_count()
   for split, count in (("train", config.data.train_points),
                        ("heldout", config.data.heldout_points)):
-    progress = metrics.Progress(config.steps, enabled=part == 0)
+    progress = metrics.Progress(enabled=part == 0)
     began = time.monotonic()
     points = datasets.load_or_sample(
         variety, seed=seed, split=split, start=count * part // parts,
@@ -73,7 +73,7 @@ def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: 
   """
   directions = configs.deformations(config)
   variety = _checked_variety(config)
-  progress = metrics.Progress(config.steps, enabled=jax.process_index() == 0)
+  progress = metrics.Progress(enabled=jax.process_index() == 0)
   space = moduli_space.measure(
       variety, directions, seed=seed, num_points=num_points, progress=progress.sampling)
   progress.close()

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from networks import precision
 from trainer import hermitian
 from trainer import microbatch
 from trainer import parallel
@@ -77,7 +78,8 @@ def plan_memory(
 
 def make_step(
     ansatz: Ansatz, loss: Loss, optimizer: optax.GradientTransformation,
-    plan: microbatch.Plan | None = None) -> Callable[[TrainState, Batch], tuple]:
+    plan: microbatch.Plan | None = None,
+    matmul_precision: str = "float32") -> Callable[[TrainState, Batch], tuple]:
   """Builds the per-device training step.
 
   Args:
@@ -85,6 +87,7 @@ def make_step(
     loss: see trainer.losses.
     optimizer: the gradient transformation.
     plan: how a device's part of a batch is cut up (plan_memory); None: not at all.
+    matmul_precision: of the network's layers in this step, see networks.precision.
 
   Returns:
     step(state, epoch) -> (state, metrics), where epoch is this device's part (T, B / devices, ...) of
@@ -108,10 +111,11 @@ def make_step(
       value, gradient = jax.value_and_grad(objective, has_aux=True)(params)
       return value, parallel.pmean(gradient)
 
-    (value, sigma), gradient = value_and_gradient(state.params)
-    updates, optimizer_state = optax.with_extra_args_support(optimizer).update(
-        gradient, state.optimizer, state.params, value=value, grad=gradient,
-        value_fn=_reduced(objective, value_and_gradient))
+    with precision.matmuls(matmul_precision):
+      (value, sigma), gradient = value_and_gradient(state.params)
+      updates, optimizer_state = optax.with_extra_args_support(optimizer).update(
+          gradient, state.optimizer, state.params, value=value, grad=gradient,
+          value_fn=_reduced(objective, value_and_gradient))
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(value)
     metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.tree.norm(gradient)}
     return TrainState(

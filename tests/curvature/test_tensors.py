@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from networks import index_maps
 from networks import jets22
 from trainer import hermitian
 from trainer.curvature import fubini_study
@@ -71,7 +72,7 @@ def test_riemann_of_a_random_potential():
   d = jets22.unpack(jnp.asarray(rows))
   value = lambda c: complex(c.re, 0.0 if c.im is None else c.im)
   pair = {}
-  for p, (a, c) in enumerate(jets22.symmetric_pairs(n)):
+  for p, (a, c) in enumerate(index_maps.symmetric_pairs(n)):
     pair[a, c] = pair[c, a] = p
   index = range(n)
   g = np.array([[value(d.mixed[a][b]) for b in index] for a in index])

@@ -10,6 +10,7 @@ import pytest
 
 from networks import activations
 from networks import embeddings
+from networks import index_maps
 from networks import jets
 from networks import jets22
 from networks import phi
@@ -26,7 +27,7 @@ def _second(ambient, n, batch, seed=3):
 def nested_rows(function, x, pullback, second):
   """Rows of the jet of function(x) at one point, by nested autodiff in the local coordinates."""
   n = pullback.shape[0]
-  pairs = jets22.symmetric_pairs(n)
+  pairs = index_maps.symmetric_pairs(n)
   scale = np.array([0.5 if a == c else 1.0 for a, c in pairs])
 
   def along(u):

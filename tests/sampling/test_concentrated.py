@@ -37,7 +37,8 @@ def test_integral_omega_and_where_points_go():
   value, error = mean(points.weight, sampler.points_per_slice)
   assert abs(value - exact_omega_integral(variety)) < 3 * error < 1
   uniform = Sampler(variety).block(jax.random.key(0), 0)
-  close = [np.mean(distance(np.asarray(p.z), sampler.foci.centers) < 0.2) for p in (points, uniform)]
+  close = [np.mean(distance(np.asarray(p.z), sampler.foci.centers) < 0.2)
+           for p in (points, uniform)]
   assert close[0] > 3 * close[1]
   # The same integral from points close to the foci alone.
   values = [mean(np.asarray(p.weight) * (distance(np.asarray(p.z), sampler.foci.centers) < 0.3),

@@ -61,6 +61,7 @@ def test_the_same_points_as_homotopy(name, index):
   for c in range(20):
     apart = np.zeros((slice_type.num_points,) * 2)
     for s in variety.factor_slices:
-      a, b = (np.asarray(z[s, :, c]) / np.linalg.norm(z[s, :, c], axis=0) for z in (found, expected))
+      a, b = (np.asarray(z[s, :, c]) / np.linalg.norm(z[s, :, c], axis=0)
+              for z in (found, expected))
       apart = np.maximum(apart, np.sqrt(np.maximum(0, 1 - np.abs(a.conj().T @ b) ** 2)))
     assert np.all(np.sum(apart < 1e-6, axis=0) == 1) and np.all(np.sum(apart < 1e-6, axis=1) == 1)

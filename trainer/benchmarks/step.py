@@ -1,4 +1,4 @@
-"""The training step by nested autodiff, by the general path and by jets, and on several devices."""
+"""The training step by nested autodiff, by the general path and by jets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def time_step(
       "jets": make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})"),
   }
   mesh = parallel.make_mesh(jax.local_devices()[:1])
-  functions = {name: _stepper(ansatz, batch, mesh) for name, ansatz in ansatzes.items()}
+  functions = {name: make_stepper(ansatz, batch, mesh) for name, ansatz in ansatzes.items()}
   functions["matmul"], matmul_flops = timing.matmul(jnp.float32)
   times = timing.alternate(functions, seconds)
   rate = matmul_flops / times["matmul"].median
@@ -67,21 +67,6 @@ def time_step(
   }
 
 
-def time_devices(
-    variety: Variety, batch: Batch, widths: Sequence[int], counts: Sequence[int],
-    seconds: float) -> dict[str, float]:
-  """Milliseconds of the jets' step with the same batch spread over 1, 2, .. devices.
-
-  On fake devices, which share the processor's cores, this shows the cost of spreading, no gain.
-  """
-  ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
-  batch = cast(batch, jnp.float32)
-  functions = {
-      str(count): _stepper(ansatz, batch, parallel.make_mesh(jax.local_devices()[:count]))
-      for count in counts}
-  return {name: 1e3 * t.median for name, t in timing.alternate(functions, seconds).items()}
-
-
 def step_flops(variety: Variety, widths: Sequence[int], batch: int) -> float:
   """Floating-point operations in the matmuls of a jets step (networks.adjoint).
 
@@ -97,7 +82,8 @@ def step_flops(variety: Variety, widths: Sequence[int], batch: int) -> float:
   return batch * (tangents * forward + adjoint)
 
 
-def _stepper(ansatz: Ansatz, batch: Batch, mesh: Any) -> Callable[[], Any]:
+def make_stepper(ansatz: Ansatz, batch: Batch, mesh: Any) -> Callable[[], Any]:
+  """A call that takes one training step after the other on one batch, spread over a mesh."""
   optimizer = optax.adam(1e-3)
   compiled = parallel.compile_step(
       make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from trainer.batch import Batch, prepare
 from trainer.benchmarks.curvature import time_curvature
-from trainer.benchmarks.step import time_devices, time_step
+from trainer.benchmarks.devices import time_devices
+from trainer.benchmarks.points import some_points
+from trainer.benchmarks.step import time_step
 from trainer.benchmarks.throughput import time_evaluation, time_sampling
 from trainer.geometry.variety import Variety
-from trainer.sampling.sampler import Sampler
 
 SUITES = ("quick", "sampling", "full")
-DEVICE_COUNTS = (1, 2, 4)
 
 # The comparison that everything else refers to.
 _MANIFOLD = "fermat_quintic"
 _WIDTHS, _BATCH = (64, 64, 64), 1024
+_DEVICE_COUNTS = (1, 2, 4)
 _SWEEP_WIDTHS, _SWEEP_BATCHES = (32, 64, 128, 256, 512), (256, 4096, 16384)
 
 
@@ -44,20 +43,20 @@ def run(
     yield "sampling", time_sampling(varieties, seconds)
     return
   quintic = varieties[_MANIFOLD]
-  batch = _points(quintic, _BATCH)
+  batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
   yield "curvature", time_curvature(
       quintic, batch, _WIDTHS, jnp.float64, 4096 if suite == "quick" else 65536, seconds)
   yield "sampling", time_sampling(varieties, seconds)
-  counts = [count for count in DEVICE_COUNTS if count <= jax.local_device_count()]
-  yield "devices", {"milliseconds": time_devices(quintic, batch, _WIDTHS, counts, seconds)}
+  yield "devices", {
+      "milliseconds": time_devices(quintic, _BATCH, _WIDTHS, _DEVICE_COUNTS, seconds)}
   yield "evaluation", time_evaluation(quintic, batch, _WIDTHS, seconds)
   if suite == "quick":
     return
-  yield "batch_sweep", [time_step(quintic, _points(quintic, size), _WIDTHS, seconds)
+  yield "batch_sweep", [time_step(quintic, some_points(quintic, size), _WIDTHS, seconds)
                         for size in _SWEEP_BATCHES]
   for name in (_MANIFOLD, "bicubic"):
-    points = _points(varieties[name], _BATCH)
+    points = some_points(varieties[name], _BATCH)
     yield f"width_sweep_{name}", [
         time_step(varieties[name], points, (width,) * 3, seconds) for width in _SWEEP_WIDTHS]
 
@@ -79,13 +78,3 @@ def table(name: str, section: Any) -> str:
 
 def _number(value) -> str:
   return f"{value:,.4g}" if isinstance(value, float) else str(value)
-
-
-def _points(variety: Variety, count: int) -> Batch:
-  sampler, blocks, have = Sampler(variety), [], 0
-  while have < count:
-    blocks.append(sampler.block(jax.random.key(0), len(blocks)))
-    have += blocks[-1].z.shape[0]
-  z, weight = (jnp.concatenate([getattr(b, name) for b in blocks])[:count]
-               for name in ("z", "weight"))
-  return jax.jit(prepare, static_argnums=0)(variety, z, weight)

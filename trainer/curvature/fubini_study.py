@@ -6,8 +6,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from networks import gauge
+from networks import index_maps
 from networks import jets22
 from networks.split_complex import Complex
 from trainer.geometry.variety import Variety
@@ -28,26 +30,26 @@ def potential_rows(variety: Variety, x: jets22.Jet22) -> jax.Array:
     on the gauge and never on the geometry, are left zero.
   """
   n = x.num_directions
-  pairs = jets22.symmetric_pairs(n)
-  zero = Complex(jnp.zeros_like(x.rows[0, ..., 0]), jnp.zeros_like(x.rows[0, ..., 0]))
+  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one operation for all.
+  first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  d, dd = 1 + np.arange(n), 1 + n + np.arange(len(first))
   total = 0.0
   for t, s in zip(variety.moduli, variety.factor_slices, strict=True):
     size = variety.num_coordinates
     frame = gauge.frame(x, s, slice(s.start + size, s.stop + size))
     inner = gauge.inner(
         gauge.entry(frame, slice(None), None), gauge.entry(frame, None, slice(None)))
-    r = lambda i, j: gauge.entry(inner, i, j, Ellipsis, 0)
+    r = lambda i, j: Complex(inner.re[i, j, ..., 0], inner.im[i, j, ..., 0])
 
     def fourth(p, q):
-      (a, c), (b, e) = pairs[p], pairs[q]
-      return (r(1 + n + p, 1 + n + q) - r(1 + a, 1 + b) * r(1 + c, 1 + e)
-              - r(1 + a, 1 + e) * r(1 + c, 1 + b))
+      a, c, b, e = first[p], second[p], first[q], second[q]
+      return r(dd[p], dd[q]) - r(a, b) * r(c, e) - r(a, e) * r(c, b)
 
-    rows = jnp.stack(jets22.pack(jets22.Derivatives(
-        value=zero, first=[zero] * n,
-        mixed=jets22.hermitian(n, lambda a, b: r(1 + a, 1 + b)),
-        second=[zero] * len(pairs),
-        third=[[r(1 + n + p, 1 + b) for b in range(n)] for p in range(len(pairs))],
-        fourth=jets22.hermitian(len(pairs), fourth))))
+    zeros = lambda count: jnp.zeros((count, *x.shape[:-1]), x.rows.dtype)
+    third = r(dd[:, None], d[None])
+    rows = jnp.concatenate([
+        zeros(1 + 2 * n), *index_maps.form_rows(lambda a, b: r(d[a], d[b]), n), zeros(2 * len(dd)),
+        *(part.reshape(-1, *x.shape[:-1]) for part in (third.re, third.im)),
+        *index_maps.form_rows(fourth, len(dd))])
     total = total + t / math.pi * rows
   return total

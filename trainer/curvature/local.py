@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks.jets22 import symmetric_pairs
+from networks import index_maps
 from trainer.geometry import patches
 from trainer.geometry.small import inverse
 from trainer.geometry.variety import Variety
@@ -31,7 +31,7 @@ def second_derivatives(
   """
   n, k, size = variety.dimension, variety.codimension, variety.num_coordinates
   chex.assert_shape([z, pullback, complement], [(size,), (n, size), (k, size)])
-  a, c = (list(index) for index in zip(*symmetric_pairs(n), strict=True))
+  a, c = (list(index) for index in zip(*index_maps.symmetric_pairs(n), strict=True))
   left, right = _rows(pullback, a), _rows(pullback, c)
   forms = []
   for row in variety.gradients:

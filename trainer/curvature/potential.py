@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from networks import index_maps
 from networks import jets22
 from trainer.curvature import fubini_study
 from trainer.curvature import local
@@ -67,7 +68,7 @@ def _second(variety, x, pullback):
 
 def _nested(phi, x, pullback, second):
   n = pullback.shape[0]
-  pairs = jets22.symmetric_pairs(n)
+  pairs = index_maps.symmetric_pairs(n)
 
   def along(u):
     w = jax.lax.complex(u[:n], u[n:])

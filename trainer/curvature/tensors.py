@@ -2,16 +2,19 @@
 
 All functions take the rows (R, ...) of the potential's jet (networks.jets22) and keep the batch on trailing
 axes. R_{a bbar c dbar} is symmetric under a <-> c and under b <-> d, so it is a Hermitian form on the m = n(n + 1)/2
-pairs (a <= c): packed, m^2 real numbers, as in trainer.hermitian.
+pairs (a <= c): packed, m^2 real numbers, as in trainer.hermitian. Sums run over whole blocks of components, not
+over components one by one: an unrolled Riemann tensor takes half a minute to compile.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from networks import index_maps
 from networks import jets22
 from networks.split_complex import Complex
 from trainer import hermitian
@@ -28,12 +31,12 @@ def christoffel(rows: jax.Array) -> jax.Array:
 
   Not a tensor: it belongs to the coordinates whose second derivatives went into the jet.
   """
-  d = jets22.unpack(rows)
-  n = len(d.first)
-  raised = _inverse(rows)
-  pair = _pair_index(n)
-  entry = lambda k, m, l: _sum(raised[s][k] * d.third[pair[m, l]][s] for s in range(n))
-  return _stack([[[entry(k, m, l) for l in range(n)] for m in range(n)] for k in range(n)])
+  raised, third = _inverse(rows), _third(rows)
+  n = raised.re.shape[0]
+  dg = _map(lambda part: part[index_maps.pair_index(n)], third)  # [m, l, s]
+  gamma = _sum(_at(raised, s, slice(None), None, None) * _at(dg, None, slice(None), slice(None), s)
+               for s in range(n))
+  return jax.lax.complex(gamma.re, gamma.im)
 
 
 def riemann(rows: jax.Array) -> jax.Array:
@@ -48,57 +51,70 @@ def riemann(rows: jax.Array) -> jax.Array:
   Returns:
     (m * m, ...) real.
   """
-  return jnp.stack(jets22.pack_hermitian(_riemann(rows)))
+  return _riemann(rows, _inverse(rows))
 
 
 def expand(packed: jax.Array) -> jax.Array:
   """All components of a packed Riemann tensor, (m * m, ...) -> (n, n, n, n, ...) complex, [a, b, c, d]."""
-  form = hermitian.unpack(packed)
-  m = form.shape[-1]
-  n = next(k for k in itertools.count(1) if k * (k + 1) == 2 * m)
-  pair = _pair_index(n)
-  take = lambda p, q: form[..., p, q]
-  return jnp.stack([jnp.stack([jnp.stack([jnp.stack([
-      take(pair[a, c], pair[b, d]) for d in range(n)]) for c in range(n)])
-      for b in range(n)]) for a in range(n)])
+  components = _expand(packed)
+  return jax.lax.complex(components.re, components.im)
 
 
 def ricci(rows: jax.Array) -> jax.Array:
   """Ric_{c dbar} = g^{a bbar} R_{a bbar c dbar}, packed (n * n, ...)."""
-  return jnp.stack(jets22.pack_hermitian(_ricci(rows, _inverse(rows))))
+  raised = _inverse(rows)
+  n = raised.re.shape[0]
+  matrix = index_maps.pack_form(index_maps.vector(n * n).reshape(n, n, -1))
+  return index_maps.apply(matrix, _stack(_ricci(rows, raised)))
 
 
 def scalar(rows: jax.Array) -> jax.Array:
   """The Ricci scalar g^{c dbar} Ric_{c dbar}, (R, ...) -> (...), differentiable."""
   raised = _inverse(rows)
+  n = raised.re.shape[0]
+  # Both are Hermitian: sum_cd G[d, c] Ric[c, d] is the sum of the products of real and imaginary parts.
   contracted = _ricci(rows, raised)
-  n = len(raised)
-  # Both are Hermitian: the sum over a pair c < d and its mirror image is twice the real part.
-  return sum((1.0 if c == d else 2.0) * (raised[d][c] * contracted[c][d]).re
-             for c in range(n) for d in range(c, n))
+  product = raised.re * contracted.re + raised.im * contracted.im
+  return sum(product[c, d] for c in range(n) for d in range(n))
 
 
-def _riemann(rows):
-  d = jets22.unpack(rows)
-  n = len(d.first)
-  raised, t = _inverse(rows), d.third
-  count = len(t)
-  # half[p][j] = sum_i K_{p ibar} g^{j ibar}
-  half = [[_sum(t[p][i] * raised[i][j] for i in range(n)) for j in range(n)] for p in range(count)]
-  return jets22.hermitian(count, lambda p, q: _sum(
-      half[p][j] * t[q][j].conj() for j in range(n)) - d.fourth[p][q])
+def _riemann(rows, raised):
+  third = _third(rows)
+  m, n = third.re.shape[:2]
+  # half[p, j] = sum_i K_{p ibar} g^{j ibar}
+  half = _sum(_at(third, slice(None), i, None) * _at(raised, None, i) for i in range(n))
+  square = _sum(_at(half, slice(None), None, j) * _at(third, None, slice(None), j).conj()
+                for j in range(n))
+  matrix = index_maps.pack_form(index_maps.vector(m * m).reshape(m, m, -1))
+  return index_maps.apply(matrix, _stack(square)) - rows[-m * m:]
 
 
 def _ricci(rows, raised):
-  r = _riemann(rows)
-  n = len(raised)
-  pair = _pair_index(n)
-  return jets22.hermitian(n, lambda c, d: _sum(
-      raised[b][a] * _entry(r, pair[a, c], pair[b, d]) for a in range(n) for b in range(n)))
+  """All entries [c, d]."""
+  components = _expand(_riemann(rows, raised))
+  n = raised.re.shape[0]
+  return _sum(_at(components, a, b) * _at(raised, b, a) for a in range(n) for b in range(n))
+
+
+def _expand(packed):
+  m = math.isqrt(packed.shape[0])
+  n = (math.isqrt(8 * m + 1) - 1) // 2
+  pair = index_maps.pair_index(n)
+  # [a, c, b, d] -> [a, b, c, d]
+  entries = np.swapaxes(index_maps.form(m)[pair[:, :, None, None], pair], 1, 2)
+  matrix = index_maps.pack_vector(entries.reshape(n**4, -1))
+  return _split(index_maps.apply(matrix, packed), (n,) * 4)
+
+
+def _third(rows):
+  """K_{p bbar}, [p, b]."""
+  n = jets22.directions_of(rows.shape[0])
+  m = n * (n + 1) // 2
+  return _split(rows[-m * m - 2 * m * n:-m * m], (m, n))
 
 
 def _inverse(rows):
-  """Entries [s][k] of G^{-1}, G[a][b] = g_{a bbar}, so that g^{k sbar} = G^{-1}[s][k].
+  """Entries [s, k] of G^{-1}, G[a, b] = g_{a bbar}, so that g^{k sbar} = G^{-1}[s, k].
 
   The inverse is the gradient of log det g, which is smooth and elementwise for any n.
   """
@@ -107,17 +123,28 @@ def _inverse(rows):
   (gradient,) = transpose(jnp.ones_like(det))
   n = jets22.directions_of(rows.shape[0])
   # An off-diagonal row stands for two entries of g.
-  diagonal, rest = gradient[:n] / det, gradient[n:] / (2.0 * det)
-  return jets22.unpack_hermitian(n, jnp.concatenate([diagonal, rest]))
+  half = np.repeat([1.0, 0.5], [n, n * n - n])
+  matrix = index_maps.pack_vector(index_maps.form(n).reshape(n * n, -1) * half)
+  return _split(index_maps.apply(matrix, gradient / det), (n, n))
 
 
-def _entry(form, p, q):
-  return form[p][q] if p <= q else form[q][p].conj()
+def _split(rows, shape):
+  """Rows [Re | Im] as a Complex of the given leading shape."""
+  re, im = jnp.split(rows, 2)
+  return Complex(re.reshape(shape + re.shape[1:]), im.reshape(shape + im.shape[1:]))
 
 
-def _pair_index(n):
-  index = {pair: k for k, pair in enumerate(jets22.symmetric_pairs(n))}
-  return {(a, c): index[min(a, c), max(a, c)] for a in range(n) for c in range(n)}
+def _stack(c):
+  """The inverse of `_split`, of entries with two indices."""
+  return jnp.concatenate([part.reshape(-1, *part.shape[2:]) for part in (c.re, c.im)])
+
+
+def _at(c, *index):
+  return Complex(c.re[index], c.im[index])
+
+
+def _map(f, c):
+  return Complex(f(c.re), f(c.im))
 
 
 def _sum(terms):
@@ -126,10 +153,3 @@ def _sum(terms):
   for term in terms[1:]:
     total = total + term
   return total
-
-
-def _stack(nested):
-  if isinstance(nested, Complex):
-    return jax.lax.complex(
-        nested.re, jnp.zeros_like(nested.re) if nested.im is None else nested.im)
-  return jnp.stack([_stack(part) for part in nested])

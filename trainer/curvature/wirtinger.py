@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from networks import index_maps
 from networks import jets22
 from networks.split_complex import Complex
 
@@ -36,7 +37,7 @@ def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dt
   mixed = levi(origin)
   slope = jax.jacfwd(levi)(origin)  # (2, n, n, 2n)
   curve = jax.jacfwd(jax.jacfwd(levi))(origin)  # (2, n, n, 2n, 2n)
-  pairs = jets22.symmetric_pairs(n)
+  pairs = index_maps.symmetric_pairs(n)
 
   def third(a, c, b):
     """d_c of h_{a bbar} = re + i im, with d = (d_x - i d_y) / 2."""

@@ -60,7 +60,8 @@ def find_foci(variety: Variety, starts: np.ndarray) -> Foci:
     matrix += 1e-13 * np.eye(x.shape[1])  # keeps degenerate critical points solvable
     step = -(across @ np.linalg.solve(matrix, along @ values[:, :, None]))[:, :, 0]
     length = np.linalg.norm(step, axis=1)
-    x = system.rescale(x + step * np.minimum(1, _LONGEST_STEP / np.maximum(length, 1e-300))[:, None])
+    shorter = np.minimum(1, _LONGEST_STEP / np.maximum(length, 1e-300))
+    x = system.rescale(x + shorter[:, None] * step)
   values, second = system(x)
   value = np.abs(np.sum(x[:, n:] * values[:, n:], axis=1))
   across = _projectors(system, x)[:, :n, :n]

@@ -23,8 +23,8 @@ class Variety:
     moduli: Kaehler moduli (t_1, ..., t_m), positive.
 
   Raises:
-    UserError: inhomogeneous, wrong number of variables, not Calabi-Yau, without points, non-positive
-      modulus, or dimension less than one.
+    UserError: inhomogeneous, wrong number of variables, not Calabi-Yau, without points,
+      non-positive modulus, or dimension less than one.
   """
 
   ambient: tuple[int, ...]
@@ -115,9 +115,9 @@ def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], .
                     f"{sum(ambient)} leave no dimension; use fewer polynomials")
   if topology.is_empty(ambient, degrees):
     space = " x ".join(f"P^{n}" for n in ambient)
-    raise UserError(f"linear slices of the configuration {degrees} in {space} have no solutions, all "
-                    "intersection numbers vanish: more polynomials than it has dimensions depend on "
-                    "some of the factors alone; change the degrees")
+    raise UserError(f"linear slices of the configuration {degrees} in {space} have no solutions, "
+                    "all intersection numbers vanish: more polynomials than it has dimensions "
+                    "depend on some of the factors alone; change the degrees")
 
 
 def _check_ambient(ambient):

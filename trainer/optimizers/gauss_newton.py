@@ -130,7 +130,12 @@ def make_gauss_newton_step(
         state.optimizer._replace(damping=trial.damping, taken=state.optimizer.taken + 1),
         jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
 
-  return step
+  def precise_step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+    # Least squares need all digits of their matmuls, which accelerators round unless asked not to.
+    with jax.default_matmul_precision("highest"):
+      return step(state, epoch)
+
+  return precise_step
 
 
 def _damping_factor(gain: jax.Array, accepted: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import numpy as np
 from trainer.geometry.small import determinant
 from trainer.sampling import roots
 
-# Rounding in resultants moves close roots by up to 1e-7: an iteration that waits for less never ends.
+# Rounding in resultants moves close roots by up to 1e-7: waiting for less would never end.
 _TOLERANCE = 1e-5
 
 _fence = jax.lax.optimization_barrier

@@ -1,0 +1,73 @@
+"""Constant matrices between packed real rows and the complex entries they stand for.
+
+Sums over index pairs, written as one matrix product each, stay small programs where lists of entries would be
+hundreds of operations to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from networks.split_complex import Complex
+
+
+def symmetric_pairs(n: int) -> list[tuple[int, int]]:
+  """The pairs a <= c, row by row."""
+  return list(itertools.combinations_with_replacement(range(n), 2))
+
+
+@functools.cache
+def pair_index(n: int) -> np.ndarray:
+  """(n, n) integers: where the pair {a, c} is among `symmetric_pairs`."""
+  index = np.zeros((n, n), int)
+  for k, (a, c) in enumerate(symmetric_pairs(n)):
+    index[a, c] = index[c, a] = k
+  return index
+
+
+def vector(n: int) -> np.ndarray:
+  """(n, 2n) complex: entries of a complex vector from its rows [Re | Im]."""
+  return np.hstack([np.eye(n), 1j * np.eye(n)])
+
+
+def form(n: int) -> np.ndarray:
+  """(n, n, n * n) complex: entries of a Hermitian form from its rows [h_aa | Re h_ab (a<b) | Im h_ab (a<b)]."""
+  entries = np.zeros((n, n, n * n), complex)
+  entries[range(n), range(n), range(n)] = 1
+  a, b = np.triu_indices(n, 1)
+  real = n + np.arange(len(a))
+  entries[a, b, real] = entries[b, a, real] = 1
+  entries[a, b, real + len(a)], entries[b, a, real + len(a)] = 1j, -1j
+  return entries
+
+
+def pack_vector(entries: np.ndarray) -> np.ndarray:
+  """Rows [Re | Im] of entries (n, K) complex -> (2n, K) real."""
+  return np.concatenate([entries.real, entries.imag])
+
+
+def pack_form(entries: np.ndarray) -> np.ndarray:
+  """Rows of a Hermitian form of entries (n, n, K) complex -> (n * n, K) real; the lower triangle is not read."""
+  a, b = np.triu_indices(len(entries), 1)
+  diagonal = entries[range(len(entries)), range(len(entries))]
+  return np.concatenate([diagonal.real, entries[a, b].real, entries[a, b].imag])
+
+
+def form_rows(
+    entries: Callable[[np.ndarray, np.ndarray], Complex], n: int) -> tuple[chex.Array, ...]:
+  """Blocks of packed rows of a Hermitian form, from a function of arrays of indices."""
+  diagonal, upper = entries(np.arange(n), np.arange(n)), entries(*np.triu_indices(n, 1))
+  return diagonal.re, upper.re, upper.im
+
+
+def apply(matrix: np.ndarray, rows: chex.Array) -> chex.Array:
+  """A constant real matrix (R', R) times rows (R, ...) -> (R', ...)."""
+  return jnp.tensordot(
+      jnp.asarray(matrix, rows.dtype), rows, 1, precision=jax.lax.Precision.HIGHEST)

@@ -1,0 +1,73 @@
+"""The precision of a network's matmuls: one setting for all of its layers, full unless asked otherwise.
+
+  with precision.matmuls("bfloat16"):
+    step = jax.jit(...)  # traced inside
+
+Reduced precision rounds both factors of every layer's matmul, forwards and backwards, and accumulates in float32:
+what tensor cores do. Factors are rounded on every device, so that one without such units computes the same
+numbers, at no gain. Sums, activations, geometry and constant matrices are never rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import contextvars
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
+_current = contextvars.ContextVar("matmul_precision", default="float32")
+
+
+def check(name: str) -> None:
+  """Raises ValueError for an unknown precision."""
+  if name not in PRECISIONS:
+    raise ValueError(f"unknown matmul precision {name!r}: choose one of {', '.join(PRECISIONS)}")
+
+
+@contextlib.contextmanager
+def matmuls(name: str) -> Iterator[None]:
+  """Sets the precision of `matmul` in what is traced inside; ValueError for an unknown one."""
+  check(name)
+  token = _current.set(name)
+  try:
+    yield
+  finally:
+    _current.reset(token)
+
+
+def matmul(x: chex.Array, w: chex.Array) -> chex.Array:
+  """(B, F) times (F, F') at the precision that is set."""
+  chex.assert_rank([x, w], 2)
+  name = _current.get()
+  return exact_matmul(x, w) if name == "float32" else _rounded_matmul(name, x, w)
+
+
+def exact_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
+  """(B, F) times (F, F') in the precision of the factors, which accelerators do not default to."""
+  return jnp.matmul(x, w, precision=jax.lax.Precision.HIGHEST)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _rounded_matmul(name, x, w):
+  if name == "tf32":
+    # 10 bits of mantissa, which pass a device's tf32 units unchanged.
+    rounded = (jax.lax.reduce_precision(a, exponent_bits=8, mantissa_bits=10) for a in (x, w))
+    return jnp.matmul(*rounded, precision=jax.lax.Precision.HIGH)
+  product = jnp.matmul(
+      x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+  return product.astype(x.dtype)
+
+
+def _backward(name, factors, g):
+  x, w = factors
+  return _rounded_matmul(name, g, w.T), _rounded_matmul(name, x.T, g)
+
+
+_rounded_matmul.defvjp(
+    lambda name, x, w: (_rounded_matmul(name, x, w), (x, w)), _backward)
