@@ -17,4 +17,8 @@ def get_config(psi: str = "0.5"):
   config.variety = variety(
       (4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
       parameters=dict(psi=psi))
+  config.network = "algebraic(degree=5)"
+  config.steps = 0
+  config.gauss_newton.steps = 20
+  config.data.train_points = 160_000
   return config

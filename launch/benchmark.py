@@ -3,15 +3,11 @@
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
-<<<<<<< HEAD
-`sampling` times the sampler alone, stage by stage. These are timed in one process and in turns; `taskset -c 0`
-in front makes it a single core's. The suite `accuracy` trains the configs of six manifolds from nothing:
+`sampling` times the sampler alone, stage by stage. These are timed in one process and in turns, fake devices in a
+process of their own; `taskset -c 0` in front makes it a single core's. The suite `accuracy` trains the configs of
+six manifolds from nothing:
 
   python -m launch.benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
-=======
-`sampling` times the sampler alone, stage by stage. Everything but the fake devices is timed in one process, all of a
-comparison in turns; `taskset -c 0` in front makes it a single core's.
->>>>>>> main
 """
 
 import importlib
@@ -45,18 +41,11 @@ def main() -> None:
   path = cli.path_flag(_JSON.value) if _JSON.value else None
   if path and not _writable(path):
     raise UserError(f"--json={path} cannot be written: name a file in a directory of yours")
-<<<<<<< HEAD
   if _SECONDS.value <= 0 or _BUDGET.value <= 0:
     raise UserError("--seconds and --budget_seconds must be positive")
   if _SUITE.value == "accuracy":
     _accuracy(path)
     return
-  # Before anything asks for the devices; where there are real ones they are used instead.
-  jax.config.update("jax_num_cpu_devices", max(suite.DEVICE_COUNTS))
-=======
-  if _SECONDS.value <= 0:
-    raise UserError(f"--seconds={_SECONDS.value} must be positive")
->>>>>>> main
   result = {"suite": _SUITE.value, "machine": _machine()}
   for name, section in suite.run(_SUITE.value, _varieties(), _SECONDS.value):
     result[name] = section
