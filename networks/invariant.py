@@ -53,10 +53,19 @@ class InvariantMetric(hk.Module):
       ValueError: the degree is not a positive integer, or a generator does not preserve the variety.
     """
     super().__init__(name=name)
-    self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), algebraic.check_degree(degree)
+    self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree
+    self.forms = self.invariant_forms(
+        ambient, moduli, sections, degree, order, phases, permutations, conjugation)
+
+  @staticmethod
+  def invariant_forms(
+      ambient: Sequence[int], moduli: Sequence[float], sections: algebraic.Sections, degree: int,
+      order: int = 1, phases: Sequence[Sequence[int]] = (), permutations: Sequence[Sequence[int]] = (),
+      conjugation: bool = False) -> symmetry.Forms:
+    """The forms B_p, for the arguments of the constructor."""
     rows = lambda table: tuple(tuple(int(i) for i in row) for row in table)
     group = symmetry.Generators(order, rows(phases), rows(permutations), bool(conjugation))
-    self.forms = _forms(sections, self.ambient, self.moduli, degree, group)
+    return _forms(sections, tuple(ambient), tuple(moduli), algebraic.check_degree(degree), group)
 
   def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """Evaluates phi.
@@ -70,8 +79,15 @@ class InvariantMetric(hk.Module):
     start = self.forms.identity
     h = hk.get_parameter(
         "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype))
-    rho = _contract(self.forms, h[:, None], self.ambient, x)[..., 0]
+    rho = rho_rows(self.forms, h, self.ambient, x)
     return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+
+
+def rho_rows(
+    forms: symmetry.Forms, h: chex.Array, ambient: Sequence[int], x: chex.Array | jets.Jet
+) -> chex.Array | jets.Jet:
+  """rho = sum_p h_p rho_p at x (..., 2N), an array or jet of shape (...); h (P,)."""
+  return _contract(forms, h[:, None], ambient, x)[..., 0]
 
 
 def invariant_rows(
@@ -92,7 +108,7 @@ def invariant_rows(
 
 def contracted_rows(
     forms: symmetry.Forms, ambient: Sequence[int], x: jets.Jet, cotangent: chex.Array) -> chex.Array:
-  """sum_R cotangent_R invariant_rows_R, at a tenth of the cost of the rows: the derivative of a function of rho.
+  """sum_R cotangent_R invariant_rows_R, without the rows: the derivative of a function of rho.
 
   With Gamma the Hermitian matrix of the cotangents, a form G contributes sum_lr G_lr X_lr, where
   X_lr = sum_j conj(d_j v_l) w_jr and w_j = sum_i conj(Gamma_ij) d_i v.
