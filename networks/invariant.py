@@ -14,6 +14,7 @@ import numpy as np
 
 from networks import algebraic
 from networks import jets
+from networks import jets22
 from networks import registry
 from networks import sections as section_jets
 from networks import symmetry
@@ -52,10 +53,19 @@ class InvariantMetric(hk.Module):
       ValueError: the degree is not a positive integer, or a generator does not preserve the variety.
     """
     super().__init__(name=name)
-    self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), algebraic.check_degree(degree)
+    self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree
+    self.forms = self.invariant_forms(
+        ambient, moduli, sections, degree, order, phases, permutations, conjugation)
+
+  @staticmethod
+  def invariant_forms(
+      ambient: Sequence[int], moduli: Sequence[float], sections: algebraic.Sections, degree: int,
+      order: int = 1, phases: Sequence[Sequence[int]] = (), permutations: Sequence[Sequence[int]] = (),
+      conjugation: bool = False) -> symmetry.Forms:
+    """The forms B_p, for the arguments of the constructor."""
     rows = lambda table: tuple(tuple(int(i) for i in row) for row in table)
     group = symmetry.Generators(order, rows(phases), rows(permutations), bool(conjugation))
-    self.forms = _forms(sections, self.ambient, self.moduli, degree, group)
+    return _forms(sections, tuple(ambient), tuple(moduli), algebraic.check_degree(degree), group)
 
   def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """Evaluates phi.
@@ -69,8 +79,15 @@ class InvariantMetric(hk.Module):
     start = self.forms.identity
     h = hk.get_parameter(
         "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype))
-    rho = _contract(self.forms, h[:, None], self.ambient, x)[..., 0]
+    rho = rho_rows(self.forms, h, self.ambient, x)
     return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+
+
+def rho_rows(
+    forms: symmetry.Forms, h: chex.Array, ambient: Sequence[int], x: chex.Array | jets.Jet
+) -> chex.Array | jets.Jet:
+  """rho = sum_p h_p rho_p at x (..., 2N), an array or jet of shape (...); h (P,)."""
+  return _contract(forms, h[:, None], ambient, x)[..., 0]
 
 
 def invariant_rows(
@@ -89,27 +106,77 @@ def invariant_rows(
   return rho.rows if isinstance(rho, jets.Jet) else rho[None]
 
 
+def contracted_rows(
+    forms: symmetry.Forms, ambient: Sequence[int], x: jets.Jet, cotangent: chex.Array) -> chex.Array:
+  """sum_R cotangent_R invariant_rows_R, without the rows: the derivative of a function of rho.
+
+  With Gamma the Hermitian matrix of the cotangents, a form G contributes sum_lr G_lr X_lr, where
+  X_lr = sum_j conj(d_j v_l) w_jr and w_j = sum_i conj(Gamma_ij) d_i v.
+
+  Args:
+    forms: P invariant forms.
+    ambient: (n_1, .., n_m).
+    x: jet of type (1, 1) of the coordinates, (..., 2N).
+    cotangent: (R, ...) real, packed like the rows of a jet.
+
+  Returns:
+    (..., P) real.
+  """
+  assert type(x) is jets.Jet
+  n = x.num_directions
+  v = _points_last(section_jets.monomial_rows(forms.exponents, ambient, x))
+  plain, twisted = (None if w is None else w.T.astype(v.dtype) for w in (forms.weights, forms.twisted))
+
+  def block(points):
+    v, g = points
+    first = [Complex(0.5 * g[1 + a], 0.5 * g[1 + n + a]) for a in range(n)]
+    mixed = [[c if a == b else c * 0.5 for b, c in enumerate(row)]
+             for a, row in enumerate(jets22.unpack_hermitian(n, g[1 + 2 * n:]))]
+    gamma = [[Complex(g[0])] + [c.conj() for c in first]] + [
+        [first[a]] + mixed[a] for a in range(n)]
+    row = lambda i: Complex(v[0, i], v[1, i])
+    w = [sum((gamma[i][j].conj() * row(i) for i in range(1, 1 + n)), gamma[0][j].conj() * row(0))
+         for j in range(1 + n)]
+    pick = lambda c, index: Complex(c.re[index], c.im[index])
+    terms = [pick(w[j], forms.right) * pick(row(j), forms.left).conj() for j in range(1 + n)]
+    total = plain @ sum(c.re for c in terms)
+    return total if twisted is None else total - twisted @ sum(c.im for c in terms)
+
+  result = _by_blocks(block, (v, cotangent.reshape(cotangent.shape[0], -1)))
+  return result.T.reshape(x.shape[:-1] + (result.shape[0],))
+
+
 def _contract(forms, h, ambient, x):
   """sum_p rho_p h_pf, an array or jet of shape (..., F); h (P, F)."""
   v = section_jets.monomial_rows(forms.exponents, ambient, x)
   shape, dtype = v.re.shape[1:-1], v.re.dtype
   weights = [None if w is None else (w.astype(dtype) @ h).T for w in (forms.weights, forms.twisted)]
-  # Points on the last axis: pairs of monomials are then picked as rows.
-  flat = jnp.stack([jnp.moveaxis(part.reshape(v.re.shape[0], -1, v.re.shape[-1]), 1, 2)
-                    for part in (v.re, v.im)])
-  # The thousands of pairs of a few points fit into a processor's cache.
-  block = 16 if jax.default_backend() == "cpu" else 4096
-  rows = jax.checkpoint(lambda points: _pair_rows(forms, weights, points, x))
-  count = flat.shape[-1]
-  if count <= block:
-    result = rows(flat)
-  else:
-    padded = jnp.pad(flat, [(0, 0)] * 3 + [(0, -count % block)])
-    blocks = jnp.moveaxis(padded.reshape(flat.shape[:3] + (-1, block)), 3, 0)
-    result = jax.lax.map(rows, blocks)
-    result = jnp.moveaxis(result, 0, 2).reshape(result.shape[1:3] + (-1,))[..., :count]
+  result = _by_blocks(
+      jax.checkpoint(lambda points: _pair_rows(forms, weights, points, x)), _points_last(v))
   result = jnp.moveaxis(result, 1, 2).reshape((result.shape[0],) + shape + (h.shape[1],))
   return type(x)(result) if isinstance(x, jets.Jet) else result[0]
+
+
+def _points_last(v: Complex) -> chex.Array:
+  """(A, ..., M) -> (2, A, M, B): pairs of monomials are then picked as rows."""
+  return jnp.stack([jnp.moveaxis(part.reshape(part.shape[0], -1, part.shape[-1]), 1, 2)
+                    for part in (v.re, v.im)])
+
+
+def _by_blocks(function, arrays):
+  """function of arrays with the points on their last axes, a block of points at a time."""
+  # The thousands of pairs of a few points fit into a processor's cache.
+  block = 16 if jax.default_backend() == "cpu" else 4096
+  count = jax.tree.leaves(arrays)[0].shape[-1]
+  if count <= block:
+    return function(arrays)
+
+  def fold(a):
+    a = jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, -count % block)])
+    return jnp.moveaxis(a.reshape(a.shape[:-1] + (-1, block)), -2, 0)
+
+  result = jnp.moveaxis(jax.lax.map(function, jax.tree.map(fold, arrays)), 0, -2)
+  return result.reshape(result.shape[:-2] + (-1,))[..., :count]
 
 
 def _pair_rows(forms, weights, v, like):

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks import registry
+from networks.invariant import contracted_rows, rho_rows
 from networks.sections import section_rows
+from networks.symmetry import Forms
 from trainer import hermitian
 from trainer.batch import Batch
 from trainer.curvature.potential import potential_rows
@@ -33,6 +35,19 @@ class FullForm(NamedTuple):
   degree: int
 
 
+class InvariantForm(NamedTuple):
+  """An algebraic metric K = (1/(pi k)) log rho, rho linear in a vector of parameters.
+
+  Attributes:
+    rho: (network parameters, Batch) -> the jet of rho, of shape (B,).
+    contract: (Batch, cotangents (R, B) of the rows of rho) -> those of the parameters, (B, P), point by point.
+    degree: k.
+  """
+  rho: Callable[[Any, Batch], jets.Jet]
+  contract: Callable[[Batch, jax.Array], jax.Array]
+  degree: int
+
+
 class Ansatz(NamedTuple):
   """A trainable metric.
 
@@ -43,12 +58,14 @@ class Ansatz(NamedTuple):
     potential: (parameters, Batch) -> the (2, 2) jet (R, B) of the Kaehler potential, which
       trainer.curvature.tensors reads.
     sections: of a metric that is algebraic with all of H free, else None.
+    invariant: of a metric that is algebraic with H invariant under a group, else None.
   """
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
   path: str
   potential: Callable[[Any, Batch], jax.Array] | None = None
   sections: FullForm | None = None
+  invariant: InvariantForm | None = None
 
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
@@ -100,10 +117,13 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     return potential_rows(
         variety, functools.partial(transformed.apply, params), batch.x, batch.pullback, path)
 
-  form = None
+  full = invariant = None
   if getattr(factory, "full_form", False):
-    form = _full_form(variety, network_kwargs["degree"])
-  return Ansatz(init, metric, path, potential, form)
+    full = _full_form(variety, network_kwargs["degree"])
+  if hasattr(factory, "invariant_forms"):
+    invariant = _invariant_form(
+        variety, network_kwargs["degree"], factory.invariant_forms(**geometry, **network_kwargs))
+  return Ansatz(init, metric, path, potential, full, invariant)
 
 
 def _full_form(variety: Variety, degree: int) -> FullForm:
@@ -114,6 +134,17 @@ def _full_form(variety: Variety, degree: int) -> FullForm:
         exponents, coefficients, variety.ambient, jets.from_coordinates(batch.x, batch.pullback))
 
   return FullForm(rows, degree)
+
+
+def _invariant_form(variety: Variety, degree: int, forms: Forms) -> InvariantForm:
+  jet = lambda batch: jets.from_coordinates(batch.x, batch.pullback)
+
+  def rho(params, batch):
+    h, = jax.tree.leaves(params)
+    return rho_rows(forms, h, variety.ambient, jet(batch))
+
+  return InvariantForm(
+      rho, lambda batch, slopes: contracted_rows(forms, variety.ambient, jet(batch), slopes), degree)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:

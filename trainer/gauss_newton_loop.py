@@ -18,6 +18,7 @@ from trainer.optimizers import solvers
 from trainer.optimizers.gauss_newton import make_gauss_newton_step
 from trainer.optimizers.linearise import lazily, of_network
 from trainer.optimizers.linearise_algebraic import of_sections
+from trainer.optimizers.linearise_invariant import of_invariant_form
 from trainer.step import TrainState
 
 # A batch is this many times larger than the one before.
@@ -148,7 +149,10 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   if name == "auto":
     name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
   sections = run.ansatz.sections
-  linear = of_sections(*sections) if sections else of_network(run.ansatz)
+  if sections:
+    linear = of_sections(*sections)
+  else:
+    linear = of_invariant_form(run.ansatz.invariant) if run.ansatz.invariant else of_network(run.ansatz)
   kept = jax.eval_shape(linear.prepare, state.params, batches.abstract(run.variety, local, run.dtype))
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":

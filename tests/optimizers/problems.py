@@ -14,8 +14,11 @@ from trainer import parallel
 from trainer.ansatz import make_ansatz
 from trainer.optimizers.linearise import of_network
 from trainer.optimizers.linearise_algebraic import of_sections
+from trainer.optimizers.linearise_invariant import of_invariant_form
 
-NETWORKS = {"network": "phi_mlp(widths=(3,))", "algebraic": "algebraic(degree=3)"}
+NETWORKS = {
+    "network": "phi_mlp(widths=(3,))", "algebraic": "algebraic(degree=3)",
+    "invariant": "invariant(degree=4, permutations=((1, 2, 0),))"}
 
 
 @functools.cache
@@ -40,8 +43,11 @@ def linearisation(kind: str, factors: int = 1):
   ansatz = make_ansatz(variety(factors), NETWORKS[kind])
   network = ansatz.init(jax.random.key(0))
   rng = np.random.default_rng(1)
-  size = 0.02 if kind == "algebraic" else 0.2
+  size = 0.2 if kind == "network" else 0.02
   network = jax.tree.map(
       lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), network)
   params = {"network": network, "log_kappa": jnp.asarray(-0.3, jnp.float64)}
-  return of_sections(*ansatz.sections) if ansatz.sections else of_network(ansatz), params, ansatz
+  linear = {
+      "network": lambda: of_network(ansatz), "algebraic": lambda: of_sections(*ansatz.sections),
+      "invariant": lambda: of_invariant_form(ansatz.invariant)}[kind]()
+  return linear, params, ansatz

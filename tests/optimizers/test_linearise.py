@@ -10,7 +10,7 @@ from tests.optimizers import problems
 from trainer.optimizers import linearise
 
 
-@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2)])
+@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1)])
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   linear, params, ansatz = problems.linearisation(kind, factors)
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))

@@ -58,9 +58,14 @@ def of_network(ansatz: Ansatz) -> Linearisation:
 
     return jax.vmap(row)(batch)
 
+  return of_matrix(functools.partial(eta, ansatz), prepare)
+
+
+def of_matrix(eta: Callable, rows: Callable[[Any, Batch], jax.Array]) -> Linearisation:
+  """The linearisation that keeps J itself: eta as in `Linearisation`, rows (params, Batch) -> J (B, P)."""
   return Linearisation(
-      eta=lambda params, batch: eta(ansatz, params, batch),
-      prepare=prepare,
+      eta=eta,
+      prepare=rows,
       apply=lambda params, rows, v: rows @ v.astype(rows.dtype),
       transpose=lambda params, rows, u: u.astype(rows.dtype) @ rows,
       rows=lambda params, rows: rows,
