@@ -1,12 +1,19 @@
 """Runs the project's commands as a user does, each in its own process."""
 
+import atexit
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
+
+# Commands that repeat one another need not compile the same programs again.
+_COMPILED = tempfile.mkdtemp(prefix="ricciflat-tests-")
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 
 # A budget that takes seconds; every number of it can be overridden.
 TINY = {
@@ -20,7 +27,8 @@ TINY = {
 def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> subprocess.Popen:
   """Starts `python -m launch.MODULE --name=value ...` on fake CPU devices."""
   environment = dict(
-      os.environ, JAX_PLATFORMS="cpu", PYTHONPATH=str(ROOT),
+      os.environ, JAX_PLATFORMS="cpu", PYTHONPATH=str(ROOT), JAX_COMPILATION_CACHE_DIR=_COMPILED,
+      JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
       XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}")
   command = [sys.executable, "-m", f"launch.{module}"]
   return subprocess.Popen(
