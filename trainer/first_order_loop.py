@@ -42,13 +42,10 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   if step == 0:
     job.record(0, evaluate(state))
 
-  losses, segment_index, late = [], None, False
+  losses, late = [], step > 0 and job.out_of_time()
   tick, tick_step = time.monotonic(), step
   while step < config.steps and not late:
-    if step // segments.steps != segment_index:
-      segment_index = step // segments.steps
-      segment = segments(segment_index)
-    state, step_metrics = compiled_step(state, segment)
+    state, step_metrics = compiled_step(state, segments.of_step(step))
     step += 1
     losses.append(step_metrics["loss"])
     if step % config.log_every == 0:

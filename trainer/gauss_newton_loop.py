@@ -60,16 +60,15 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   job.progress.start(_name(job), first + settings.steps)
   if int(state.step) == 0:
     job.record(0, evaluate(state))
-  level, segment_index, late = None, None, False
+  level = None
+  last = _over(state, settings, sizes) or bool(state.optimizer.taken) and job.out_of_time()
   segments = job.segments(sizes[-1], phase_points(job, num_unknowns(state)))
-  while not _over(state, settings, sizes) and not late:
+  while not last:
     if int(state.optimizer.level) != level:
-      level, segment_index = int(state.optimizer.level), None
+      level = int(state.optimizer.level)
       segments.cut(sizes[level])
       step = compile_step(job, state, sizes[level], exact=job.last_phase and level + 1 == len(sizes))
-    if int(state.step) // segments.steps != segment_index:
-      segment_index = int(state.step) // segments.steps
-      segment = segments(segment_index)
+    segment = segments.of_step(int(state.step))
     tick = time.monotonic()
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
@@ -80,15 +79,15 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     job.record(int(state.step), row)
     # A step on a larger batch takes longer by as much.
     following = sizes[min(int(state.optimizer.level), len(sizes) - 1)]
-    late = job.out_of_time((time.monotonic() - tick) * following / sizes[level])
-    if manager.reached_preemption(int(state.step)):
+    last = (_over(state, settings, sizes)
+            or job.out_of_time((time.monotonic() - tick) * following / sizes[level]))
+    if last:
+      state = state._replace(params=state.optimizer.best)
+    elif manager.reached_preemption(int(state.step)):
       job.stop_preempted(manager, state)
-    job.save(manager, state, force=False)
-  segments.close()
-  if level is not None:
-    # The best parameters are those of the end.
-    state = state._replace(params=state.optimizer.best)
+    # A step takes seconds to minutes: every one is worth a checkpoint.
     job.save(manager, state, force=True)
+  segments.close()
   manager.wait_until_finished()
   return state
 

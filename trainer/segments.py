@@ -51,7 +51,16 @@ class Segments:
   def cut(self, batch_size: int) -> None:
     """Makes batches of another size, at most the first, from now on."""
     self._shuffle = data.make_shuffle(self._source.mesh, self._size, batch_size)
+    self._present: tuple[int, batches.Batch] | None = None
     self.steps = self._size // batch_size
+
+  def of_step(self, step: int) -> batches.Batch:
+    """The segment that holds the batch of a step, made once as steps follow one another."""
+    index = step // self.steps
+    if self._present is None or self._present[0] != index:
+      self._present = None  # Frees its memory before the next one needs as much.
+      self._present = index, self(index)
+    return self._present[1]
 
   def __call__(self, index: int) -> batches.Batch:
     """The batches (steps, batch_size, ...) of segment `index`, laid out for the compiled step."""

@@ -1,0 +1,95 @@
+"""How a Gauss-Newton phase goes on and ends: a script in place of steps and measurements."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import pytest
+
+from trainer import gauss_newton_loop
+from trainer import parallel
+from trainer.optimizers import gauss_newton
+from trainer.step import TrainState
+
+
+class _Manager:
+  """Checkpoints in memory."""
+
+  def reached_preemption(self, step):
+    return False
+
+  def wait_until_finished(self):
+    pass
+
+
+class _Job:
+  """A job whose validation sigma follows a script; step k makes the parameter k."""
+
+  last_phase = True
+  mesh = parallel.make_mesh()
+
+  def __init__(self, sigmas, steps, seconds_left=1e9):
+    settings = SimpleNamespace(steps=steps)
+    self.run = SimpleNamespace(
+        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=True), phase=0,
+        phases=[SimpleNamespace(network="algebraic(degree=2)")])
+    self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
+    self.saved, self._sigmas, self._left = [], sigmas, seconds_left
+
+  def segments(self, *sizes):
+    return SimpleNamespace(cut=lambda size: None, of_step=lambda step: None, close=lambda: None)
+
+  def evaluator(self):
+    return lambda state: {"sigma": self._sigmas[int(state.step)]}
+
+  def record(self, step, row):
+    pass
+
+  def out_of_time(self, needed=0.0):
+    return self._left <= 0
+
+  def save(self, manager, state, force):
+    assert force
+    self.saved.append((int(state.step), float(state.params["network"])))
+
+
+def _train(monkeypatch, job, start=0):
+  monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: [16, 64])
+  monkeypatch.setattr(gauss_newton_loop, "phase_points", lambda job, unknowns: 64)
+
+  def step(state, segment):
+    params = {"network": jnp.float64(state.step + 1), "log_kappa": jnp.float64(0)}
+    optimizer = state.optimizer._replace(taken=state.optimizer.taken + 1)
+    row = {"loss": 1.0, "loss_before": 2.0, "predicted_loss": 0.1, "damping": 1.0, "accepted": True}
+    return (TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
+            {name: jnp.asarray(value) for name, value in row.items()})
+
+  monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
+  params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
+  optimizer = gauss_newton.init(params, 1.0)._replace(taken=jnp.int32(start))
+  return gauss_newton_loop.train(
+      job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager())
+
+
+def test_steps_that_run_out_leave_the_best_parameters_in_the_last_checkpoint(monkeypatch):
+  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3)
+  state = _train(monkeypatch, job)
+  assert float(state.params["network"]) == 2
+  assert job.saved == [(1, 1.0), (2, 2.0), (3, 2.0)]
+
+
+def test_time_that_runs_out_does_so_too(monkeypatch):
+  job = _Job([0.4, 0.2], steps=9, seconds_left=0)
+  state = _train(monkeypatch, job)
+  assert job.saved == [(1, 1.0)] and int(state.step) == 1
+
+
+def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
+  job = _Job([], steps=9, seconds_left=0)
+  state = _train(monkeypatch, job, start=4)
+  assert int(state.step) == 4 and job.saved == []
+
+
+@pytest.mark.parametrize("sigmas, steps", [([0.4, 0.2, 0.19, 0.1, 0.099], 4)])
+def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, sigmas, steps):
+  state = _train(monkeypatch, _Job(sigmas, steps=9))
+  assert int(state.step) == steps and int(state.optimizer.level) == 2
