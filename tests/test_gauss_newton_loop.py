@@ -27,10 +27,10 @@ class _Job:
   last_phase = True
   mesh = parallel.make_mesh()
 
-  def __init__(self, sigmas, steps, seconds_left=1e9):
+  def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
     settings = SimpleNamespace(steps=steps)
     self.run = SimpleNamespace(
-        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=True), phase=0,
+        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections), phase=0,
         phases=[SimpleNamespace(network="algebraic(degree=2)")])
     self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
     self.saved, self._sigmas, self._left = [], sigmas, seconds_left
@@ -71,7 +71,7 @@ def _train(monkeypatch, job, start=0):
 
 
 def test_steps_that_run_out_leave_the_best_parameters_in_the_last_checkpoint(monkeypatch):
-  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3)
+  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3, sections=None)
   state = _train(monkeypatch, job)
   assert float(state.params["network"]) == 2
   assert job.saved == [(1, 1.0), (2, 2.0), (3, 2.0)]
