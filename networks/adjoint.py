@@ -18,7 +18,6 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import activations
 from networks import jets
 
 

@@ -167,13 +167,10 @@ def relative_potential(
   """
   norms, weights = [rho], [1.0 / (math.pi * degree)]
   if isinstance(x, jets.Jet):
-    size, start = sum(ambient) + len(ambient), 0
-    for n, modulus in zip(ambient, moduli, strict=True):
-      stop = start + n + 1
-      frame = gauge.frame(x, slice(start, stop), slice(size + start, size + stop))
+    for parts, modulus in zip(gauge.factors(ambient), moduli, strict=True):
+      frame = gauge.frame(x, *parts)
       rows = jnp.concatenate([frame.re, frame.im], axis=-1)
       norms.append(squared_norm(rows, rows, x))
       weights.append(-modulus / math.pi)
-      start = stop
   logs = jets.log(jets.concatenate([norm[..., None] for norm in norms]))
   return jets.linear(logs, jnp.asarray(weights, jets.dtype(x))[:, None])[..., 0]

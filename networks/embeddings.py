@@ -40,13 +40,7 @@ class SpectralEmbedding(hk.Module):
     num_coordinates = sum(self.ambient) + len(self.ambient)
     chex.assert_equal(x.shape[-1], 2 * num_coordinates)
     embed = _EMBED_JET.get(type(x), _embed)
-    features, start = [], 0
-    for n in self.ambient:
-      stop = start + n + 1
-      features.append(embed(x, slice(start, stop),
-                            slice(num_coordinates + start, num_coordinates + stop)))
-      start = stop
-    return jets.concatenate(features)
+    return jets.concatenate([embed(x, *parts) for parts in gauge.factors(self.ambient)])
 
 
 def _embed(x, real, imaginary):

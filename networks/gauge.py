@@ -9,6 +9,9 @@ the gauge, log r up to pluriharmonic terms among them, have short closed-form je
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import itertools
+
 import chex
 import jax.numpy as jnp
 
@@ -16,6 +19,14 @@ from networks import index_maps
 from networks import jets
 from networks import jets22
 from networks.split_complex import Complex
+
+
+def factors(ambient: Sequence[int]) -> list[tuple[slice, slice]]:
+  """Where Re z and Im z of each factor lie among the 2N coordinates of a point."""
+  stops = list(itertools.accumulate(n + 1 for n in ambient))
+  size = stops[-1]
+  return [(slice(stop - n - 1, stop), slice(size + stop - n - 1, size + stop))
+          for n, stop in zip(ambient, stops)]
 
 
 def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:

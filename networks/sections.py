@@ -91,25 +91,18 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
   return (factorials[degrees].prod() / factorials[exponents].prod(axis=1)) ** 0.5
 
 
-def _blocks(ambient):
-  """Where each factor's coordinates lie among the N."""
-  starts = np.cumsum([0] + [n + 1 for n in ambient])
-  return [slice(a, b) for a, b in zip(starts[:-1], starts[1:])]
-
-
 def _degrees(ambient, exponents):
-  degrees = [int(exponents[0, s].sum()) for s in _blocks(ambient)]
+  degrees = [int(exponents[0, s].sum()) for s, _ in gauge.factors(ambient)]
   assert min(degrees) >= 1, "sections need degree 1 or more in every factor"
   return degrees
 
 
 def _monomial_rows(degrees, order, ambient, x):
-  size = sum(ambient) + len(ambient)
-  chex.assert_equal(x.shape[-1], 2 * size)
+  chex.assert_equal(x.shape[-1], 2 * (sum(ambient) + len(ambient)))
   if isinstance(x, jets.Jet):
-    z = [gauge.frame(x, s, slice(s.start + size, s.stop + size)) for s in _blocks(ambient)]
+    z = [gauge.frame(x, *parts) for parts in gauge.factors(ambient)]
   else:
-    z = [_normalised(x[..., s], x[..., s.start + size:s.stop + size]) for s in _blocks(ambient)]
+    z = [_normalised(x[..., re], x[..., im]) for re, im in gauge.factors(ambient)]
   pairs = jets22.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
   return _monomials(z, degrees, order, pairs)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from networks import algebraic
 from networks.sections import section_rows
+from trainer import microbatch
 from trainer import parallel
 from trainer.batch import Batch
 from trainer.errors import UserError
@@ -93,22 +94,13 @@ def _compile_step(variety: Variety, basis: SectionBasis, mesh: jax.sharding.Mesh
   """step(h, batch) -> the sums of `t_operator` over all points of all devices, one copy (1, ..) a device."""
   def step(h, batch):
     count = batch.weight.shape[0]
-    chunk = min(_CHUNK, count)
 
-    def fold(a):
-      # Padding repeats a real point, with weight 0.
-      a = jnp.concatenate([a, jnp.repeat(a[:1], -count % chunk, axis=0)])
-      return a.reshape(-1, chunk, *a.shape[1:])
-
-    weight = fold(batch.weight).ravel() * (jnp.arange(count + -count % chunk) < count)
-
-    def add(total, points):
-      x, w = points
+    def sums(x, weight):
       sections = section_rows(basis.exponents, basis.coefficients, variety.ambient, x)[0]
-      return jax.tree.map(jnp.add, total, t_operator(sections, w, h)), None
+      return t_operator(sections, weight, h)
 
-    zero = (jnp.zeros((2, *h.shape), h.dtype), jnp.zeros((), h.dtype))
-    total, _ = jax.lax.scan(add, zero, (fold(batch.x), weight.reshape(-1, chunk)))
+    plan = microbatch.Plan(count, min(_CHUNK, count), 0, 0)
+    total = microbatch.accumulate(sums, batch.x, batch.weight, plan)
     return jax.tree.map(lambda a: a[None], parallel.psum(total))
 
   return parallel.compile_rows(step, mesh)

@@ -34,14 +34,15 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
 
 
 def _raise_degree(run: Run, network: Any, following: Run) -> Any:
-  low, high = (parse_network(r.phases[r.phase].network)[1]["degree"] for r in (run, following))
-  moduli = run.variety.moduli
-  multidegree = tuple(round(low * t) for t in moduli)
-  extra = tuple(round((high - low) * t) for t in moduli)
+  low, high = (
+      sections.multidegree_of_class(
+          run.variety, parse_network(r.phases[r.phase].network)[1]["degree"])
+      for r in (run, following))
+  extra = tuple(b - a for a, b in zip(low, high))
 
   def lift(h):
     re, im = (np.asarray(part, float) for part in algebraic.hermitian_matrix(h))
-    lifted = sections.raise_degree(run.variety, multidegree, re + 1j * im, extra)
+    lifted = sections.raise_degree(run.variety, low, re + 1j * im, extra)
     return np.asarray(algebraic.real_matrix(lifted.real, lifted.imag), h.dtype)
 
   return jax.tree.map(lift, network)

@@ -13,10 +13,11 @@ import orbax.checkpoint as ocp
 from trainer import batch as batches
 from trainer import microbatch
 from trainer import parallel
+from trainer.ansatz import Ansatz
 from trainer.job import Job, stop_if_nonfinite
 from trainer.optimizers import solvers
 from trainer.optimizers.gauss_newton import make_gauss_newton_step
-from trainer.optimizers.linearise import lazily, of_network
+from trainer.optimizers.linearise import Linearisation, lazily, of_network
 from trainer.optimizers.linearise_algebraic import of_sections
 from trainer.optimizers.linearise_invariant import of_invariant_form
 from trainer.step import TrainState
@@ -147,11 +148,7 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   name = settings.solver
   if name == "auto":
     name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
-  sections = run.ansatz.sections
-  if sections:
-    linear = of_sections(*sections)
-  else:
-    linear = of_invariant_form(run.ansatz.invariant) if run.ansatz.invariant else of_network(run.ansatz)
+  linear = _linearise(run.ansatz)
   kept = jax.eval_shape(linear.prepare, state.params, batches.abstract(run.variety, local, run.dtype))
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
@@ -165,6 +162,12 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
   return parallel.compile_step(
       make_gauss_newton_step(linear, solver, plan, _DAMPING_FLOOR), job.mesh, job.parallelism)
+
+
+def _linearise(ansatz: Ansatz) -> Linearisation:
+  if ansatz.sections:
+    return of_sections(*ansatz.sections)
+  return of_invariant_form(ansatz.invariant) if ansatz.invariant else of_network(ansatz)
 
 
 def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:

@@ -64,8 +64,12 @@ def point_tensors(ansatz: Ansatz, params: Any, batch: Batch, curvature: bool) ->
     metric, scalar = tensors.metric(rows), tensors.scalar(rows)
   else:
     metric, scalar = ansatz.metric(params["network"], batch), None
-  kappa = jnp.exp(params["log_kappa"])
-  return Tensors(hermitian.determinant(metric) / (kappa * batch.omega), scalar)
+  return Tensors(volume_ratio(metric, params["log_kappa"], batch), scalar)
+
+
+def volume_ratio(metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> jax.Array:
+  """eta = det g / (kappa |Omega|^2) of a metric packed (n * n, B), (B,)."""
+  return hermitian.determinant(metric) / (jnp.exp(log_kappa) * batch.omega)
 
 
 def plan_memory(

@@ -5,9 +5,14 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+
+from trainer import run as runs
+from trainer.step import TrainState
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -34,6 +39,30 @@ def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> s
   return subprocess.Popen(
       command + [f"--{name}={value}" for name, value in flags.items()], cwd=cwd, env=environment,
       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def start_several(count: int, module: str, data_dir: pathlib.Path, **flags) -> list[subprocess.Popen]:
+  """Starts `count` processes of two fake devices that find each other, each with points of its own."""
+  with socket.socket() as probe:
+    probe.bind(("localhost", 0))
+    port = probe.getsockname()[1]
+  return [
+      start(module, devices=2, **flags, data_dir=data_dir / f"points{i}",
+            coordinator_address=f"localhost:{port}", num_processes=count, process_id=i)
+      for i in range(count)]
+
+
+def signal_once(process: subprocess.Popen, workdir: pathlib.Path, checkpoint: str, what: int) -> None:
+  """Sends a signal to a training process as soon as it has a checkpoint, a pattern in `checkpoints`."""
+  while not list(workdir.glob(f"checkpoints/{checkpoint}")):
+    assert process.poll() is None, process.stderr.read()
+    time.sleep(0.005)
+  process.send_signal(what)
+
+
+def trained_state(workdir: pathlib.Path) -> TrainState:
+  """The state in the last checkpoint of a run."""
+  return runs.load_state(runs.load_run(workdir), workdir)
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:

@@ -1,15 +1,13 @@
 """The main command with Gauss-Newton: first-order steps, degree continuation, resuming, several processes."""
 
 import signal
-import socket
-import time
 
 import jax
 import numpy as np
 import pytest
 
-from tests.launch.commands import finish, history, losses, start, succeed
-from trainer import run as runs
+from tests.launch.commands import (
+    finish, history, losses, signal_once, start, start_several, succeed, trained_state)
 
 _FLAGS = {
     "config": "configs/fermat_cubic.py", "config.network": "algebraic(degree=3)",
@@ -24,11 +22,6 @@ _FLAGS = {
 def uninterrupted(tmp_path_factory, data_dir):
   workdir = tmp_path_factory.mktemp("runs") / "uninterrupted"
   return workdir, succeed(start("train", **_FLAGS, workdir=workdir, data_dir=data_dir))
-
-
-def _params(workdir):
-  run = runs.load_run(workdir)
-  return runs.load_state(run, workdir).params
 
 
 def test_the_degree_rises_and_sigma_falls(uninterrupted):
@@ -46,27 +39,18 @@ def test_the_degree_rises_and_sigma_falls(uninterrupted):
 def test_a_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, data_dir):
   workdir = tmp_path / "killed"
   process = start("train", **_FLAGS, workdir=workdir, data_dir=data_dir)
-  while not list(workdir.glob("checkpoints/1/[0-9]*")):
-    assert process.poll() is None, process.stderr.read()
-    time.sleep(0.005)
-  process.send_signal(signal.SIGKILL)
+  signal_once(process, workdir, "1/[0-9]*", signal.SIGKILL)
   assert finish(process)[0] == -signal.SIGKILL
   assert "resumed at step" in succeed(start("train", **_FLAGS, workdir=workdir, data_dir=data_dir))
-  jax.tree.map(np.testing.assert_array_equal, _params(workdir), _params(uninterrupted[0]))
+  jax.tree.map(np.testing.assert_array_equal, trained_state(workdir).params,
+               trained_state(uninterrupted[0]).params)
   assert [row["step"] for row in history(workdir)] == [
       row["step"] for row in history(uninterrupted[0])]
 
 
 def test_two_processes_follow_one(uninterrupted, tmp_path):
   workdir = tmp_path / "two"
-  with socket.socket() as probe:
-    probe.bind(("localhost", 0))
-    port = probe.getsockname()[1]
-  processes = [
-      start("train", devices=2, **_FLAGS, workdir=workdir, data_dir=tmp_path / f"points{i}",
-            coordinator_address=f"localhost:{port}", num_processes=2, process_id=i)
-      for i in range(2)]
-  for process in processes:
+  for process in start_several(2, "train", tmp_path, **_FLAGS, workdir=workdir):
     succeed(process)
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-8)
 

@@ -3,15 +3,13 @@
 import json
 import re
 import signal
-import socket
-import time
 
 import jax
 import numpy as np
 import pytest
 
-from tests.launch.commands import TINY, finish, history, losses, start, succeed
-from trainer import run as runs
+from tests.launch.commands import (
+    TINY, finish, history, losses, signal_once, start, start_several, succeed, trained_state)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +20,7 @@ def uninterrupted(tmp_path_factory, data_dir):
 
 
 def _params(workdir):
-  run = runs.load_run(workdir)
-  state = runs.load_state(run, workdir)
+  state = trained_state(workdir)
   assert int(state.step) == TINY["config.steps"]
   return state.params
 
@@ -68,10 +65,7 @@ def test_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, data
   workdir = tmp_path / "killed"
   flags = dict(TINY, workdir=workdir, data_dir=data_dir)
   process = start("train", **flags)
-  while not (workdir / "checkpoints" / "0" / "20").exists():
-    assert process.poll() is None, process.stderr.read()
-    time.sleep(0.005)
-  process.send_signal(signal.SIGKILL)
+  signal_once(process, workdir, "0/20", signal.SIGKILL)
   assert finish(process)[0] == -signal.SIGKILL
   assert not (workdir / "certificate.json").exists()
   assert "resumed at step" in succeed(start("train", **flags))
@@ -90,10 +84,7 @@ def test_termination_signal_saves_and_the_run_goes_on(uninterrupted, tmp_path, d
   workdir = tmp_path / "preempted"
   flags = dict(TINY, workdir=workdir, data_dir=data_dir)
   process = start("train", **(flags | {"config.steps": 60}))
-  while not (workdir / "checkpoints" / "0" / "20").exists():
-    assert process.poll() is None, process.stderr.read()
-    time.sleep(0.005)
-  process.send_signal(signal.SIGTERM)
+  signal_once(process, workdir, "0/20", signal.SIGTERM)
   status, _, stderr = finish(process)
   if status:  # The signal may also arrive after the last step.
     assert "termination signal" in stderr and "Traceback" not in stderr
@@ -104,13 +95,8 @@ def test_termination_signal_saves_and_the_run_goes_on(uninterrupted, tmp_path, d
 def test_two_processes_train_as_one(uninterrupted, tmp_path):
   for parallelism in ("shard_map", "pmap"):
     workdir = tmp_path / parallelism
-    with socket.socket() as probe:
-      probe.bind(("localhost", 0))
-      port = probe.getsockname()[1]
-    processes = [
-        start("train", devices=2, **TINY, workdir=workdir, data_dir=tmp_path / f"points{i}",
-              parallelism=parallelism, coordinator_address=f"localhost:{port}", num_processes=2,
-              process_id=i) for i in range(2)]
+    processes = start_several(
+        2, "train", tmp_path, **TINY, workdir=workdir, parallelism=parallelism)
     output = [succeed(process) for process in processes]
     assert "sigma" in output[0]
     np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-4)

@@ -75,3 +75,14 @@ def nested_jet(function, x, pullback):
     first = j @ holomorphic
     return jnp.concatenate([value[None], first.real, first.imag, pack(j @ levi @ j.conj().T)])
   return jax.vmap(point, out_axes=1)(x, pullback)
+
+
+def assert_invariant_under_rescaling(apply, params, x, pullback):
+  """A network on P1 x P2, its values and its jets, does not see the scale of a factor's coordinates."""
+  factor = np.array([2.0 + 1.0j] * 2 + [-0.3j] * 3)
+  z = (np.asarray(x[:, :5]) + 1j * np.asarray(x[:, 5:])) * factor
+  scaled = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))
+  np.testing.assert_allclose(apply(params, scaled), apply(params, x), rtol=1e-12)
+  np.testing.assert_allclose(
+      apply(params, jets.from_coordinates(scaled, pullback * factor)).rows,
+      apply(params, jets.from_coordinates(x, pullback)).rows, rtol=1e-11, atol=1e-12)

@@ -61,14 +61,7 @@ def test_parameter_gradient_equals_that_of_nested_autodiff():
 
 
 def test_invariant_under_rescaling_each_factor():
-  apply, params, x, pullback = _network((1, 2), (1.0, 0.5), 2)
-  factor = np.array([2.0 + 1.0j] * 2 + [-0.3j] * 3)
-  z = (np.asarray(x[:, :5]) + 1j * np.asarray(x[:, 5:])) * factor
-  scaled = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))
-  np.testing.assert_allclose(apply(params, scaled), apply(params, x), rtol=1e-12)
-  np.testing.assert_allclose(
-      apply(params, jets.from_coordinates(scaled, pullback * factor)).rows,
-      apply(params, jets.from_coordinates(x, pullback)).rows, rtol=1e-11, atol=1e-12)
+  reference.assert_invariant_under_rescaling(*_network((1, 2), (1.0, 0.5), 2))
 
 
 def test_hermitian_matrix_and_its_packed_form():

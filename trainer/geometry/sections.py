@@ -78,6 +78,11 @@ def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
   Raises:
     UserError: k t is not integral.
   """
+  return section_basis(variety, multidegree_of_class(variety, degree))
+
+
+def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
+  """k t, t the Kaehler moduli; UserError if it is not integral."""
   moduli = [Fraction(t).limit_denominator(_LARGEST_DENOMINATOR) for t in variety.moduli]
   step = math.lcm(*(t.denominator for t in moduli))
   if any(abs(float(f) - t) > 1e-9 * t for f, t in zip(moduli, variety.moduli)):
@@ -85,7 +90,7 @@ def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
   if degree % step:
     raise UserError(f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers: "
                     f"use a multiple of {step}")
-  return section_basis(variety, tuple(int(degree * t) for t in moduli))
+  return tuple(int(degree * t) for t in moduli)
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:

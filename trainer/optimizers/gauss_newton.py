@@ -123,7 +123,8 @@ def make_gauss_newton_step(
         lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
     metrics = {
-        "loss": trial.energy, "loss_before": energy, "predicted_loss": trial.predicted, "batch_sigma": sigma, "damping": trial.damping, "gain": trial.gain,
+        "loss": trial.energy, "loss_before": energy, "predicted_loss": trial.predicted,
+        "batch_sigma": sigma, "damping": trial.damping, "gain": trial.gain,
         "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
     return TrainState(
         state.step + 1, unravel(trial.flat),

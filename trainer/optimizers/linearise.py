@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from trainer import hermitian
 from trainer.ansatz import Ansatz
 from trainer.batch import Batch
+from trainer.step import volume_ratio
 
 
 class Linearisation(NamedTuple):
@@ -38,10 +39,14 @@ class Linearisation(NamedTuple):
 
 
 def eta(ansatz: Ansatz, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-  """eta = det g / (kappa |Omega|^2) and whether g is positive definite, (B,) each."""
-  metric = ansatz.metric(params["network"], batch)
-  kappa = jnp.exp(params["log_kappa"])
-  return hermitian.determinant(metric) / (kappa * batch.omega), hermitian.is_positive(metric)
+  """eta of an ansatz and whether its g is positive definite, (B,) each."""
+  return eta_of_metric(ansatz.metric(params["network"], batch), params["log_kappa"], batch)
+
+
+def eta_of_metric(
+    metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array]:
+  """eta of a metric (n * n, B) and whether it is positive definite, (B,) each."""
+  return volume_ratio(metric, log_kappa, batch), hermitian.is_positive(metric)
 
 
 def of_network(ansatz: Ansatz) -> Linearisation:

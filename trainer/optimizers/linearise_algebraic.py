@@ -11,17 +11,17 @@ Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
 
 from collections.abc import Callable
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import chex
 import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from networks.algebraic import hermitian_matrix, packed_form
+from networks import jets
+from networks.algebraic import hermitian_matrix, packed_form, squared_norm
 from trainer import hermitian
 from trainer.batch import Batch
-from trainer.optimizers.linearise import Linearisation
+from trainer.optimizers.linearise import Linearisation, eta_of_metric
 
 
 class Frame(NamedTuple):
@@ -47,17 +47,17 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
   """
   scale = 1 / (math.pi * degree)
 
-  def eta(params, batch):
-    _, metric = _metric(packed_form(_form(params)), section_rows(batch), scale)
-    kappa = jnp.exp(params["log_kappa"])
-    return hermitian.determinant(metric) / (kappa * batch.omega), hermitian.is_positive(metric)
+  def measure(params, batch):
+    """Section rows, the jet of rho, and eta with its sign of g."""
+    rows = section_rows(batch)
+    coordinates = jets.from_coordinates(batch.x, batch.pullback)
+    rho = squared_norm(rows, jets.matmul(rows, packed_form(_form(params))), coordinates)
+    metric = scale * jets.log(rho).mixed
+    return rows, rho, metric, eta_of_metric(metric, params["log_kappa"], batch)
 
   def prepare(params, batch):
-    rows = section_rows(batch)
-    forms, metric = _metric(packed_form(_form(params)), rows, scale)
-    kappa = jnp.exp(params["log_kappa"])
-    value = hermitian.determinant(metric) / (kappa * batch.omega)
-    return Frame(_frame(rows, forms, metric, value, scale), value)
+    rows, rho, metric, (value, _) = measure(params, batch)
+    return Frame(_frame(rows, rho, metric, value, scale), value)
 
   def apply(params, frame, v):
     unravel = ravel_pytree(params)[1]
@@ -87,6 +87,7 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     return jax.vmap(lambda p: transpose(
         params, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype)))(frame)
 
+  eta = lambda params, batch: measure(params, batch)[-1]
   return Linearisation(eta, prepare, apply, transpose, rows, squares)
 
 
@@ -99,41 +100,17 @@ def _parts(params):
   return hermitian_matrix(_form(params))
 
 
-def _metric(matrix, rows, scale):
-  """The forms d_a dbar_b rho, complex (B,) each, and the packed metric (n * n, B)."""
-  size = rows.shape[0]
-  half = rows.shape[-1] // 2
-  images = (rows.reshape(-1, 2 * half) @ matrix).reshape(rows.shape)
-  swapped = jnp.concatenate([images[..., half:], -images[..., :half]], axis=-1)
-
-  def form(a, b):
-    """s_b* H s_a."""
-    re = jnp.sum(rows[b] * images[a], axis=-1)
-    return jax.lax.complex(re, jnp.sum(rows[b] * swapped[a], axis=-1))
-
-  rho = {(a, b): form(a, b) for a in range(size) for b in range(a, size)}
-  g = {(a, b): scale * (rho[a, b] / rho[0, 0].real
-                        - jnp.conj(rho[0, a]) * rho[0, b] / jnp.square(rho[0, 0].real))
-       for a in range(1, size) for b in range(a, size)}
-  n = size - 1
-  pairs = [(a, b) for a in range(1, size) for b in range(a + 1, size)]
-  packed = jnp.stack([g[a, a].real for a in range(1, n + 1)]
-                     + [g[p].real for p in pairs] + [g[p].imag for p in pairs])
-  return rho, packed
-
-
 def _frame(rows, rho, metric, eta, scale):
   """e_0 = sqrt(n eta / rho) s and e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a with g = C C^dagger."""
-  n = rows.shape[0] - 1
-  size = rho[0, 0].real
+  n, size = rho.num_directions, rho.value
+  slopes = [jax.lax.complex(rho.rows[1 + a], rho.rows[1 + n + a]) for a in range(n)]
   half = rows.shape[-1] // 2
   inverse = _inverse_factor(metric)
   factor = jnp.sqrt(scale * eta / size)
   frame = [jnp.sqrt(n * eta / size)[:, None] * rows[0]]
   for i in range(n):
     weights = [factor * inverse[i][a] for a in range(i + 1)]
-    # rho_a = d_a rho = s* H s_a, and the forms are stored as (0, a): s_a* H s.
-    along = sum(w * jnp.conj(rho[0, a + 1]) for a, w in enumerate(weights)) / size
+    along = sum(w * slopes[a] for a, w in enumerate(weights)) / size
     total = 0.0
     for w, row in zip([*weights, -along], [*rows[1:i + 2], rows[0]], strict=True):
       x, y = row[:, :half], row[:, half:]

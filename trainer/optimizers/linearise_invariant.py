@@ -11,10 +11,9 @@ from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
 from networks import jets
-from trainer import hermitian
 from trainer.ansatz import InvariantForm
 from trainer.batch import Batch
-from trainer.optimizers.linearise import Linearisation, of_matrix
+from trainer.optimizers.linearise import Linearisation, eta_of_metric, of_matrix
 
 
 def of_invariant_form(form: InvariantForm) -> Linearisation:
@@ -28,8 +27,7 @@ def of_invariant_form(form: InvariantForm) -> Linearisation:
   """
   def value(rho: jax.Array, log_kappa: jax.Array, batch: Batch):
     metric = jets.log(jets.Jet(rho)).mixed / (math.pi * form.degree)
-    eta = hermitian.determinant(metric) / (jnp.exp(log_kappa) * batch.omega)
-    return eta, hermitian.is_positive(metric)
+    return eta_of_metric(metric, log_kappa, batch)
 
   def eta(params: Any, batch: Batch):
     return value(form.rho(params["network"], batch).rows, params["log_kappa"], batch)
