@@ -1,8 +1,7 @@
 """Algebraic metrics: Kaehler potentials log s* H s of holomorphic sections s, H a Hermitian form.
 
 K = (1 / (pi k)) log s* H s with sections s of multidegree k t is a potential in the class t for every positive H;
-H = 1 is Fubini-Study in the bases of trainer.geometry.sections. Metrics of degree k have N_k^2 parameters and gain a
-factor of 2 to 4 in accuracy with each degree.
+H = 1 is Fubini-Study in the bases of trainer.geometry.sections. Metrics of degree k have N_k^2 parameters.
 """
 
 from __future__ import annotations

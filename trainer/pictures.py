@@ -44,7 +44,7 @@ def png(figure: Figure) -> bytes:
 
 
 def sigma_picture(history: list[dict[str, Any]], before: float | None, theme: Theme) -> Figure:
-  """Sigma on held-out points against seconds, with its standard error; rows as in metrics.jsonl."""
+  """Sigma on validation points against seconds, with its standard error; rows as in metrics.jsonl."""
   figure, (axes,) = _figure(1, 3.4, theme)
   rows = [row for row in history if row.get("sigma") and row["seconds"] > 0]
   seconds, sigma = (np.array([row[key] for row in rows]) for key in ("seconds", "sigma"))
@@ -55,7 +55,7 @@ def sigma_picture(history: list[dict[str, Any]], before: float | None, theme: Th
                   xytext=(-4, 4), textcoords="offset points", color=theme.before)
   axes.errorbar(seconds, sigma, stderr, color=theme.after, marker="o", markersize=3.5,
                 linewidth=1.4, elinewidth=1, capsize=2)
-  axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel="σ, held-out points")
+  axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel="σ, validation points")
   _plain_decades(axes)
   if before and len(rows):
     axes.set_ylim(top=1.6 * max(before, sigma.max()))

@@ -62,8 +62,9 @@ def write_report(
     figures.append(_figure(title, caption, alt, light, dark))
 
   if any(row.get("sigma") for row in history):
-    add("sigma", "σ against time", "σ on held-out points with its standard error, from the start "
-        "of the run, sampling and compilation included. The dashed line is the Fubini–Study "
+    add("sigma", "σ against time", "σ on validation points, which neither training nor the "
+        "certificate uses, with its standard error, from the start of the run, sampling and "
+        "compilation included. The dashed line is the Fubini–Study "
         "metric.", "Line plot of sigma against seconds, both axes logarithmic.",
         lambda theme: pictures.sigma_picture(history, before, theme))
   add("eta", "Distribution of η", "Weighted density of η = det g / (κ |Ω|²) before and after "
