@@ -28,9 +28,9 @@ class _Job:
   mesh = parallel.make_mesh()
 
   def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
-    settings = SimpleNamespace(steps=steps)
+    settings = SimpleNamespace(steps=steps, momentum=0.9)
     self.run = SimpleNamespace(
-        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections), phase=0,
+        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None), phase=0,
         phases=[SimpleNamespace(network="algebraic(degree=2)")])
     self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
     self.saved, self._sigmas, self._left = [], sigmas, seconds_left
@@ -52,8 +52,8 @@ class _Job:
     self.saved.append((int(state.step), float(state.params["network"])))
 
 
-def _train(monkeypatch, job, start=0):
-  monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: [16, 64])
+def _train(monkeypatch, job, start=0, sizes=(16, 64)):
+  monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: list(sizes))
   monkeypatch.setattr(gauss_newton_loop, "phase_points", lambda job, unknowns: 64)
 
   def step(state, segment):
@@ -93,3 +93,10 @@ def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
 def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, sigmas, steps):
   state = _train(monkeypatch, _Job(sigmas, steps=9))
   assert int(state.step) == steps and int(state.optimizer.level) == 2
+
+
+def test_with_momentum_a_network_keeps_its_batches_until_sigma_has_long_not_fallen(monkeypatch):
+  sigmas = [0.4, 0.2, 0.1, *[0.3] * 9]
+  state = _train(monkeypatch, _Job(sigmas, steps=12, sections=None), sizes=(16,))
+  # The third of the steps after the best is the quarter of them.
+  assert int(state.step) == 5 and float(state.params["network"]) == 2

@@ -72,7 +72,9 @@ def default_config() -> ml_collections.ConfigDict:
   config.gauss_newton = ml_collections.ConfigDict()
   config.gauss_newton.steps = 0  # at most, of each phase; 0: none
   config.gauss_newton.solver = "auto"  # or parameter_space, sample_space, conjugate_gradient
-  config.gauss_newton.batch_size = 0  # to start with; it grows up to train_points. 0: by the unknowns
+  # To start with: it grows up to train_points, but for networks with momentum. 0: by the unknowns, or 1024.
+  config.gauss_newton.batch_size = 0
+  config.gauss_newton.momentum = 0.95  # of networks; algebraic metrics need none
   config.gauss_newton.damping = 1.0  # to start with, relative to the mean of diag J^T J
   config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
   config.gauss_newton.tolerance = 0.03  # where they stop, relative
@@ -162,6 +164,9 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
       raise UserError(f"config.{name} = {value} must not be negative")
   if not config.gauss_newton.damping > 0 or not 0 < config.gauss_newton.tolerance < 1:
     raise UserError("config.gauss_newton.damping must be positive and tolerance between 0 and 1")
+  if not 0 <= config.gauss_newton.momentum < 1:
+    raise UserError(f"config.gauss_newton.momentum = {config.gauss_newton.momentum} must be at "
+                    "least 0 and below 1")
   if config.gauss_newton.solver not in ("auto", *SOLVERS):
     raise UserError(f"config.gauss_newton.solver = {config.gauss_newton.solver!r} must be auto, "
                     f"{', '.join(SOLVERS)}")

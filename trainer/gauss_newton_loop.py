@@ -1,7 +1,10 @@
-"""Gauss-Newton steps on batches that grow up to all training points.
+"""Gauss-Newton steps on batches that grow up to all training points, or with momentum on small ones.
 
-A small batch takes a metric that is far off closer at little cost; what it can teach ends where sigma on the
-validation points stops falling. Then the batch grows, and after the largest the phase is over.
+Algebraic metrics: a small batch takes a metric that is far off closer at little cost; what it can teach ends where
+sigma on the validation points stops falling. Then the batch grows, and after the largest the phase is over.
+
+Other networks bend too much for that: their steps are short, so batches stay small, momentum carries what they teach
+from one to the next, and steps get shorter as time goes on, so that what batches differ in averages out.
 """
 
 import time
@@ -24,21 +27,25 @@ from trainer.step import TrainState
 
 # A batch is this many times larger than the one before.
 _GROWTH = 4
-# The first batch has this many points per unknown, at most _FIRST_NETWORK for networks that need a direct solver.
-_FIRST, _FIRST_NETWORK = 2, 2048
+# The first batch of an algebraic metric has this many points per unknown.
+_FIRST = 2
+# All batches of other networks, and by how much their steps get shorter: to 1 / (1 + _DECAY) in the last.
+_NETWORK_BATCH, _DECAY = 1024, 4
+# They end early where sigma has not fallen for this part of their steps.
+_NETWORK_PATIENCE = 0.25
 # Fewer points per unknown than this overfit: E on other points grows by about 1 + 2 unknowns / points.
 _ENOUGH = 10
 # sigma has to fall by this part, on the largest batch and on the others, ..
 _FALL, _FALL_EARLY = 0.03, 0.25
-# .. within so many steps: of algebraic metrics, of networks, and on batches smaller than the number of unknowns, of
-# which each determines a part of them only.
-_PATIENCE, _PATIENCE_NETWORK, _PATIENCE_SMALL = 1, 3, 10
+# .. within so many steps, on batches with more points than unknowns and on those with fewer.
+_PATIENCE, _PATIENCE_SMALL = 1, 10
 # Where E is what the linear model predicts, up to this part, and fell by less than this factor in a step that was
 # hardly damped, its minimum is reached.
 _CONVERGED, _SMALL, _UNDAMPED = 0.05, 3, 1e-3
 # Tolerance of conjugate gradients before the last batch size.
 _ROUGH = 0.1
-_DAMPING_FLOOR = 1e-9
+# The least damping: below so many rounding errors J J^T is not positive definite.
+_DAMPING_FLOOR, _ROUNDING_ERRORS = 1e-9, 1e3
 # Points worked on at once, at most: what lies between two matmuls stays in a processor's cache.
 _CHUNK = 1024
 
@@ -102,8 +109,10 @@ def phase_points(job: Job, unknowns: int) -> int:
 def batch_sizes(job: Job, unknowns: int) -> list[int]:
   """The sizes of the batches, from the first to all training points, over all devices."""
   settings, points = job.run.config.gauss_newton, phase_points(job, unknowns)
-  auto = _FIRST * unknowns if job.run.ansatz.sections else _FIRST_NETWORK
+  auto = _FIRST * unknowns if job.run.ansatz.sections else _NETWORK_BATCH
   size = settings.batch_size or auto
+  if momentum(job):
+    return [round_size(min(size, points), job.mesh.size)]
   sizes = []
   while size <= points // 2:
     sizes.append(size)
@@ -113,6 +122,12 @@ def batch_sizes(job: Job, unknowns: int) -> list[int]:
         f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
         f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
   return sorted({round_size(size, job.mesh.size) for size in (*sizes, points)})
+
+
+def momentum(job: Job) -> float:
+  """The momentum of this phase's steps: none for metrics that bend as little as algebraic ones."""
+  ansatz = job.run.ansatz
+  return 0.0 if ansatz.sections or ansatz.invariant else job.run.config.gauss_newton.momentum
 
 
 def round_size(size: int, devices: int) -> int:
@@ -160,8 +175,14 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
       f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else ""))
   tolerance = settings.tolerance if exact else max(settings.tolerance, _ROUGH)
   solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
+  mu = momentum(job)
+  floor = _DAMPING_FLOOR
+  if name == "sample_space":
+    floor = max(floor, _ROUNDING_ERRORS * float(jnp.finfo(run.dtype).eps))
   return parallel.compile_step(
-      make_gauss_newton_step(linear, solver, plan, _DAMPING_FLOOR), job.mesh, job.parallelism)
+      make_gauss_newton_step(
+          linear, solver, plan, floor, mu, _DECAY / settings.steps if mu else 0.0),
+      job.mesh, job.parallelism)
 
 
 def _linearise(ansatz: Ansatz) -> Linearisation:
@@ -175,14 +196,17 @@ def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   optimizer = state.optimizer
   level, best_sigma = int(optimizer.level), float(optimizer.best_sigma)
   algebraic = job.run.ansatz.sections is not None
-  fall = _FALL if level + 1 == levels else _FALL_EARLY
+  steady = momentum(job) > 0
+  fall = 0.0 if steady else _FALL if level + 1 == levels else _FALL_EARLY
   stalled = 0 if row["sigma"] < (1 - fall) * best_sigma else int(optimizer.stalled) + 1
   converged = (algebraic and row["damping"] < _UNDAMPED
                and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
                and row["loss_before"] < _SMALL * row["loss"])
-  patience = (_PATIENCE_SMALL if row["batch_size"] < num_unknowns(state)
-              else _PATIENCE if algebraic else _PATIENCE_NETWORK)
-  if stalled >= patience or converged or not row["accepted"]:
+  if steady:
+    patience = _NETWORK_PATIENCE * job.run.config.gauss_newton.steps
+  else:
+    patience = _PATIENCE_SMALL if row["batch_size"] < num_unknowns(state) else _PATIENCE
+  if stalled >= patience or converged or not (row["accepted"] or steady):
     level, stalled = level + 1, 0
   better = row["sigma"] < best_sigma
   best = jax.tree.map(jnp.copy, state.params) if better else optimizer.best

@@ -8,19 +8,23 @@ import pytest
 from tests.optimizers import problems
 from trainer import microbatch
 from trainer import parallel
+from trainer.batch import Batch
 from trainer.optimizers import gauss_newton
 from trainer.optimizers import solvers
+from trainer.optimizers.linearise import of_matrix
 from trainer.step import TrainState
 
 
-def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, params=None):
+def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, params=None,
+         momentum=0.0):
   linear, start, _ = problems.linearisation(kind)
   mesh = parallel.make_mesh(jax.devices()[:devices])
   batch = problems.points(data_dir)
   plan = microbatch.Plan(256 // devices, 16, 0, 0)
   solver = solvers.make_solver(name, linear, plan, iterations=30, tolerance=1e-3)
   step = parallel.compile_step(
-      gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9), mesh, mode)
+      gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, momentum, decay=momentum),
+      mesh, mode)
   params = start if params is None else params
   state = TrainState(jnp.int32(0), params, gauss_newton.init(params, damping), jnp.int32(-1))
   state = parallel.replicate(mesh, state)
@@ -34,10 +38,12 @@ def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, p
   return state, rows
 
 
-@pytest.mark.parametrize("kind, name", [
-    ("network", "parameter_space"), ("network", "sample_space"), ("algebraic", "conjugate_gradient")])
-def test_the_trajectory_does_not_depend_on_the_devices(kind, name, data_dir):
-  states, histories = zip(*[_run(kind, name, devices, 10, data_dir) for devices in (1, 2, 4)])
+@pytest.mark.parametrize("kind, name, momentum", [
+    ("network", "parameter_space", 0.0), ("network", "sample_space", 0.9),
+    ("algebraic", "conjugate_gradient", 0.0)])
+def test_the_trajectory_does_not_depend_on_the_devices(kind, name, momentum, data_dir):
+  states, histories = zip(*[
+      _run(kind, name, devices, 10, data_dir, momentum=momentum) for devices in (1, 2, 4)])
   for state, rows in zip(states[1:], histories[1:]):
     np.testing.assert_allclose(
         [row["loss"] for row in rows], [row["loss"] for row in histories[0]], rtol=1e-8)
@@ -74,3 +80,55 @@ def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
   assert row["tries"] > 1
   assert linear.eta(jax.tree.map(jnp.asarray, state.params), batch)[1].all()
   assert row["loss"] <= row["loss_before"]
+
+
+_POINTS, _UNKNOWNS, _MU, _DAMPING = 12, 20, 0.8, 0.3
+
+
+def _linear_step(previous, taken, decay, slack=0.0):
+  """One step on eta = 1 + J v + c, and J, c and the damping matrix in NumPy."""
+  rng = np.random.default_rng(3)
+  rows, constant = rng.normal(size=(_POINTS, _UNKNOWNS)), rng.normal(size=_POINTS)
+
+  def eta(params, batch):
+    # Slack is what the linear model does not know: it grows with the step.
+    v = params["v"]
+    return 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v), batch.weight > 0
+
+  linear = of_matrix(eta, lambda params, batch: batch.x)
+  plan = microbatch.Plan(_POINTS, _POINTS, 0, 0)
+  solver = solvers.make_solver("sample_space", linear, plan, 0, 0.0)
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  step = parallel.compile_step(gauss_newton.make_gauss_newton_step(
+      linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map")
+  params = {"v": jnp.zeros(_UNKNOWNS)}
+  optimizer = gauss_newton.init(params, _DAMPING)._replace(
+      previous=jnp.asarray(previous), taken=jnp.int32(taken))
+  ones = jnp.ones(_POINTS)
+  epoch = jax.tree.map(lambda a: a[None], Batch(jnp.asarray(rows), ones, ones, ones, ones))
+  state = TrainState(jnp.int32(0), params, optimizer, jnp.int32(-1))
+  state, row = step(parallel.replicate(mesh, state), epoch)
+  j = rows / np.sqrt(_POINTS)
+  shift = _DAMPING * np.trace(j @ j.T) / _POINTS
+  return state, jax.device_get(row), j, constant / np.sqrt(_POINTS), shift
+
+
+def test_the_damping_of_momentum_pulls_towards_the_step_before():
+  previous = 0.1 * np.random.default_rng(4).normal(size=_UNKNOWNS)
+  state, row, j, residual, shift = _linear_step(previous, taken=3, decay=0.5)
+  # minimise |r + J delta|^2 + shift |delta - mu previous|^2
+  delta = np.linalg.solve(
+      j.T @ j + shift * np.eye(_UNKNOWNS), shift * _MU * previous - j.T @ residual)
+  assert row["tries"] == 1 and row["accepted"]
+  np.testing.assert_allclose(state.optimizer.previous, delta, rtol=1e-10)
+  np.testing.assert_allclose(state.params["v"], delta / (1 + 0.5 * 3), rtol=1e-10)
+  np.testing.assert_allclose(row["loss"], np.sum((residual + j @ delta / 2.5) ** 2), rtol=1e-10)
+
+
+def test_a_step_that_is_refused_loses_its_momentum():
+  previous = 1e3 * np.random.default_rng(4).normal(size=_UNKNOWNS)
+  state, row, j, residual, shift = _linear_step(previous, taken=0, decay=0.0, slack=1e-4)
+  assert row["tries"] == 2 and row["accepted"]
+  # The second try has six times the damping and no pull.
+  delta = np.linalg.solve(j.T @ j + 6 * shift * np.eye(_UNKNOWNS), -j.T @ residual)
+  np.testing.assert_allclose(state.optimizer.previous, delta, rtol=1e-10)

@@ -34,7 +34,7 @@ def _solve(name, devices, rows, scale, residual, damping):
   solver = solvers.make_solver(name, _MATRIX, plan, iterations=200, tolerance=1e-13)
 
   def run(rows, scale, residual):
-    return solver.solve(solver.prepare(solvers.System({}, rows, scale, residual)), damping)
+    return solver.solve(solver.prepare(solvers.System({}, rows, scale)), residual, damping)
 
   spec = PartitionSpec(parallel.AXIS)
   return jax.jit(jax.shard_map(

@@ -3,6 +3,11 @@
 The residual r_p = sqrt(w_p / sum w) (eta_p - 1) has E = < (eta - 1)^2 > = |r|^2: a least-squares problem in the
 parameters and log kappa. A step solves its damped normal equations, tries the result, and raises the damping until
 E falls as the linear model predicts and g stays positive definite at every point (Levenberg 1944, Marquardt 1963).
+
+With momentum mu the damping pulls towards mu times the step before instead of zero,
+  minimise |r + J delta|^2 + lambda |delta - mu delta_before|^2,
+so that batches smaller than the number of unknowns do not undo one another's steps (Goldshlager, Abrahamsen and
+Lin 2024, for wave functions). A step that is not accepted at once is solved again without it: it cannot diverge.
 """
 
 from collections.abc import Callable
@@ -32,6 +37,7 @@ class GaussNewtonState(NamedTuple):
   Attributes:
     damping: () lambda, relative to the mean of diag J^T J.
     taken: () int32, steps of this phase.
+    previous: (P,) the step before, for momentum; 0 where that was not accepted.
     level: () int32, which of the phase's batch sizes is in use; their number when the phase is over.
     stalled: () int32, steps since validation sigma last fell to a new best.
     best_sigma: () the best validation sigma of this level.
@@ -39,6 +45,7 @@ class GaussNewtonState(NamedTuple):
   """
   damping: jax.Array
   taken: jax.Array
+  previous: jax.Array
   level: jax.Array
   stalled: jax.Array
   best_sigma: jax.Array
@@ -48,13 +55,15 @@ class GaussNewtonState(NamedTuple):
 def init(params: Any, damping: float) -> GaussNewtonState:
   """The state before the first step from `params`."""
   wide = parallel.widest_dtype()
+  size = sum(leaf.size for leaf in jax.tree.leaves(params))
   return GaussNewtonState(
-      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(0), jnp.int32(0),
+      jnp.asarray(damping, wide), jnp.int32(0), jnp.zeros(size, wide), jnp.int32(0), jnp.int32(0),
       jnp.asarray(jnp.inf, wide), params)
 
 
 class _Trial(NamedTuple):
   flat: jax.Array
+  delta: jax.Array
   energy: jax.Array
   damping: jax.Array
   accepted: jax.Array
@@ -65,7 +74,8 @@ class _Trial(NamedTuple):
 
 
 def make_gauss_newton_step(
-    linear: Linearisation, solver: Solver, plan: microbatch.Plan, damping_floor: float
+    linear: Linearisation, solver: Solver, plan: microbatch.Plan, damping_floor: float,
+    momentum: float = 0.0, decay: float = 0.0
 ) -> Callable[[TrainState, Batch], tuple]:
   """Builds the per-device step.
 
@@ -74,6 +84,8 @@ def make_gauss_newton_step(
     solver: see trainer.optimizers.solvers.
     plan: how a device's part of a batch is cut up where points are worked on one by one.
     damping_floor: the least damping.
+    momentum: mu, 0 <= mu < 1.
+    decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in averages out.
 
   Returns:
     step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after the
@@ -102,23 +114,35 @@ def make_gauss_newton_step(
 
     eta, energy, sigma, _ = measure(flat)
     scale = jnp.sqrt(share)
+    residual = scale * (eta - 1)
     prepared = microbatch.apply(lambda rows: linear.prepare(state.params, rows), batch, plan)
-    normal = solver.prepare(System(state.params, prepared, scale, scale * (eta - 1)))
+    normal = solver.prepare(System(state.params, prepared, scale))
+    length = 1 / (1 + decay * state.optimizer.taken)
+    pull = momentum * state.optimizer.previous
+    pulled = scale * microbatch.apply(
+        lambda rows: linear.apply(state.params, rows, pull), prepared, plan) if momentum else pull
 
     def attempt(trial: _Trial) -> _Trial:
-      solution = solver.solve(normal, trial.damping)
-      moved = (flat + solution.delta).astype(flat.dtype)
+      first = jnp.where(trial.tries == 0, 1, 0)
+      target = residual + first * pulled if momentum else residual
+      solution = solver.solve(normal, target, trial.damping)
+      delta = first * pull + solution.delta
+      moved = (flat + length * delta).astype(flat.dtype)
       _, moved_energy, _, positive = measure(moved)
-      gain = (energy - moved_energy) / solution.decrease
-      accepted = positive & (gain > _ACCEPTED) & jnp.isfinite(moved_energy)
+      # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
+      decrease = energy - parallel.psum(target @ target) + solution.decrease
+      decrease = length * (2 - length) * decrease
+      gain = (energy - moved_energy) / decrease
+      accepted = positive & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
       return _Trial(
-          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, moved_energy, energy),
-          jnp.maximum(trial.damping * _damping_factor(gain, accepted), damping_floor), accepted,
-          gain, energy - solution.decrease, trial.tries + 1, trial.iterations + solution.iterations)
+          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, delta, trial.delta),
+          jnp.where(accepted, moved_energy, energy),
+          jnp.maximum(trial.damping * _damping_factor(gain, accepted, momentum), damping_floor), accepted,
+          gain, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
 
     start = _Trial(
-        flat, energy, state.optimizer.damping, jnp.asarray(False), jnp.zeros_like(energy),
-        energy, jnp.int32(0), jnp.int32(0))
+        flat, jnp.zeros_like(pull), energy, state.optimizer.damping, jnp.asarray(False),
+        jnp.zeros_like(energy), energy, jnp.int32(0), jnp.int32(0))
     trial = jax.lax.while_loop(
         lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
@@ -128,7 +152,8 @@ def make_gauss_newton_step(
         "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
     return TrainState(
         state.step + 1, unravel(trial.flat),
-        state.optimizer._replace(damping=trial.damping, taken=state.optimizer.taken + 1),
+        state.optimizer._replace(
+            damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta),
         jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
 
   def precise_step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -139,7 +164,9 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _damping_factor(gain: jax.Array, accepted: jax.Array) -> jax.Array:
+def _damping_factor(gain: jax.Array, accepted: jax.Array, momentum: float) -> jax.Array:
   """How lambda changes after a trial: down where the model is good, up where it is not."""
-  factor = jnp.where(gain > 0.75, 0.15, jnp.where(gain < 0.35, 2.0, 1.0))
+  # A step that is refused costs the momentum: lambda goes down with more care.
+  down = 0.5 if momentum else 0.15
+  factor = jnp.where(gain > 0.75, down, jnp.where(gain < 0.35, 2.0, 1.0))
   return jnp.where(accepted, factor, 6.0)

@@ -27,18 +27,16 @@ SOLVERS = ("parameter_space", "sample_space", "conjugate_gradient")
 
 
 class System(NamedTuple):
-  """A least-squares problem, minimise |r + J delta|^2 over delta.
+  """The left side of a least-squares problem, minimise |r + J delta|^2 over delta.
 
   Attributes:
     params: where eta is linearised.
     prepared: what the linearisation needs of this device's points.
     scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
-    residual: (B,) r.
   """
   params: Any
   prepared: Any
   scale: jax.Array
-  residual: jax.Array
 
 
 class Step(NamedTuple):
@@ -59,10 +57,10 @@ class Solver(NamedTuple):
 
   Attributes:
     prepare: (System) -> a pytree.
-    solve: (that pytree, damping ()) -> Step.
+    solve: (that pytree, r (B,), damping ()) -> Step.
   """
   prepare: Callable[[System], Any]
-  solve: Callable[[Any, jax.Array], Step]
+  solve: Callable[[Any, jax.Array, jax.Array], Step]
 
 
 def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
@@ -99,16 +97,15 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   """
   def prepare(system):
     def products(chunk, scale):
-      prepared, residual = chunk
-      rows = _wide(linear.rows(system.params, prepared) * scale[:, None])
-      return rows.T @ rows, _wide(residual) @ rows
+      rows = _wide(linear.rows(system.params, chunk) * scale[:, None])
+      return rows.T @ rows
 
-    a, b = microbatch.accumulate(
-        products, (system.prepared, system.residual), system.scale, plan)
-    return parallel.psum((a, b))
+    gram = microbatch.accumulate(products, system.prepared, system.scale, plan)
+    return system, parallel.psum(gram)
 
-  def solve(normal, damping):
-    a, b = normal
+  def solve(normal, residual, damping):
+    system, a = normal
+    b = _gradient(linear, plan, system, residual)
     diagonal = jnp.diag(a)
     damped = a + jnp.diag(damping * (diagonal + jnp.mean(diagonal)))
     delta = -_solve_positive(damped, b)
@@ -118,24 +115,26 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 
 
 def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
-  """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y, in the widest precision.
+  """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y; J J^T is made in the precision of J, the rest in the widest.
 
   Every device makes its own block of rows of J J^T; r is gathered, too.
   """
   del plan
 
   def prepare(system):
-    rows = _wide(linear.rows(system.params, system.prepared) * system.scale[:, None])
-    everyone = parallel.all_gather(rows)
-    kernel = parallel.all_gather(rows @ everyone.T)
-    return rows, kernel, parallel.all_gather(_wide(system.residual))
+    rows = linear.rows(system.params, system.prepared)
+    rows = rows * system.scale[:, None].astype(rows.dtype)
+    kernel = parallel.all_gather(rows @ parallel.all_gather(rows).T)
+    return rows, _wide(kernel)
 
-  def solve(prepared, damping):
-    rows, kernel, residual = prepared
+  def solve(prepared, residual, damping):
+    rows, kernel = prepared
+    everyone = parallel.all_gather(_wide(residual))
     shift = damping * jnp.trace(kernel) / kernel.shape[0]
-    y = _solve_positive(kernel + shift * jnp.eye(kernel.shape[0]), residual)
-    delta = -parallel.psum(parallel.local_part(y, rows.shape[0]) @ rows)
-    return Step(delta, residual @ residual - shift ** 2 * (y @ y), jnp.int32(0))
+    y = _solve_positive(kernel + shift * jnp.eye(kernel.shape[0]), everyone)
+    local = parallel.local_part(y, rows.shape[0]).astype(rows.dtype)
+    delta = -parallel.psum(_wide(local @ rows))
+    return Step(delta, everyone @ everyone - shift ** 2 * (y @ y), jnp.int32(0))
 
   return Solver(prepare, solve)
 
@@ -158,19 +157,17 @@ def conjugate_gradient(
     return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
 
   def prepare(system):
-    def gradient(chunk, scale):
-      prepared, residual = chunk
-      return (_wide(linear.transpose(system.params, prepared, scale * residual)),
-              jnp.sum(scale * scale * linear.squares(system.params, prepared)))
+    def squares(prepared, scale):
+      return jnp.sum(scale * scale * linear.squares(system.params, prepared))
 
-    b, trace = parallel.psum(microbatch.accumulate(
-        gradient, (system.prepared, system.residual), system.scale, plan))
+    trace = parallel.psum(microbatch.accumulate(squares, system.prepared, system.scale, plan))
     points = parallel.psum(jnp.asarray(system.scale.shape[0], parallel.widest_dtype()))
-    return system, b, trace / jnp.minimum(points, b.shape[0])
+    return system, trace, points
 
-  def solve(prepared, damping):
-    system, b, mean = prepared
-    shift = damping * mean
+  def solve(normal, residual, damping):
+    system, trace, points = normal
+    b = _gradient(linear, plan, system, residual)
+    shift = damping * trace / jnp.minimum(points, b.shape[0])
 
     def body(carry):
       delta, res, direction, squared, basis, count = carry
@@ -194,6 +191,16 @@ def conjugate_gradient(
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 
   return Solver(prepare, solve)
+
+
+def _gradient(linear, plan, system, residual):
+  """J^T r, summed over all devices."""
+  def product(chunk, scale):
+    prepared, residual = chunk
+    return _wide(linear.transpose(system.params, prepared, scale * residual))
+
+  return parallel.psum(microbatch.accumulate(
+      product, (system.prepared, residual), system.scale, plan))
 
 
 def _wide(a: jax.Array) -> jax.Array:
