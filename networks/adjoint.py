@@ -84,6 +84,12 @@ def _sum_features(x):
   return jets.matmul(x, jnp.ones((x.shape[-1], 1), x.dtype))[..., 0]
 
 
+def _fold(x):
+  """The sum of the quarters of the features, if there are such: fused with products, it spares memory traffic."""
+  quarter, rest = divmod(x.shape[-1], 4)
+  return x if rest else sum(x[..., i * quarter:(i + 1) * quarter] for i in range(4))
+
+
 @jax.custom_vjp
 def _scale(f, d):
   """f d, f (..., F) and d (R, ..., F)."""
@@ -118,10 +124,11 @@ def _bend(c, d):
   n = d.shape[0] // 2
   x, y = d[:n], d[n:]
   cx, cy = c * x, c * y
-  return _sum_features(jnp.concatenate(
-      [cx * x + cy * y]
-      + [(cx[a] * x[b] + cy[a] * y[b])[None] for a, b in jets.pairs(n)]
-      + [(cy[a] * x[b] - cx[a] * y[b])[None] for a, b in jets.pairs(n)]))
+  products = (
+      [cx[a] * x[a] + cy[a] * y[a] for a in range(n)]
+      + [cx[a] * x[b] + cy[a] * y[b] for a, b in jets.pairs(n)]
+      + [cy[a] * x[b] - cx[a] * y[b] for a, b in jets.pairs(n)])
+  return _sum_features(jnp.stack([_fold(p) for p in products]))
 
 
 def _bend_backward(residuals, g):
