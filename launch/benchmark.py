@@ -3,9 +3,9 @@
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
-`sampling` times the sampler alone, stage by stage. These are timed in one process and in turns, fake devices in a
-process of their own; `taskset -c 0` in front makes it a single core's. The suite `accuracy` trains the configs of
-six manifolds from nothing:
+`sampling` times the sampler alone, stage by stage; `scaling` counts the work and the communication of a step on
+1 to 64 devices. What is timed is timed in one process and in turns, fake devices in a process of their own; `taskset -c 0`
+in front makes it a single core's. The suite `accuracy` trains the configs of six manifolds from nothing:
 
   python -m launch.benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
 """

@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable
 import functools
 import inspect
+import math
 from typing import Any, NamedTuple
 
 import chex
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks import registry
-from networks.invariant import contracted_rows, rho_rows
+from networks.invariant import contracted_rows, invariant_rows, rho_rows
 from networks.sections import section_rows
 from networks.symmetry import Forms
 from trainer import hermitian
@@ -39,13 +40,19 @@ class InvariantForm(NamedTuple):
   """An algebraic metric K = (1/(pi k)) log rho, rho linear in a vector of parameters.
 
   Attributes:
-    rho: (network parameters, Batch) -> the jet of rho, of shape (B,).
+    rows: Batch -> the rows of the jet of rho for each parameter, (B, R, P): the `features` of a batch.
+    rho: (network parameters, Batch) -> the rows of the jet of rho, (R, B).
     contract: (Batch, cotangents (R, B) of the rows of rho) -> those of the parameters, (B, P), point by point.
     degree: k.
   """
-  rho: Callable[[Any, Batch], jets.Jet]
+  rows: Callable[[Batch], jax.Array]
+  rho: Callable[[Any, Batch], jax.Array]
   contract: Callable[[Batch, jax.Array], jax.Array]
   degree: int
+
+  def metric(self, rho: jax.Array) -> jax.Array:
+    """g = d dbar log rho / (pi k), packed (n * n, B), of the rows (R, B) of rho."""
+    return jets.log(jets.Jet(rho)).mixed / (math.pi * self.degree)
 
 
 class Ansatz(NamedTuple):
@@ -106,7 +113,8 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   _check_network(transformed, point, network)
 
   def init(key):
-    return transformed.init(key, point)
+    # Compiled, the values of the network at the point, which nobody reads, are not computed.
+    return jax.jit(transformed.init)(key, point)
 
   def metric(params, batch):
     chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
@@ -123,6 +131,13 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   if hasattr(factory, "invariant_forms"):
     invariant = _invariant_form(
         variety, network_kwargs["degree"], factory.invariant_forms(**geometry, **network_kwargs))
+    by_network = metric
+
+    def metric(params, batch):
+      if batch.features is None:
+        return by_network(params, batch)
+      return invariant.metric(invariant.rho(params, batch))
+
   return Ansatz(init, metric, path, potential, full, invariant)
 
 
@@ -139,12 +154,21 @@ def _full_form(variety: Variety, degree: int) -> FullForm:
 def _invariant_form(variety: Variety, degree: int, forms: Forms) -> InvariantForm:
   jet = lambda batch: jets.from_coordinates(batch.x, batch.pullback)
 
+  def rows(batch):
+    return jnp.moveaxis(invariant_rows(forms, variety.ambient, jet(batch)), 0, 1)
+
   def rho(params, batch):
     h, = jax.tree.leaves(params)
-    return rho_rows(forms, h, variety.ambient, jet(batch))
+    if batch.features is None:
+      return rho_rows(forms, h, variety.ambient, jet(batch)).rows
+    return jnp.einsum("brp,p->rb", batch.features, h, precision="highest")
 
-  return InvariantForm(
-      rho, lambda batch, slopes: contracted_rows(forms, variety.ambient, jet(batch), slopes), degree)
+  def contract(batch, cotangent):
+    if batch.features is None:
+      return contracted_rows(forms, variety.ambient, jet(batch), cotangent)
+    return jnp.einsum("brp,rb->bp", batch.features, cotangent, precision="highest")
+
+  return InvariantForm(rows, rho, contract, degree)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:

@@ -163,7 +163,7 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   name = settings.solver
   if name == "auto":
     name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
-  linear = _linearise(run.ansatz)
+  linear = linearise(run.ansatz)
   kept = jax.eval_shape(linear.prepare, state.params, batches.abstract(run.variety, local, run.dtype))
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
@@ -185,7 +185,8 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
       job.mesh, job.parallelism)
 
 
-def _linearise(ansatz: Ansatz) -> Linearisation:
+def linearise(ansatz: Ansatz) -> Linearisation:
+  """The linearisation that suits a metric."""
   if ansatz.sections:
     return of_sections(*ansatz.sections)
   return of_invariant_form(ansatz.invariant) if ansatz.invariant else of_network(ansatz)

@@ -16,6 +16,7 @@ from trainer import metrics
 from trainer import parallel
 from trainer.errors import UserError
 from trainer.evaluation import Evaluator
+from trainer.features import Features
 from trainer.run import Run
 from trainer.sampling.sampler import Sampler
 from trainer.segments import Segments
@@ -79,17 +80,22 @@ class Job(NamedTuple):
     return Segments(
         self.source("train"), num_points=num_points,
         resident_points=settings.resident_points, stream=settings.stream, batch_size=batch_size,
-        mode=self.parallelism)
+        mode=self.parallelism, extend=self.features())
+
+  def features(self) -> Features:
+    """Adds to a batch what the metric needs of its points."""
+    return Features(self.run.ansatz, self.mesh, self.memory)
 
   def evaluator(self):
     """Compiles state -> {"sigma", "sigma_stderr"} on the validation points."""
     evaluate = Evaluator(self.run.ansatz.metric, self.mesh, self.memory)
     slice_size = Sampler(self.run.variety).points_per_slice
+    points = self.features()(self.validation.batch)
 
     def at(state: TrainState) -> dict[str, float]:
       params = parallel.globalise(state.params["network"], self.mesh)
       sigma = measures.sigma(
-          evaluate(params, self.validation.batch, self.validation.num_points), slice_size)
+          evaluate(params, points, self.validation.num_points), slice_size)
       return {"sigma": sigma.value, "sigma_stderr": sigma.stderr}
 
     return at

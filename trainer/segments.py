@@ -6,6 +6,7 @@ the epoch; a stream is cut into segments of fresh points that are never stored. 
 prepared on the host while the devices work on the present one.
 """
 
+from collections.abc import Callable
 from concurrent import futures
 
 import jax
@@ -25,7 +26,8 @@ class Segments:
 
   def __init__(
       self, source: data.Source, *, num_points: int, resident_points: int, stream: bool,
-      batch_size: int, mode: str):
+      batch_size: int, mode: str,
+      extend: Callable[[batches.Batch], batches.Batch] = lambda batch: batch):
     """Loads the first segment, to be cut into batches of `batch_size`.
 
     Args:
@@ -35,14 +37,16 @@ class Segments:
       stream: whether every epoch has fresh points.
       batch_size: points of a batch, over all devices; a segment holds at least one.
       mode: see trainer.parallel.compile_step.
+      extend: adds to the resident points what is to be computed only once.
     """
     self._source = source
+    self._extend = extend
     self._stream = stream
     self._per_epoch = -(-num_points // max(resident_points, batch_size))
     self._size = num_points // self._per_epoch
     self._mode = mode
     self._key = jax.random.fold_in(jax.random.key(source.seed), 1)
-    self._resident = data.load(source, self._size)
+    self._resident = extend(data.load(source, self._size).batch)
     self._resident_first = 0
     self._background = futures.ThreadPoolExecutor(max_workers=1)
     self._next: tuple[int, futures.Future] | None = None
@@ -67,15 +71,15 @@ class Segments:
     first = self._first_point(index)
     if first != self._resident_first:
       local = self._on_host(first)
-      self._resident = self._resident._replace(
-          batch=data.put(self._source, local, self._size))
+      self._resident = None  # Frees its memory first.
+      self._resident = self._extend(data.put(self._source, local, self._size))
       self._resident_first = first
     following = self._first_point(index + 1)
     if following != first:
       self._next = following, self._background.submit(
           data.load_on_host, self._source._replace(progress=None), self._size, following)
     return parallel.lay_out_epoch(
-        self._shuffle(self._resident.batch, self._key, index), self._source.mesh, self._mode)
+        self._shuffle(self._resident, self._key, index), self._source.mesh, self._mode)
 
   def close(self) -> None:
     """Drops what is being prepared."""

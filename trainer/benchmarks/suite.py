@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from trainer.benchmarks import scaling
 from trainer.benchmarks.curvature import time_curvature
 from trainer.benchmarks.devices import time_devices
 from trainer.benchmarks.points import some_points
@@ -14,18 +15,19 @@ from trainer.benchmarks.step import time_step
 from trainer.benchmarks.throughput import time_evaluation, time_sampling
 from trainer.geometry.variety import Variety
 
-SUITES = ("quick", "sampling", "full")
+SUITES = ("quick", "sampling", "full", "scaling")
 
 # The comparison that everything else refers to.
 _MANIFOLD = "fermat_quintic"
 _WIDTHS, _BATCH = (64, 64, 64), 1024
 _DEVICE_COUNTS = (1, 2, 4)
+_SCALING_COUNTS = (1, 4, 16, 64)
 _SWEEP_WIDTHS, _SWEEP_BATCHES = (32, 64, 128, 256, 512), (256, 4096, 16384)
 
 
 def manifolds(suite: str) -> tuple[str, ...]:
   """Names of the configs whose manifolds a suite needs."""
-  if suite == "quick":
+  if suite in ("quick", "scaling"):
     return (_MANIFOLD,)
   return (_MANIFOLD, "cubic_pair", "bicubic", "tetraquadric", "schoen")
 
@@ -35,7 +37,7 @@ def run(
   """Yields the sections of a suite, by name, as they are finished.
 
   Args:
-    suite: "quick", "sampling" or "full".
+    suite: one of SUITES.
     varieties: one for each of `manifolds(suite)`.
     seconds: how long to measure each comparison.
   """
@@ -43,6 +45,9 @@ def run(
     yield "sampling", time_sampling(varieties, seconds)
     return
   quintic = varieties[_MANIFOLD]
+  if suite == "scaling":
+    yield "scaling", scaling.count_work(quintic, scaling.PROBLEMS, _SCALING_COUNTS)
+    return
   batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
   yield "curvature", time_curvature(
@@ -63,6 +68,8 @@ def run(
 
 def table(name: str, section: Any) -> str:
   """A section as text."""
+  if name == "scaling":
+    return _columns(section)
   if isinstance(section, list):
     return "\n".join(table(name, row) for row in section)
   lines = [name]
@@ -74,6 +81,12 @@ def table(name: str, section: Any) -> str:
       spread = f"  ({_number(low)} to {_number(high)})" if low is not None else ""
       lines.append(f"  {key:<28} {_number(value)}{spread}")
   return "\n".join(lines)
+
+
+def _columns(rows: list[dict[str, Any]]) -> str:
+  cells = [list(rows[0])] + [[_number(value) for value in row.values()] for row in rows]
+  widths = [max(map(len, column)) for column in zip(*cells)]
+  return "\n".join("  ".join(map(str.rjust, row, widths)) for row in cells)
 
 
 def _number(value) -> str:

@@ -3,14 +3,12 @@
 eta is a function of the rows of the jet of rho = sum_p h_p rho_p, so d eta / d h_p = sum_R (d eta / d rho_R) rho_pR.
 """
 
-import math
 from typing import Any
 
 import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from networks import jets
 from trainer.ansatz import InvariantForm
 from trainer.batch import Batch
 from trainer.optimizers.linearise import Linearisation, eta_of_metric, of_matrix
@@ -26,14 +24,13 @@ def of_invariant_form(form: InvariantForm) -> Linearisation:
     The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (P,)}}}.
   """
   def value(rho: jax.Array, log_kappa: jax.Array, batch: Batch):
-    metric = jets.log(jets.Jet(rho)).mixed / (math.pi * form.degree)
-    return eta_of_metric(metric, log_kappa, batch)
+    return eta_of_metric(form.metric(rho), log_kappa, batch)
 
   def eta(params: Any, batch: Batch):
-    return value(form.rho(params["network"], batch).rows, params["log_kappa"], batch)
+    return value(form.rho(params["network"], batch), params["log_kappa"], batch)
 
   def rows(params: Any, batch: Batch):
-    rho = form.rho(params["network"], batch).rows
+    rho = form.rho(params["network"], batch)
     slopes, values = jax.grad(
         lambda rho: (lambda v: (jnp.sum(v), v))(value(rho, params["log_kappa"], batch)[0]),
         has_aux=True)(rho)

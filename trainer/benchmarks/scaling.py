@@ -1,0 +1,117 @@
+"""What a step costs each of 1 to 64 devices, counted in the compiled program; nothing is run.
+
+A loop's body counts once: one iteration of conjugate gradients, one trial of a damping. LAPACK's routines are not
+counted by the compiler: the dense solvers' Cholesky factorisation, which every device does for itself, is listed apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import multiprocessing
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from trainer import batch as batches
+from trainer import gauss_newton_loop
+from trainer import microbatch
+from trainer import parallel
+from trainer.ansatz import make_ansatz
+from trainer.geometry.variety import Variety
+from trainer.losses import monge_ampere
+from trainer.optimizers import gauss_newton
+from trainer.optimizers import solvers
+from trainer.step import TrainState, init_params, init_state, make_step
+
+
+class Problem(NamedTuple):
+  """Attributes: solver, "first_order" or one of solvers.SOLVERS; network; points of a batch, over all devices."""
+  solver: str
+  network: str
+  points: int
+
+
+PROBLEMS = (
+    Problem("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
+    Problem("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
+    Problem("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
+    Problem("conjugate_gradient", "algebraic(degree=4)", 65_536))
+
+_COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
+_ARRAY = re.compile(r"(pred|[sufc]\d+)\[([\d,]*)\]")
+
+
+def count_work(
+    variety: Variety, problems: Sequence[Problem], counts: Sequence[int]) -> list[dict[str, Any]]:
+  """Counts the work of a float32 step on a device of a mesh of fake ones, in a process of their own.
+
+  Args:
+    variety: the manifold.
+    problems: what to solve.
+    counts: numbers of devices, each dividing the points of every problem.
+
+  Returns:
+    A row for each problem and number of devices: solver, network, parameters, points, devices, and of each device
+    flops and bytes (read and written), communicated_bytes (the results of all-reduces and all-gathers),
+    collectives (their number), cholesky_flops.
+  """
+  settings = {"jax_platforms": "cpu", "jax_num_cpu_devices": max(counts), "jax_enable_x64": True}
+  with multiprocessing.get_context("spawn").Pool(1, _configure, (settings,)) as pool:
+    return pool.apply(_count_all, (variety, tuple(problems), tuple(counts)))
+
+
+def communication(program: str) -> tuple[int, int]:
+  """The number of collectives in the text of a compiled program and the bytes of their results."""
+  shapes = [match.group(1) for match in map(_COLLECTIVE.search, program.splitlines()) if match]
+  size = lambda dtype, dims: np.prod([int(d) for d in dims.split(",") if d], dtype=int) * max(
+      int(re.sub(r"\D", "", dtype) or 8) // 8, 1)
+  return len(shapes), int(sum(size(*array) for text in shapes for array in _ARRAY.findall(text)))
+
+
+def _configure(settings):
+  for name, value in settings.items():
+    jax.config.update(name, value)
+
+
+def _count_all(variety, problems, counts):
+  return [_count(variety, problem, devices) for problem in problems for devices in counts]
+
+
+def _count(variety, problem, devices):
+  ansatz = make_ansatz(variety, problem.network)
+  mesh = parallel.make_mesh(jax.local_devices()[:devices])
+  step, state = _step(ansatz, problem, problem.points // devices)
+  epoch = jax.tree.map(
+      lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
+      batches.abstract(variety, problem.points, jnp.float32))
+  compiled = parallel.compile_step(step, mesh, "shard_map").lower(state, epoch).compile()
+  cost = compiled.cost_analysis()
+  collectives, communicated = communication(compiled.as_text())
+  parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+  dense = {"parameter_space": parameters, "sample_space": problem.points}.get(problem.solver, 0)
+  return {
+      **problem._asdict(), "parameters": parameters, "devices": devices, "flops": cost["flops"],
+      "bytes": cost["bytes accessed"], "collectives": collectives, "communicated_bytes": communicated,
+      "cholesky_flops": dense ** 3 / 3}
+
+
+def _step(ansatz, problem, local):
+  """The per-device step and the shapes of its state."""
+  key = jax.random.key(0)
+  if problem.solver == "first_order":
+    optimizer = optax.adam(1e-3)
+    return make_step(ansatz, monge_ampere(2), optimizer), jax.eval_shape(
+        lambda: init_state(ansatz, optimizer, key, 0.0, jnp.float32))
+  plan = microbatch.Plan(local, local, 0, 0)
+  linear = gauss_newton_loop.linearise(ansatz)
+  solver = solvers.make_solver(problem.solver, linear, plan, iterations=100, tolerance=0.03)
+
+  def start():
+    params = init_params(ansatz, key, 0.0, jnp.float32)
+    return TrainState(jnp.int32(0), params, gauss_newton.init(params, 1.0), jnp.int32(-1))
+
+  return gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9), jax.eval_shape(start)
