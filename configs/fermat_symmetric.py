@@ -3,6 +3,9 @@
   python -m launch.train --config=configs/fermat_symmetric.py --workdir=runs/fermat_symmetric --dtype=float64
 
 An argument is the degree: fermat_symmetric.py:14.
+
+Measured (worse of seeds 0 and 1, from 0.37 of Fubini-Study): sigma = (6.89 +- 0.06)e-5 after 44 seconds on two cores of an
+AMD EPYC; degree 12 (seed 0) (1.41 +- 0.01)e-5 after 66. The certificate takes a minute or two more.
 """
 
 from trainer.config import default_config, variety
