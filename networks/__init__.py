@@ -3,4 +3,4 @@
 from networks import algebraic  # noqa: F401
 from networks import invariant  # noqa: F401
 from networks import phi  # noqa: F401
-from networks import section_mlp  # noqa: F401
+from networks import monomial_mlp  # noqa: F401

@@ -99,6 +99,8 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   geometry = {"ambient": variety.ambient}
   if getattr(factory, "needs_sections", False):
     geometry |= {"moduli": variety.moduli, "sections": functools.partial(sections_of_class, variety)}
+  if getattr(factory, "needs_monomials", False):
+    geometry["monomials"] = [polynomial.exponents for polynomial in variety.polynomials]
 
   def apply_network(x):
     if is_module:

@@ -1,0 +1,149 @@
+"""The phi network that also sees products m_A conj(m_B) of the monomials of the defining polynomials.
+
+Phases of the coordinates that keep every polynomial, up to a factor, keep the Ricci-flat metric: beyond |z_i|^2 it
+depends on such products alone, and they oscillate too fast for a perceptron of z_i conj(z_j) to find them. Nothing is
+imposed: the features z_i conj(z_j), which know no symmetry, stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+import chex
+import haiku as hk
+import jax.numpy as jnp
+import numpy as np
+
+from networks import activations
+from networks import embeddings
+from networks import gauge
+from networks import jets
+from networks import mlp
+from networks import phi
+from networks import registry
+from networks.algebraic import pack_hermitian_rows, squared_norm
+from networks.sections import monomial_rows
+from networks.split_complex import Complex
+
+# More features than this are more work than an algebraic metric of the polynomials' degree.
+_MOST_FEATURES = 1000
+
+
+@registry.register("monomial_mlp")
+class MonomialMLP(phi.PhiMLP):
+  """phi = MLP(z_i conj(z_j) / |z|^2, m_A conj(m_B) / |z|^(2 d)), zero at initialisation.
+
+  m_A and m_B, A < B, run over monomials of one multidegree d of the defining polynomials; their products have the
+  mean square of the z_i conj(z_j), i < j, over the ambient space.
+  """
+
+  # The trainer passes the monomials of the variety besides the ambient space.
+  needs_monomials = True
+
+  def __init__(self, ambient: Sequence[int], monomials: Sequence[np.ndarray], widths: Sequence[int] = (64, 64, 64),
+               activation: str = "tanh", name: str | None = None):
+    """Creates the module.
+
+    Args:
+      ambient: dimensions (n_1, .., n_m) of the ambient projective spaces.
+      monomials: exponents (M, N) int of each defining polynomial.
+      widths: widths of the hidden layers.
+      activation: a key of `networks.activations.ACTIVATIONS`.
+      name: Haiku name.
+
+    Raises:
+      ValueError: too many monomials, an unknown activation or a width that is not positive.
+    """
+    super().__init__(ambient, widths, activation, name)
+    self.groups = _by_multidegree(self.ambient, monomials)
+    features = sum(len(group) * (len(group) - 1) for group in self.groups.values())
+    if features > _MOST_FEATURES:
+      raise ValueError(
+          f"the polynomials have {sum(map(len, self.groups.values()))} monomials, which makes {features:,} products, "
+          f"more than {_MOST_FEATURES:,}: use algebraic(degree=4) or phi_mlp here")
+
+  def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+    """Evaluates phi.
+
+    Args:
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+
+    Returns:
+      (...) real, or the Jet of it.
+    """
+    products = [
+        monomial_products(self.ambient, degrees, group, x) for degrees, group in self.groups.items() if len(group) > 1]
+    features = jets.concatenate([embeddings.SpectralEmbedding(self.ambient)(x), *products])
+    return mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)[..., 0]
+
+
+def monomial_products(
+    ambient: Sequence[int], degrees: Sequence[int], exponents: np.ndarray, x: chex.Array | jets.Jet
+) -> chex.Array | jets.Jet:
+  """c_AB m_A conj(m_B) / prod_i |z^(i)|^(2 d_i), A < B: all real parts, then all imaginary parts.
+
+  c_AB makes the mean of |.|^2 over the Fubini-Study measure of the ambient space 1 / ((n + 1) (n + 2)), that of
+  z_i conj(z_j) / |z|^2 on P^n, i < j; n is the largest dimension of a factor that the monomials depend on.
+
+  Args:
+    ambient: (n_1, .., n_m).
+    degrees: (d_1, .., d_m), the multidegree of the monomials.
+    exponents: (M, N) int, static.
+    x: (..., 2N) real, [Re z, Im z], or the Jet of these coordinates.
+
+  Returns:
+    (..., M (M - 1)), an array or a jet, like x.
+  """
+  # Factors that do not appear drop out.
+  used = [f for f, d in enumerate(degrees) if d]
+  real, imaginary = zip(*[gauge.factors(ambient)[f] for f in used])
+  exponents = np.concatenate([exponents[:, part] for part in real], axis=1)
+  x = jets.concatenate([x[..., part] for part in (*real, *imaginary)])
+  ambient, degrees = [ambient[f] for f in used], [degrees[f] for f in used]
+
+  rows = monomial_rows(exponents, ambient, x)
+  left, right = np.triu_indices(len(exponents), 1)
+  scale = _scales(ambient, exponents[left] + exponents[right]).astype(jets.dtype(x))
+
+  def entry(i, j):
+    a, b = gauge.entry(rows, i), gauge.entry(rows, j)
+    pick = lambda c, k: Complex(c.re[..., k], c.im[..., k])
+    m, m_t = pick(a, left) * pick(b, right).conj(), pick(a, right) * pick(b, left).conj()
+    # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian in value only.
+    return Complex(jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
+                   jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1))
+
+  products = pack_hermitian_rows(entry, x)
+  return products * _inverse_norms(ambient, degrees, x) if isinstance(x, jets.Jet) else products
+
+
+def _by_multidegree(ambient, monomials) -> dict[tuple[int, ...], np.ndarray]:
+  """Multidegree -> the monomials of all polynomials that have it, without repetition."""
+  groups = {}
+  for exponents in monomials:
+    exponents = np.asarray(exponents, int)
+    degrees = tuple(int(exponents[0, real].sum()) for real, _ in gauge.factors(ambient))
+    groups[degrees] = np.unique(np.concatenate([groups.get(degrees, exponents[:0]), exponents]), axis=0)
+  return groups
+
+
+def _scales(ambient, powers: np.ndarray) -> np.ndarray:
+  """Half of c_AB, from int_{P^n} prod_i |z_i|^(2 a_i) = n! prod_i a_i! / (n + sum a)! in volumes of P^n."""
+  mean = np.ones(len(powers))
+  for n, (real, _) in zip(ambient, gauge.factors(ambient)):
+    mean *= [math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
+             for a in powers[:, real].tolist()]
+  n = max(ambient)
+  return 0.5 / np.sqrt((n + 1) * (n + 2) * mean)
+
+
+def _inverse_norms(ambient, degrees, x: jets.Jet) -> jets.Jet:
+  """prod_i |z^(i)|^(-2 d_i) in the gauge |z^(i)| = 1, (..., 1)."""
+  norms = []
+  for parts in gauge.factors(ambient):
+    frame = gauge.frame(x, *parts)
+    rows = jnp.concatenate([frame.re, frame.im], axis=-1)
+    norms.append(squared_norm(rows, rows, x)[..., None])
+  powers = -jnp.asarray(degrees, jets.dtype(x))[:, None]
+  return jets.activate("exp", jets.linear(jets.log(jets.concatenate(norms)), powers))
