@@ -15,7 +15,6 @@ def get_config():
   config = default_config()
   config.variety = variety((2, 2), ((3,), (3,)))
   config.network = "algebraic(degree=3)"
-  config.steps = 0
   config.gauss_newton.steps = 20
   config.data.train_points = 100_000
   return config

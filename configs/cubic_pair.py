@@ -18,7 +18,6 @@ def get_config():
       polynomials="z0^3 + z1^3 + z2^3 - 3*psi*z3*z4*z5; z3^3 + z4^3 + z5^3 - 3*psi*z0*z1*z2",
       parameters=dict(psi="0.5"))
   config.network = "algebraic(degree=4)"
-  config.steps = 0
   config.gauss_newton.steps = 20
   config.data.train_points = 140_000
   return config

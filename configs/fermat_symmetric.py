@@ -17,7 +17,6 @@ def get_config(degree: str = "10"):
   config.network = (
       f"invariant(degree={degree}, order=5, phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "
       "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)")
-  config.steps = 0
   config.gauss_newton.steps = 30
   config.data.train_points = 10_000
   return config

@@ -14,4 +14,7 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((3,), polynomials="z0^4 + z1^4 + z2^4 + z3^4")
+  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
+  config.steps = 24_000
+  config.gauss_newton.steps = 0
   return config

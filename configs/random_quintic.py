@@ -14,7 +14,6 @@ def get_config():
   config = default_config()
   config.variety = variety((4,), ((5,),))
   config.network = "algebraic(degree=5)"
-  config.steps = 0
   config.gauss_newton.steps = 20
   config.data.train_points = 160_000
   return config

@@ -13,5 +13,7 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((5,), polynomials="z0^6 + z1^6 + z2^6 + z3^6 + z4^6 + z5^6")
+  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
   config.steps = 16_000
+  config.gauss_newton.steps = 0
   return config

@@ -15,7 +15,6 @@ def get_config():
   config = default_config()
   config.variety = variety((1, 1, 1, 1), ((2,), (2,), (2,), (2,)))
   config.network = "algebraic(degree=2)"
-  config.steps = 0
   config.gauss_newton.steps = 20
   config.data.train_points = 65_000
   return config

@@ -35,6 +35,7 @@ def test_shipped_configs_are_sound(name):
     ("matmul_precision", "fp8", "use one of float32, tf32, bfloat16"),
     ("data.heldout_points", 0, "config.data.heldout_points = 0"),
     ("loss.power", 3, "must be 1 or 2"),
+    ("loss.name", "ricci", "is for first-order steps"),
 ])
 def test_numbers_that_make_no_sense(key, value, message):
   config = configs.default_config()

@@ -55,7 +55,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.data.resident_points = 1_000_000  # on the devices at one time; more are read in turn
   config.data.stream = False  # fresh points every epoch, nothing stored
   # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.
-  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
+  config.network = "phi_mlp(widths=(64, 64, 64), activation='tanh')"
   config.loss = ml_collections.ConfigDict()
   config.loss.name = "monge_ampere"  # < |1 - eta|^p >, or "ricci", < |R|^p >
   config.loss.power = 2  # p, 1 or 2
@@ -66,11 +66,11 @@ def default_config() -> ml_collections.ConfigDict:
   config.optimizer.clip_norm = 1.0
   config.matmul_precision = "float32"  # of the layers in training; "tf32" or "bfloat16" on accelerators
   config.batch_size = 256  # over all devices
-  config.steps = 24_000  # of the first-order optimizer; 0: none
+  config.steps = 0  # of the first-order optimizer, which come first; 0: none
   # Degrees an algebraic network goes through before its own, each starting from the one before.
   config.continuation = ()
   config.gauss_newton = ml_collections.ConfigDict()
-  config.gauss_newton.steps = 0  # at most, of each phase; 0: none
+  config.gauss_newton.steps = 150  # at most, of each phase; 0: none
   config.gauss_newton.solver = "auto"  # or parameter_space, sample_space, conjugate_gradient
   # To start with: it grows up to train_points, but for networks with momentum. 0: by the unknowns, or 1024.
   config.gauss_newton.batch_size = 0
@@ -182,3 +182,6 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
     raise UserError(f"config.matmul_precision = {config.matmul_precision!r} is not supported: use "
                     f"one of {', '.join(precision.PRECISIONS)}")
   make_loss(**config.loss)
+  if config.steps == 0 and config.loss.name != "monge_ampere":
+    raise UserError(f"config.loss.name = {config.loss.name!r} is for first-order steps, and config.steps is 0: "
+                    "Gauss-Newton minimises the Monge-Ampere residual")

@@ -85,7 +85,7 @@ def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
 _POINTS, _UNKNOWNS, _MU, _DAMPING = 12, 20, 0.8, 0.3
 
 
-def _linear_step(previous, taken, decay, slack=0.0):
+def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(_POINTS, bool)):
   """One step on eta = 1 + J v + c, and J, c and the damping matrix in NumPy."""
   rng = np.random.default_rng(3)
   rows, constant = rng.normal(size=(_POINTS, _UNKNOWNS)), rng.normal(size=_POINTS)
@@ -93,7 +93,7 @@ def _linear_step(previous, taken, decay, slack=0.0):
   def eta(params, batch):
     # Slack is what the linear model does not know: it grows with the step.
     v = params["v"]
-    return 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v), batch.weight > 0
+    return 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v), positive(v)
 
   linear = of_matrix(eta, lambda params, batch: batch.x)
   plan = microbatch.Plan(_POINTS, _POINTS, 0, 0)
@@ -132,3 +132,14 @@ def test_a_step_that_is_refused_loses_its_momentum():
   # The second try has six times the damping and no pull.
   delta = np.linalg.solve(j.T @ j + 6 * shift * np.eye(_UNKNOWNS), -j.T @ residual)
   np.testing.assert_allclose(state.optimizer.previous, delta, rtol=1e-10)
+
+
+def test_points_that_are_indefinite_before_a_step_do_not_stop_it():
+  zero = np.zeros(_UNKNOWNS)
+  state, row, *_ = _linear_step(zero, 0, 0.0, positive=lambda v: jnp.arange(_POINTS) > 0)
+  assert row["accepted"] and row["tries"] == 1 and row["loss"] < row["loss_before"]
+  # One that becomes so does; the damping rises, but not for ever.
+  state, row, *_ = _linear_step(
+      zero, 0, 0.0, positive=lambda v: (jnp.arange(_POINTS) > 0) | jnp.all(v == 0))
+  assert not row["accepted"] and not np.any(state.params["v"])
+  assert float(state.optimizer.damping) == 1e4

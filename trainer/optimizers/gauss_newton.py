@@ -2,7 +2,7 @@
 
 The residual r_p = sqrt(w_p / sum w) (eta_p - 1) has E = < (eta - 1)^2 > = |r|^2: a least-squares problem in the
 parameters and log kappa. A step solves its damped normal equations, tries the result, and raises the damping until
-E falls as the linear model predicts and g stays positive definite at every point (Levenberg 1944, Marquardt 1963).
+E falls as the linear model predicts and g stays positive definite wherever it was (Levenberg 1944, Marquardt 1963).
 
 With momentum mu the damping pulls towards mu times the step before instead of zero,
   minimise |r + J delta|^2 + lambda |delta - mu delta_before|^2,
@@ -29,6 +29,8 @@ from trainer.step import TrainState
 _ACCEPTED = 0.1
 # Dampings tried in one step before it is given up.
 _TRIES = 8
+# Beyond all eigenvalues of J^T J; larger ones would take long to come down from.
+_DAMPING_CEILING = 1e4
 
 
 class GaussNewtonState(NamedTuple):
@@ -103,16 +105,15 @@ def make_gauss_newton_step(
     share = weight / parallel.psum(jnp.sum(weight))
 
     def measure(flat):
-      """eta, E, sigma, and whether g is positive at all points."""
+      """eta, E, sigma, and whether g is positive at each point."""
       eta, positive = microbatch.apply(
           lambda rows: linear.eta(unravel(flat), rows), batch, plan)
       eta = eta.astype(wide)
-      energy, sigma, bad = parallel.psum((
-          jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1)),
-          jnp.sum(jnp.where(share > 0, ~positive, False))))
-      return eta, energy, sigma, bad == 0
+      energy, sigma = parallel.psum((
+          jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1))))
+      return eta, energy, sigma, positive
 
-    eta, energy, sigma, _ = measure(flat)
+    eta, energy, sigma, positive_before = measure(flat)
     scale = jnp.sqrt(share)
     residual = scale * (eta - 1)
     prepared = microbatch.apply(lambda rows: linear.prepare(state.params, rows), batch, plan)
@@ -133,12 +134,14 @@ def make_gauss_newton_step(
       decrease = energy - parallel.psum(target @ target) + solution.decrease
       decrease = length * (2 - length) * decrease
       gain = (energy - moved_energy) / decrease
-      accepted = positive & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
+      # A new batch may hold points at which g is not positive yet: that must not stop all steps.
+      spoiled = parallel.psum(jnp.sum((share > 0) & positive_before & ~positive))
+      accepted = (spoiled == 0) & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
       return _Trial(
           jnp.where(accepted, moved, trial.flat), jnp.where(accepted, delta, trial.delta),
           jnp.where(accepted, moved_energy, energy),
-          jnp.maximum(trial.damping * _damping_factor(gain, accepted, momentum), damping_floor), accepted,
-          gain, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
+          jnp.clip(trial.damping * _damping_factor(gain, accepted, momentum), damping_floor, _DAMPING_CEILING),
+          accepted, gain, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
 
     start = _Trial(
         flat, jnp.zeros_like(pull), energy, state.optimizer.damping, jnp.asarray(False),
