@@ -5,7 +5,7 @@
 A second argument is the degree: dwork_symmetric.py:0.5,12.
 
 Measured (psi = 0.5, worse of seeds 0 and 1, from 0.36 of Fubini-Study): sigma = 0.000104 after 47 seconds on two cores
-of an AMD EPYC; degree 12 (seed 0) (2.26 +- 0.03)e-5 after 57. The certificate takes a minute or two more.
+of an AMD EPYC; degree 12 (2.26 +- 0.03)e-5 after 57. The certificate takes a minute or two more.
 """
 
 from trainer.config import default_config, variety
