@@ -1,16 +1,23 @@
 """What a run does one after the other, and the metric it carries from one degree to the next."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import fermat_cubic
+from trainer import balanced
 from trainer import continuation
+from trainer import data
 from trainer import gauss_newton_loop
+from trainer import hermitian
+from trainer import parallel
 from trainer import run as runs
 from trainer.batch import prepare
 from trainer.errors import UserError
+from trainer.job import Job
 from trainer.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
 
 
@@ -70,3 +77,32 @@ def test_batch_sizes_divide_over_devices_and_do_not_depend_on_them(size):
   for devices in (2, 4, 8, 16):
     assert gauss_newton_loop.round_size(size, devices) == rounded
   assert gauss_newton_loop.round_size(size, 6) % 6 == 0
+
+
+def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
+  config = _config(**{"start": "balanced", "network": "algebraic(degree=2)", "data.train_points": 3000})
+  run = runs.enter_phase(runs.open_run(config, 0, jnp.dtype("float64")), 0)
+  mesh = parallel.make_mesh()
+  job = Job(run, mesh, "shard_map", tmp_path, data_dir, 2 ** 28, None, None, SimpleNamespace(sampling=None), 0.0)
+  first = runs.first_state(run)
+  state = continuation.balanced_state(job, parallel.replicate(mesh, first))
+  assert state.params["log_kappa"] == first.params["log_kappa"]
+
+  # The T-operator leaves it alone, and it is nearer to the flat metric than Fubini-Study.
+  points = data.load(job.source("train"), 3000).batch
+  form = balanced.balanced_metric(run.variety, 2, points, mesh)
+  np.testing.assert_allclose(state.params["network"]["algebraic_metric"]["h"], form, rtol=1e-12)
+  sigmas = []
+  for params in (first.params, jax.tree.map(np.asarray, state.params)):
+    eta = hermitian.determinant(run.ansatz.metric(params["network"], points)) / points.omega
+    weight = points.weight / points.weight.sum()
+    sigmas.append(float(jnp.sum(weight * jnp.abs(1 - eta / jnp.sum(weight * eta)))))
+  assert sigmas[1] < 0.5 * sigmas[0]
+
+
+@pytest.mark.parametrize("fields", [
+    {"start": "balanced", "network": "phi_mlp()"},
+    {"continuation": (2,), "network": "low_rank(degree=3, rank=2)", "gauss_newton.steps": 1}])
+def test_only_algebraic_metrics_start_from_balanced_ones_or_lower_degrees(fields):
+  with pytest.raises(UserError, match="for algebraic networks"):
+    runs.open_run(_config(**fields), 0, jnp.dtype("float64"))

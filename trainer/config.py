@@ -44,6 +44,9 @@ def variety(
       ambient=ambient, degrees=degrees, polynomials=polynomials, arrays=arrays,
       parameters=parameters or {}, moduli=moduli, member=member, seed=seed))
 
+# The metrics a run may start from.
+FUBINI_STUDY, BALANCED = STARTS = ("fubini_study", "balanced")
+
 
 def default_config() -> ml_collections.ConfigDict:
   """Returns the fields every config file starts from."""
@@ -67,6 +70,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.matmul_precision = "float32"  # of the layers in training; "tf32" or "bfloat16" on accelerators
   config.batch_size = 256  # over all devices
   config.steps = 0  # of the first-order optimizer, which come first; 0: none
+  config.start = "fubini_study"  # or "balanced", Donaldson's metric, for algebraic networks
   # Degrees an algebraic network goes through before its own, each starting from the one before.
   config.continuation = ()
   config.gauss_newton = ml_collections.ConfigDict()
@@ -77,7 +81,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.gauss_newton.momentum = 0.95  # of networks; algebraic metrics need none
   config.gauss_newton.damping = 1.0  # to start with, relative to the mean of diag J^T J
   config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
-  config.gauss_newton.tolerance = 0.03  # where they stop, relative
+  config.gauss_newton.tolerance = 2e-3  # where they stop: two lower the predicted E by less than this part
   config.time_limit = 0.0  # seconds after which training stops where it is; 0: none
   config.log_every = 100
   config.evaluate_every = 2000
@@ -178,6 +182,8 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
     raise UserError(
         f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
         f"use a multiple of {num_devices}")
+  if config.start not in STARTS:
+    raise UserError(f"config.start = {config.start!r} is not supported: use one of {', '.join(STARTS)}")
   if config.matmul_precision not in precision.PRECISIONS:
     raise UserError(f"config.matmul_precision = {config.matmul_precision!r} is not supported: use "
                     f"one of {', '.join(precision.PRECISIONS)}")

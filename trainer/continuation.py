@@ -1,4 +1,4 @@
-"""From one phase of a run to the next."""
+"""The metric a phase of a run starts from."""
 
 from typing import Any
 
@@ -6,11 +6,34 @@ import jax
 import numpy as np
 
 from networks import algebraic
+from trainer import data
+from trainer import parallel
 from trainer import run as runs
 from trainer.ansatz import parse_network
+from trainer.balanced import balanced_metric
 from trainer.geometry import sections
+from trainer.job import Job
 from trainer.run import Run
 from trainer.step import TrainState
+
+
+def balanced_state(job: Job, state: TrainState) -> TrainState:
+  """The state of a run's first phase at Donaldson's balanced metric instead of Fubini-Study's.
+
+  Args:
+    job: the run, with an algebraic network.
+    state: its first state.
+
+  Returns:
+    The state; kappa stays, which the Kaehler class determines.
+  """
+  run = job.run
+  settings = run.config.data
+  points = data.load(job.source("train"), min(settings.train_points, settings.resident_points)).batch
+  form = balanced_metric(run.variety, run.ansatz.sections.degree, points, job.mesh)
+  network = jax.tree.map(lambda h: form.astype(h.dtype), state.params["network"])
+  params = jax.tree.map(np.asarray, state.params) | {"network": network}
+  return parallel.replicate(job.mesh, runs.enter_state(run, params, np.asarray(state.step)))
 
 
 def next_state(run: Run, state: TrainState, following: Run) -> TrainState:

@@ -104,6 +104,9 @@ def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> 
     optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
   last = len(phases) - 1
   ansatz = make_ansatz(variety, phases[last].network)
+  if (config.start == configs.BALANCED or config.continuation) and ansatz.sections is None:
+    raise UserError("config.start = 'balanced' and config.continuation are for algebraic networks, not for "
+                    f"{config.network}")
   return Run(config, seed, dtype, variety, volume, phases, last, ansatz, optimizer)
 
 

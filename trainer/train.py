@@ -78,6 +78,8 @@ def train(
       if manager.latest_step() is not None:
         state = checkpoint.restore(manager, state)
         progress.note(f"resumed at step {int(state.step)}")
+      elif job.run.phase == 0 and config.start == configs.BALANCED:
+        state = continuation.balanced_state(job, state)
       if resume:
         job, resume = job._replace(began=began - writer.resume(int(state.step))), False
       loop = (first_order_loop if job.run.phases[job.run.phase].optimizer == FIRST_ORDER
