@@ -28,7 +28,7 @@ class _Job:
   mesh = parallel.make_mesh()
 
   def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
-    settings = SimpleNamespace(steps=steps, momentum=0.9)
+    settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
     self.run = SimpleNamespace(
         config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None), phase=0,
         phases=[SimpleNamespace(network="algebraic(degree=2)")])
@@ -44,7 +44,10 @@ class _Job:
   def record(self, step, row):
     pass
 
-  def out_of_time(self, needed=0.0):
+  def seconds_left(self):
+    return self._left
+
+  def out_of_time(self):
     return self._left <= 0
 
   def save(self, manager, state, force):
@@ -52,14 +55,15 @@ class _Job:
     self.saved.append((int(state.step), float(state.params["network"])))
 
 
-def _train(monkeypatch, job, start=0, sizes=(16, 64)):
+def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
   monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: list(sizes))
   monkeypatch.setattr(gauss_newton_loop, "phase_points", lambda job, unknowns: 64)
 
   def step(state, segment):
     params = {"network": jnp.float64(state.step + 1), "log_kappa": jnp.float64(0)}
     optimizer = state.optimizer._replace(taken=state.optimizer.taken + 1)
-    row = {"loss": 1.0, "loss_before": 2.0, "predicted_loss": 0.1, "damping": 1.0, "accepted": True}
+    row = {"loss": 1.0, "loss_before": 2.0, "predicted_loss": 0.1, "damping": damping, "accepted": True,
+           "iterations": 20}
     return (TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
             {name: jnp.asarray(value) for name, value in row.items()})
 
@@ -89,9 +93,21 @@ def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
   assert int(state.step) == 4 and job.saved == []
 
 
-@pytest.mark.parametrize("sigmas, steps", [([0.4, 0.2, 0.19, 0.1, 0.099], 4)])
-def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, sigmas, steps):
-  state = _train(monkeypatch, _Job(sigmas, steps=9))
+@pytest.mark.parametrize("seconds, iterations", [(600.0, 60), (3000.0, 100)])
+def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterations):
+  # The clock, looked at three times a step, moves 200 seconds in 20 iterations.
+  ticks = iter(range(0, 10_000, 100))
+  monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
+  state = _train(monkeypatch, _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds), sizes=(16,))
+  assert int(state.optimizer.iterations) == iterations
+
+
+@pytest.mark.parametrize("damping, sigmas, steps", [
+    (0.1, [0.4, 0.2, 0.19, 0.1, 0.099], 4),
+    # Damped steps are short: sigma need not fall by much.
+    (1.0, [0.4, 0.2, 0.19, 0.195, 0.1, 0.099], 5)])
+def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, damping, sigmas, steps):
+  state = _train(monkeypatch, _Job(sigmas, steps=9), damping=damping)
   assert int(state.step) == steps and int(state.optimizer.level) == 2
 
 

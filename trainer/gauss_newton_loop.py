@@ -7,6 +7,7 @@ Other networks bend too much for that: their steps are short, so batches stay sm
 from one to the next, and steps get shorter as time goes on, so that what batches differ in averages out.
 """
 
+import math
 import time
 
 import jax
@@ -42,8 +43,12 @@ _PATIENCE, _PATIENCE_SMALL = 1, 10
 # Where E is what the linear model predicts, up to this part, and fell by less than this factor in a step that was
 # hardly damped, its minimum is reached.
 _CONVERGED, _SMALL, _UNDAMPED = 0.05, 3, 1e-3
+# Fewer iterations of conjugate gradients are not worth a step.
+_WORTH_A_STEP = 10
+# Damping at which a step is much shorter than the undamped one.
+_SHORT = 0.2
 # Tolerance of conjugate gradients before the last batch size.
-_ROUGH = 0.1
+_ROUGH = 0.02
 # The least damping: below so many rounding errors J J^T is not positive definite.
 _DAMPING_FLOOR, _ROUNDING_ERRORS = 1e-9, 1e3
 # Points worked on at once, at most: what lies between two matmuls stays in a processor's cache.
@@ -68,7 +73,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   job.progress.start(_name(job), first + settings.steps)
   if int(state.step) == 0:
     job.record(0, evaluate(state))
-  level = None
+  # Seconds an iteration of the solver takes for each point.
+  level, cost = None, math.inf
   last = _over(state, settings, sizes) or bool(state.optimizer.taken) and job.out_of_time()
   segments = job.segments(sizes[-1], phase_points(job, num_unknowns(state)))
   while not last:
@@ -85,10 +91,13 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
         "batch_size": sizes[level], "points_per_second": sizes[level] / (time.monotonic() - tick)}
     state = _judge(job, state, row, len(sizes))
     job.record(int(state.step), row)
-    # A step on a larger batch takes longer by as much.
-    following = sizes[min(int(state.optimizer.level), len(sizes) - 1)]
-    last = (_over(state, settings, sizes)
-            or job.out_of_time((time.monotonic() - tick) * following / sizes[level]))
+    cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))
+    last = _over(state, settings, sizes)
+    if not last:
+      affordable = job.seconds_left() / (cost * sizes[int(state.optimizer.level)])
+      last = affordable < (_WORTH_A_STEP if row["iterations"] else 1)
+      state = state._replace(optimizer=state.optimizer._replace(iterations=parallel.replicate(
+          job.mesh, jnp.int32(min(affordable, settings.iterations)))))
     if last:
       state = state._replace(params=state.optimizer.best)
     elif manager.reached_preemption(int(state.step)):
@@ -164,7 +173,9 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   if name == "auto":
     name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
   linear = linearise(run.ansatz)
-  kept = jax.eval_shape(linear.prepare, state.params, batches.abstract(run.variety, local, run.dtype))
+  kept = jax.eval_shape(
+      lambda params, batch: linear.prepare(linear.at(params), batch),
+      state.params, batches.abstract(run.variety, local, run.dtype))
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
     linear = lazily(linear)
@@ -199,6 +210,9 @@ def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   algebraic = job.run.ansatz.sections is not None
   steady = momentum(job) > 0
   fall = 0.0 if steady else _FALL if level + 1 == levels else _FALL_EARLY
+  # Steps that had to be short are not the batch's fault.
+  if level + 1 < levels and row["damping"] > _SHORT:
+    fall = 0.0
   stalled = 0 if row["sigma"] < (1 - fall) * best_sigma else int(optimizer.stalled) + 1
   converged = (algebraic and row["damping"] < _UNDAMPED
                and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]

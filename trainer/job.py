@@ -1,5 +1,6 @@
 """What the loops of a run share: devices, validation points, checkpoints, clock and progress."""
 
+import math
 import pathlib
 import time
 from typing import Any, NamedTuple
@@ -59,13 +60,19 @@ class Job(NamedTuple):
     """Seconds of this run, those before a resumption included."""
     return time.monotonic() - self.began
 
-  def out_of_time(self, needed: float = 0.0) -> bool:
-    """Whether process 0 has less than `needed` seconds left; every process gets the same answer."""
+  def seconds_left(self) -> float:
+    """Until config.time_limit, by the clock of process 0, so that every process gets the same answer."""
     limit = self.run.config.time_limit
-    late = bool(limit) and self.elapsed + needed > limit
-    if not limit or jax.process_count() == 1:
-      return late
-    return bool(multihost_utils.broadcast_one_to_all(np.asarray(late)))
+    if not limit:
+      return math.inf
+    left = limit - self.elapsed
+    if jax.process_count() > 1:
+      left = float(multihost_utils.broadcast_one_to_all(np.asarray(left)))
+    return left
+
+  def out_of_time(self) -> bool:
+    """Whether the time limit is over."""
+    return self.seconds_left() <= 0
 
   def source(self, split: str) -> data.Source:
     """The stream of points called `split`."""

@@ -69,15 +69,15 @@ def test_e_falls_by_orders_of_magnitude(data_dir):
 def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
   """Far from the solution the undamped step overshoots: damping rises until g stays positive."""
   linear, params, _ = problems.linearisation("algebraic")
-  rng = np.random.default_rng(5)
+  rng = np.random.default_rng(8)
   bent = jax.tree.map(
       lambda h: jnp.diag(jnp.asarray(10.0 ** rng.uniform(-2, 2, size=len(h)))), params["network"])
   params = params | {"network": bent}
   batch = problems.points(data_dir)
   assert linear.eta(params, batch)[1].all()
   state, (row,) = _run(
-      "algebraic", "parameter_space", 1, 1, data_dir, damping=1e-9, params=params)
-  assert row["tries"] > 1
+      "algebraic", "parameter_space", 1, 1, data_dir, damping=1e-4, params=params)
+  assert row["accepted"] and row["tries"] > 1
   assert linear.eta(jax.tree.map(jnp.asarray, state.params), batch)[1].all()
   assert row["loss"] <= row["loss_before"]
 

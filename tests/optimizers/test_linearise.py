@@ -23,13 +23,15 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
 
   rng = np.random.default_rng(2)
   v, u = rng.normal(size=flat.shape), rng.normal(size=(6,))
+  at = linear.at(params)
+  jacobian = np.asarray(jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(flat.size)) @ jacobian.T).T
   for chosen in (linear, linearise.lazily(linear)):
-    prepared = chosen.prepare(params, batch)
+    prepared = chosen.prepare(at, batch)
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
-    close(chosen.apply(params, prepared, jnp.asarray(v)), jacobian @ v)
-    close(chosen.transpose(params, prepared, jnp.asarray(u)), u @ jacobian)
-    close(chosen.rows(params, prepared), jacobian)
-    close(chosen.squares(params, prepared), np.sum(jacobian ** 2, axis=1))
+    close(chosen.apply(at, prepared, jnp.asarray(v)), jacobian @ v)
+    close(chosen.transpose(at, prepared, jnp.asarray(u)), u @ jacobian)
+    close(chosen.rows(at, prepared), jacobian)
+    close(chosen.squares(at, prepared), np.sum(jacobian ** 2, axis=1))
 
 
 def test_the_jacobian_agrees_with_finite_differences(data_dir):
@@ -39,8 +41,10 @@ def test_the_jacobian_agrees_with_finite_differences(data_dir):
   direction = jnp.asarray(np.random.default_rng(3).normal(size=flat.shape))
   eta = jax.jit(lambda p: linear.eta(unravel(p), batch)[0])
   step = 1e-5
-  difference = (eta(flat + step * direction) - eta(flat - step * direction)) / (2 * step)
-  got = linear.apply(params, linear.prepare(params, batch), direction)
+  at = linear.at(params)
+  change = step * linear.unfold(at, direction)
+  difference = (eta(flat + change) - eta(flat - change)) / (2 * step)
+  got = linear.apply(at, linear.prepare(at, batch), direction)
   np.testing.assert_allclose(got, difference, rtol=1e-7, atol=1e-8)
 
 

@@ -27,14 +27,14 @@ def _problem(num_points, num_unknowns):
   return rows, scale, scale * rng.normal(size=num_points)
 
 
-def _solve(name, devices, rows, scale, residual, damping):
+def _solve(name, devices, rows, scale, residual, damping, limit=200):
   mesh = parallel.make_mesh(jax.devices()[:devices])
   # Chunks that do not divide a device's points: padding counts for nothing.
   plan = microbatch.Plan(len(rows) // devices, 3, 0, 0)
-  solver = solvers.make_solver(name, _MATRIX, plan, iterations=200, tolerance=1e-13)
+  solver = solvers.make_solver(name, _MATRIX, plan, iterations=200, tolerance=1e-26)
 
   def run(rows, scale, residual):
-    return solver.solve(solver.prepare(solvers.System({}, rows, scale)), residual, damping)
+    return solver.solve(solver.prepare(solvers.System({}, rows, scale)), residual, damping, limit)
 
   spec = PartitionSpec(parallel.AXIS)
   return jax.jit(jax.shard_map(
@@ -72,6 +72,12 @@ def test_conjugate_gradients_stop_at_the_tolerance():
   rows, scale, residual = _problem(40, 7)
   got = _solve("conjugate_gradient", 1, rows, scale, residual, 0.05)
   assert 4 < int(got.iterations) < 15
+
+
+def test_conjugate_gradients_stop_where_time_is_over():
+  rows, scale, residual = _problem(40, 7)
+  got = _solve("conjugate_gradient", 1, rows, scale, residual, 0.05, limit=3)
+  assert int(got.iterations) == 3 and 0 < got.decrease < residual @ residual
 
 
 @pytest.mark.parametrize("size, low_rank, name", [

@@ -31,6 +31,8 @@ _ACCEPTED = 0.1
 _TRIES = 8
 # Beyond all eigenvalues of J^T J; larger ones would take long to come down from.
 _DAMPING_CEILING = 1e4
+# More iterations than any solver takes.
+_UNLIMITED = 2 ** 30
 
 
 class GaussNewtonState(NamedTuple):
@@ -39,7 +41,8 @@ class GaussNewtonState(NamedTuple):
   Attributes:
     damping: () lambda, relative to the mean of diag J^T J.
     taken: () int32, steps of this phase.
-    previous: (P,) the step before, for momentum; 0 where that was not accepted.
+    iterations: () int32, what time allows an iterative solver in the next step.
+    previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where that was not accepted.
     level: () int32, which of the phase's batch sizes is in use; their number when the phase is over.
     stalled: () int32, steps since validation sigma last fell to a new best.
     best_sigma: () the best validation sigma of this level.
@@ -47,6 +50,7 @@ class GaussNewtonState(NamedTuple):
   """
   damping: jax.Array
   taken: jax.Array
+  iterations: jax.Array
   previous: jax.Array
   level: jax.Array
   stalled: jax.Array
@@ -59,7 +63,7 @@ def init(params: Any, damping: float) -> GaussNewtonState:
   wide = parallel.widest_dtype()
   size = sum(leaf.size for leaf in jax.tree.leaves(params))
   return GaussNewtonState(
-      jnp.asarray(damping, wide), jnp.int32(0), jnp.zeros(size, wide), jnp.int32(0), jnp.int32(0),
+      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide), jnp.int32(0), jnp.int32(0),
       jnp.asarray(jnp.inf, wide), params)
 
 
@@ -116,19 +120,21 @@ def make_gauss_newton_step(
     eta, energy, sigma, positive_before = measure(flat)
     scale = jnp.sqrt(share)
     residual = scale * (eta - 1)
-    prepared = microbatch.apply(lambda rows: linear.prepare(state.params, rows), batch, plan)
-    normal = solver.prepare(System(state.params, prepared, scale))
+    at = linear.at(state.params)
+    prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
+    normal = solver.prepare(System(at, prepared, scale))
     length = 1 / (1 + decay * state.optimizer.taken)
     pull = momentum * state.optimizer.previous
     pulled = scale * microbatch.apply(
-        lambda rows: linear.apply(state.params, rows, pull), prepared, plan) if momentum else pull
+        lambda rows: linear.apply(at, rows, pull), prepared, plan) if momentum else pull
 
     def attempt(trial: _Trial) -> _Trial:
       first = jnp.where(trial.tries == 0, 1, 0)
       target = residual + first * pulled if momentum else residual
-      solution = solver.solve(normal, target, trial.damping)
+      solution = solver.solve(
+          normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
-      moved = (flat + length * delta).astype(flat.dtype)
+      moved = (flat + length * linear.unfold(at, delta)).astype(flat.dtype)
       _, moved_energy, _, positive = measure(moved)
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
       decrease = energy - parallel.psum(target @ target) + solution.decrease

@@ -1,7 +1,8 @@
 """The derivative of eta with respect to the parameters, as a linear map and as a matrix.
 
 A Linearisation is what the Gauss-Newton solvers know of a metric. Vectors of parameters are flat, in the order
-of jax.flatten_util.ravel_pytree; every function acts on any number of points.
+of jax.flatten_util.ravel_pytree; every function acts on any number of points. Directions may be given in other
+coordinates than the parameters', in which the problem is better conditioned: `unfold` leads back.
 """
 
 from collections.abc import Callable
@@ -24,11 +25,13 @@ class Linearisation(NamedTuple):
 
   Attributes:
     eta: (params, Batch) -> eta (B,) and whether g is positive definite (B,).
-    prepare: (params, Batch) -> a pytree of arrays (B, ...): what the maps below need of each point.
-    apply: (params, prepared, v (P,)) -> J v (B,).
-    transpose: (params, prepared, u (B,)) -> J^T u (P,).
-    rows: (params, prepared) -> J (B, P).
-    squares: (params, prepared) -> |J_p|^2 (B,), the squared norms of the rows.
+    prepare: (at, Batch) -> a pytree of arrays (B, ...): what the maps below need of each point.
+    apply: (at, prepared, v (P,)) -> J v (B,).
+    transpose: (at, prepared, u (B,)) -> J^T u (P,).
+    rows: (at, prepared) -> J (B, P).
+    squares: (at, prepared) -> |J_p|^2 (B,), the squared norms of the rows.
+    at: params -> what the maps need of the parameters, once a step.
+    unfold: (at, v (P,)) -> the change of the parameters (P,) that the direction v stands for, linear in v.
   """
   eta: Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
   prepare: Callable[[Any, Batch], Any]
@@ -36,6 +39,8 @@ class Linearisation(NamedTuple):
   transpose: Callable[[Any, Any, jax.Array], jax.Array]
   rows: Callable[[Any, Any], jax.Array]
   squares: Callable[[Any, Any], jax.Array]
+  at: Callable[[Any], Any] = lambda params: params
+  unfold: Callable[[Any, jax.Array], jax.Array] = lambda at, v: v
 
 
 def eta(ansatz: Ansatz, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -79,11 +84,10 @@ def of_matrix(eta: Callable, rows: Callable[[Any, Batch], jax.Array]) -> Lineari
 
 def lazily(linear: Linearisation) -> Linearisation:
   """The same map, with what it needs of a point computed anew each time: nothing is kept but the points."""
-  return Linearisation(
-      linear.eta, lambda params, batch: batch,
-      *(functools.partial(_lazy, linear.prepare, function)
-        for function in (linear.apply, linear.transpose, linear.rows, linear.squares)))
+  maps = {name: functools.partial(_lazy, linear.prepare, getattr(linear, name))
+          for name in ("apply", "transpose", "rows", "squares")}
+  return linear._replace(prepare=lambda at, batch: batch, **maps)
 
 
-def _lazy(prepare, function, params, batch, *vectors):
-  return function(params, prepare(params, batch), *vectors)
+def _lazy(prepare, function, at, batch, *vectors):
+  return function(at, prepare(at, batch), *vectors)

@@ -7,28 +7,47 @@ t_a = d_a s - (rho_a / rho) s, for which t_a* H s = 0, g_ab = (t_b* H t_a) / (pi
 
 Gram-Schmidt of the t_a against g turns the double sum into one over n squares e_a* V e_a: a row of J is a
 Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
+
+Directions are V = R W R with R = |H|^(1/2): W is V in sections orthonormal for H. What is solved for W does not depend
+on the basis of sections, and needs a third of the iterations that V itself does.
 """
 
 from collections.abc import Callable
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
 from networks import jets
-from networks.algebraic import hermitian_matrix, packed_form, squared_norm
+from networks.algebraic import hermitian_matrix, packed_form, real_matrix, squared_norm
 from trainer import hermitian
+from trainer import parallel
 from trainer.batch import Batch
 from trainer.optimizers.linearise import Linearisation, eta_of_metric
 
 
-class Frame(NamedTuple):
-  """A row of J: d eta [V, d log kappa] = sum_{a>0} e_a* V e_a - e_0* V e_0 - eta d log kappa.
+# Eigenvalues of |H| below this part of the largest count as this much: V reaches all directions.
+_LEAST = 1e-3
+
+
+class Form(NamedTuple):
+  """What directions depend on.
 
   Attributes:
-    e: (B, n + 1, 2 N_k) real, [Re e | Im e]: e_0, along s, then e_1, .., e_n.
+    params: the parameters.
+    root: (2 N_k, 2 N_k) real, |H|^(1/2) packed as networks.algebraic.packed_form does H.
+  """
+  params: Any
+  root: jax.Array
+
+
+class Frame(NamedTuple):
+  """A row of J: d eta [W, d log kappa] = sum_{a>0} e_a* W e_a - e_0* W e_0 - eta d log kappa.
+
+  Attributes:
+    e: (B, n + 1, 2 N_k) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n.
     eta: (B,).
   """
   e: jax.Array
@@ -36,7 +55,7 @@ class Frame(NamedTuple):
 
 
 def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Linearisation:
-  """The linearisation of K = (1/(pi k)) log s* H s in (log kappa, H).
+  """The linearisation of K = (1/(pi k)) log s* H s in (log kappa, W), d H = |H|^(1/2) W |H|^(1/2).
 
   Args:
     section_rows: Batch -> (n + 1, B, 2 N_k) real, [Re | Im] of s, d_1 s, .., d_n s.
@@ -55,26 +74,41 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     metric = scale * jets.log(rho).mixed
     return rows, rho, metric, eta_of_metric(metric, params["log_kappa"], batch)
 
-  def prepare(params, batch):
-    rows, rho, metric, (value, _) = measure(params, batch)
-    return Frame(_frame(rows, rho, metric, value, scale), value)
+  def at(params):
+    return Form(params, _root(_form(params)))
 
-  def apply(params, frame, v):
-    unravel = ravel_pytree(params)[1]
+  def unfold(form, v):
+    unravel = ravel_pytree(form.params)[1]
+    size = form.root.shape[0] // 2
+
+    def transform(w):
+      packed = form.root @ packed_form(w) @ form.root
+      return real_matrix(packed[:size, :size], packed[size:, :size])
+
+    tangent = unravel(v)
+    return ravel_pytree(tangent | {"network": jax.tree.map(transform, tangent["network"])})[0]
+
+  def prepare(form, batch):
+    rows, rho, metric, (value, _) = measure(form.params, batch)
+    frame = _frame(rows, rho, metric, value, scale)
+    return Frame(frame @ form.root.astype(frame.dtype), value)
+
+  def apply(form, frame, v):
+    unravel = ravel_pytree(form.params)[1]
     tangent = unravel(v.astype(frame.e.dtype))
     forms = _quadratic_forms(frame.e, *_parts(tangent))
     return _signed_sum(forms) - frame.eta * tangent["log_kappa"]
 
-  def transpose(params, frame, u):
+  def transpose(form, frame, u):
     u = u.astype(frame.e.dtype)
     n = frame.e.shape[1] - 1
     signs = jnp.asarray([-1.0] + [1.0] * n, u.dtype)
-    cotangent = jax.linear_transpose(_parts, params)(
+    cotangent = jax.linear_transpose(_parts, form.params)(
         _outer_products(frame.e, u[:, None] * signs))[0]
     return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
 
-  def squares(params, frame):
-    del params
+  def squares(form, frame):
+    del form
     e = frame.e
     inner = jnp.einsum("paz,pbz->pab", e, e)
     half = e.shape[-1] // 2
@@ -83,12 +117,12 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     signs = jnp.asarray([-1.0] + [1.0] * (e.shape[1] - 1), e.dtype)
     return jnp.einsum("pab,a,b->p", size, signs, signs) + jnp.square(frame.eta)
 
-  def rows(params, frame):
+  def rows(form, frame):
     return jax.vmap(lambda p: transpose(
-        params, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype)))(frame)
+        form, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype)))(frame)
 
   eta = lambda params, batch: measure(params, batch)[-1]
-  return Linearisation(eta, prepare, apply, transpose, rows, squares)
+  return Linearisation(eta, prepare, apply, transpose, rows, squares, at, unfold)
 
 
 def _form(params):
@@ -98,6 +132,13 @@ def _form(params):
 
 def _parts(params):
   return hermitian_matrix(_form(params))
+
+
+def _root(h):
+  """|H|^(1/2), packed, in the widest precision."""
+  values, vectors = jnp.linalg.eigh(packed_form(h.astype(parallel.widest_dtype())))
+  sizes = jnp.abs(values)
+  return (vectors * jnp.sqrt(jnp.maximum(sizes, _LEAST * jnp.max(sizes)))) @ vectors.T
 
 
 def _frame(rows, rho, metric, eta, scale):

@@ -30,11 +30,11 @@ class System(NamedTuple):
   """The left side of a least-squares problem, minimise |r + J delta|^2 over delta.
 
   Attributes:
-    params: where eta is linearised.
+    at: where eta is linearised, see Linearisation.at.
     prepared: what the linearisation needs of this device's points.
     scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
   """
-  params: Any
+  at: Any
   prepared: Any
   scale: jax.Array
 
@@ -43,7 +43,7 @@ class Step(NamedTuple):
   """A solution.
 
   Attributes:
-    delta: (P,).
+    delta: (P,), in the coordinates of the linearisation.
     decrease: () |r|^2 - |r + J delta|^2, over all devices.
     iterations: () int32, of an iterative solver, else 0.
   """
@@ -57,10 +57,10 @@ class Solver(NamedTuple):
 
   Attributes:
     prepare: (System) -> a pytree.
-    solve: (that pytree, r (B,), damping ()) -> Step.
+    solve: (that pytree, r (B,), damping (), iterations ()) -> Step; iterative ones take no more iterations.
   """
   prepare: Callable[[System], Any]
-  solve: Callable[[Any, jax.Array, jax.Array], Step]
+  solve: Callable[[Any, jax.Array, jax.Array, jax.Array], Step]
 
 
 def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
@@ -97,13 +97,14 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   """
   def prepare(system):
     def products(chunk, scale):
-      rows = _wide(linear.rows(system.params, chunk) * scale[:, None])
+      rows = _wide(linear.rows(system.at, chunk) * scale[:, None])
       return rows.T @ rows
 
     gram = microbatch.accumulate(products, system.prepared, system.scale, plan)
     return system, parallel.psum(gram)
 
-  def solve(normal, residual, damping):
+  def solve(normal, residual, damping, iterations):
+    del iterations
     system, a = normal
     b = _gradient(linear, plan, system, residual)
     diagonal = jnp.diag(a)
@@ -122,12 +123,13 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   del plan
 
   def prepare(system):
-    rows = linear.rows(system.params, system.prepared)
+    rows = linear.rows(system.at, system.prepared)
     rows = rows * system.scale[:, None].astype(rows.dtype)
     kernel = parallel.all_gather(rows @ parallel.all_gather(rows).T)
     return rows, _wide(kernel)
 
-  def solve(prepared, residual, damping):
+  def solve(prepared, residual, damping, iterations):
+    del iterations
     rows, kernel = prepared
     everyone = parallel.all_gather(_wide(residual))
     shift = damping * jnp.trace(kernel) / kernel.shape[0]
@@ -146,31 +148,31 @@ def conjugate_gradient(
   Args:
     linear: the linearisation; J is never formed.
     plan: how a device's points are cut up.
-    iterations: at most.
-    tolerance: stops when the residual of the normal equations has fallen by this factor.
+    iterations: at most, whatever `solve` is allowed.
+    tolerance: stops when two iterations lower |r + J delta|^2 + lambda m |delta|^2 by less than this part of it.
   """
   def normal_product(system, v):
     def product(chunk, scale):
-      jv = linear.apply(system.params, chunk, v)
-      return _wide(linear.transpose(system.params, chunk, scale * scale * jv))
+      jv = linear.apply(system.at, chunk, v)
+      return _wide(linear.transpose(system.at, chunk, scale * scale * jv))
 
     return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
 
   def prepare(system):
     def squares(prepared, scale):
-      return jnp.sum(scale * scale * linear.squares(system.params, prepared))
+      return jnp.sum(scale * scale * linear.squares(system.at, prepared))
 
     trace = parallel.psum(microbatch.accumulate(squares, system.prepared, system.scale, plan))
     points = parallel.psum(jnp.asarray(system.scale.shape[0], parallel.widest_dtype()))
     return system, trace, points
 
-  def solve(normal, residual, damping):
+  def solve(normal, residual, damping, limit):
     system, trace, points = normal
     b = _gradient(linear, plan, system, residual)
     shift = damping * trace / jnp.minimum(points, b.shape[0])
 
     def body(carry):
-      delta, res, direction, squared, basis, count = carry
+      delta, res, direction, squared, basis, energies, count = carry
       product = normal_product(system, direction) + shift * direction
       alpha = squared / (direction @ product)
       basis = basis.at[count].set(res * jax.lax.rsqrt(squared))
@@ -178,15 +180,20 @@ def conjugate_gradient(
       # Residuals are orthogonal to all before, but for rounding errors that soon grow without this.
       res = res - (basis @ res) @ basis
       new = res @ res
-      return delta, res, res + (new / squared) * direction, new, basis, count + 1
+      energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
+      return delta, res, res + (new / squared) * direction, new, basis, energies, count + 1
 
+    # The residual says little: that of log kappa is by far the largest and gone after one iteration, which gains
+    # nothing where kappa is right.
     def unfinished(carry):
-      return (carry[5] < iterations) & (carry[3] > tolerance ** 2 * (b @ b))
+      _, _, _, squared, _, energies, count = carry
+      return (count < jnp.minimum(limit, iterations)) & (energies[2] - energies[0] > tolerance * energies[0]) & (squared > 0)
 
     zero = jnp.zeros_like(b)
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
-    delta, res, _, _, _, count = jax.lax.while_loop(
-        unfinished, body, (zero, -b, -b, b @ b, basis, jnp.int32(0)))
+    energies = parallel.psum(residual @ residual) * jnp.asarray([1.0, jnp.inf, jnp.inf])
+    delta, res, *_, count = jax.lax.while_loop(
+        unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0)))
     # A delta = -b - res - shift delta.
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 
@@ -197,7 +204,7 @@ def _gradient(linear, plan, system, residual):
   """J^T r, summed over all devices."""
   def product(chunk, scale):
     prepared, residual = chunk
-    return _wide(linear.transpose(system.params, prepared, scale * residual))
+    return _wide(linear.transpose(system.at, prepared, scale * residual))
 
   return parallel.psum(microbatch.accumulate(
       product, (system.prepared, residual), system.scale, plan))
