@@ -11,11 +11,9 @@ from collections.abc import Sequence
 import math
 
 import chex
-import haiku as hk
 import jax.numpy as jnp
 import numpy as np
 
-from networks import activations
 from networks import embeddings
 from networks import gauge
 from networks import jets

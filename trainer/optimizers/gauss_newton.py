@@ -42,7 +42,8 @@ class GaussNewtonState(NamedTuple):
     damping: () lambda, relative to the mean of diag J^T J.
     taken: () int32, steps of this phase.
     iterations: () int32, what time allows an iterative solver in the next step.
-    previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where that was not accepted.
+    previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where that was not
+      accepted.
     level: () int32, which of the phase's batch sizes is in use; their number when the phase is over.
     stalled: () int32, steps since validation sigma last fell to a new best.
     best_sigma: () the best validation sigma of this level.
@@ -63,8 +64,8 @@ def init(params: Any, damping: float) -> GaussNewtonState:
   wide = parallel.widest_dtype()
   size = sum(leaf.size for leaf in jax.tree.leaves(params))
   return GaussNewtonState(
-      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide), jnp.int32(0), jnp.int32(0),
-      jnp.asarray(jnp.inf, wide), params)
+      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide),
+      jnp.int32(0), jnp.int32(0), jnp.asarray(jnp.inf, wide), params)
 
 
 class _Trial(NamedTuple):

@@ -187,7 +187,8 @@ def conjugate_gradient(
     # nothing where kappa is right.
     def unfinished(carry):
       _, _, _, squared, _, energies, count = carry
-      return (count < jnp.minimum(limit, iterations)) & (energies[2] - energies[0] > tolerance * energies[0]) & (squared > 0)
+      gaining = energies[2] - energies[0] > tolerance * energies[0]
+      return (count < jnp.minimum(limit, iterations)) & gaining & (squared > 0)
 
     zero = jnp.zeros_like(b)
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
