@@ -81,7 +81,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.gauss_newton.momentum = 0.95  # of networks; algebraic metrics need none
   config.gauss_newton.damping = 1.0  # to start with, relative to the mean of diag J^T J
   config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
-  config.gauss_newton.tolerance = 2e-3  # where they stop: two lower the predicted E by less than this part
+  config.gauss_newton.tolerance = 5e-3  # where they stop: five lower the predicted E by less than this part
   config.time_limit = 0.0  # seconds after which training stops where it is; 0: none
   config.log_every = 100
   config.evaluate_every = 2000

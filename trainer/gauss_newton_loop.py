@@ -48,7 +48,7 @@ _WORTH_A_STEP = 10
 # Damping at which a step is much shorter than the undamped one.
 _SHORT = 0.2
 # Tolerance of conjugate gradients before the last batch size.
-_ROUGH = 0.02
+_ROUGH = 0.05
 # The least damping: below so many rounding errors J J^T is not positive definite.
 _DAMPING_FLOOR, _ROUNDING_ERRORS = 1e-9, 1e3
 # Points worked on at once, at most: what lies between two matmuls stays in a processor's cache.

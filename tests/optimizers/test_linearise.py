@@ -53,3 +53,20 @@ def test_an_indefinite_form_is_told(data_dir):
   batch = problems.points(data_dir)
   network = jax.tree.map(lambda h: h.at[0, 0].set(-3.0), params["network"])
   assert not linear.eta(params | {"network": network}, batch)[1].all()
+
+
+def test_the_derivative_exists_where_g_is_indefinite(data_dir):
+  linear, params, _ = problems.linearisation("algebraic")
+  batch = problems.points(data_dir)
+  params = params | {"network": jax.tree.map(lambda h: h.at[0, 0].set(-3.0), params["network"])}
+  eta, positive = linear.eta(params, batch)
+  assert (~positive).any() and positive.any() and (eta < 0).any()
+  flat, unravel = ravel_pytree(params)
+  pull = jax.vjp(lambda p: linear.eta(unravel(p), batch)[0], flat)[1]
+  at = linear.at(params)
+  prepared = linear.prepare(at, batch)
+  # Where g is indefinite alone, and everywhere.
+  for u in (jnp.where(positive, 0.0, 1.0), jnp.ones_like(eta)):
+    expected = jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(flat.size)) @ pull(u)[0]
+    np.testing.assert_allclose(
+        linear.transpose(at, prepared, u), expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())

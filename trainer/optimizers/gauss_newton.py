@@ -2,7 +2,8 @@
 
 The residual r_p = sqrt(w_p / sum w) (eta_p - 1) has E = < (eta - 1)^2 > = |r|^2: a least-squares problem in the
 parameters and log kappa. A step solves its damped normal equations, tries the result, and raises the damping until
-E falls as the linear model predicts and g stays positive definite wherever it was (Levenberg 1944, Marquardt 1963).
+E falls as the linear model predicts (Levenberg 1944, Marquardt 1963). It goes only as far as g stays positive definite
+wherever it was.
 
 With momentum mu the damping pulls towards mu times the step before instead of zero,
   minimise |r + J delta|^2 + lambda |delta - mu delta_before|^2,
@@ -27,6 +28,8 @@ from trainer.step import TrainState
 
 # A step is good if E falls by at least this part of what the linear model predicts.
 _ACCEPTED = 0.1
+# A step at whose end g is not positive definite is halved, down to this part.
+_SHORTEST = 1 / 8
 # Dampings tried in one step before it is given up.
 _TRIES = 8
 # Beyond all eigenvalues of J^T J; larger ones would take long to come down from.
@@ -75,6 +78,7 @@ class _Trial(NamedTuple):
   damping: jax.Array
   accepted: jax.Array
   gain: jax.Array
+  length: jax.Array
   predicted: jax.Array
   tries: jax.Array
   iterations: jax.Array
@@ -95,9 +99,9 @@ def make_gauss_newton_step(
     decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in averages out.
 
   Returns:
-    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after the
-    step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the decrease of E
-    over the predicted one), accepted, tries, iterations.
+    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after
+    the step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the
+    decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries, iterations.
   """
   def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     chex.assert_rank(epoch.x, 3)
@@ -124,7 +128,7 @@ def make_gauss_newton_step(
     at = linear.at(state.params)
     prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
     normal = solver.prepare(System(at, prepared, scale))
-    length = 1 / (1 + decay * state.optimizer.taken)
+    length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
     pull = momentum * state.optimizer.previous
     pulled = scale * microbatch.apply(
         lambda rows: linear.apply(at, rows, pull), prepared, plan) if momentum else pull
@@ -135,31 +139,44 @@ def make_gauss_newton_step(
       solution = solver.solve(
           normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
-      moved = (flat + length * linear.unfold(at, delta)).astype(flat.dtype)
-      _, moved_energy, _, positive = measure(moved)
+      change = linear.unfold(at, delta)
+
+      def part_way(way):
+        """Half as far as before: how far, the parameters there, E, and whether g is spoiled at a point."""
+        part = way[0] / 2
+        moved = (flat + part * change).astype(flat.dtype)
+        _, moved_energy, _, positive = measure(moved)
+        # A new batch may hold points at which g is not positive yet: that must not stop all steps.
+        spoiled = jnp.any((share > 0) & positive_before & ~positive)
+        return part, moved, moved_energy, parallel.psum(spoiled.astype(jnp.int32)) > 0
+
+      # A step that spoils g may be too long in a good direction.
+      part, moved, moved_energy, spoiled = jax.lax.while_loop(
+          lambda way: way[3] & (way[0] > _SHORTEST * length), part_way,
+          (2 * length, flat, energy, jnp.asarray(True)))
+      shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
       decrease = energy - parallel.psum(target @ target) + solution.decrease
-      decrease = length * (2 - length) * decrease
+      decrease = part * (2 - part) * decrease
       gain = (energy - moved_energy) / decrease
-      # A new batch may hold points at which g is not positive yet: that must not stop all steps.
-      spoiled = parallel.psum(jnp.sum((share > 0) & positive_before & ~positive))
-      accepted = (spoiled == 0) & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
+      accepted = ~spoiled & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
+      factor = _damping_factor(trial.damping, gain, accepted, shortened, momentum)
       return _Trial(
-          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, delta, trial.delta),
+          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, part / length * delta, trial.delta),
           jnp.where(accepted, moved_energy, energy),
-          jnp.clip(trial.damping * _damping_factor(gain, accepted, momentum), damping_floor, _DAMPING_CEILING),
-          accepted, gain, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
+          jnp.clip(trial.damping * factor, damping_floor, _DAMPING_CEILING),
+          accepted, gain, part, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
 
     start = _Trial(
         flat, jnp.zeros_like(pull), energy, state.optimizer.damping, jnp.asarray(False),
-        jnp.zeros_like(energy), energy, jnp.int32(0), jnp.int32(0))
+        jnp.zeros_like(energy), jnp.zeros_like(length), energy, jnp.int32(0), jnp.int32(0))
     trial = jax.lax.while_loop(
         lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
     metrics = {
         "loss": trial.energy, "loss_before": energy, "predicted_loss": trial.predicted,
         "batch_sigma": sigma, "damping": trial.damping, "gain": trial.gain,
-        "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
+        "length": trial.length, "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
     return TrainState(
         state.step + 1, unravel(trial.flat),
         state.optimizer._replace(
@@ -174,9 +191,12 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _damping_factor(gain: jax.Array, accepted: jax.Array, momentum: float) -> jax.Array:
-  """How lambda changes after a trial: down where the model is good, up where it is not."""
+def _damping_factor(
+    damping: jax.Array, gain: jax.Array, accepted: jax.Array, shortened: jax.Array, momentum: float) -> jax.Array:
+  """How lambda changes after a trial: down where the model is good or lambda is large, up where it is not."""
   # A step that is refused costs the momentum: lambda goes down with more care.
   down = 0.5 if momentum else 0.15
-  factor = jnp.where(gain > 0.75, down, jnp.where(gain < 0.35, 2.0, 1.0))
+  # Steps that are short at a large lambda gain less than predicted by rounding errors alone.
+  good = ((gain > 0.75) | (gain > 0.35) & (damping > 1)) & ~shortened
+  factor = jnp.where(good, down, jnp.where(gain < 0.35, 2.0, 1.0))
   return jnp.where(accepted, factor, 6.0)

@@ -44,13 +44,15 @@ class Form(NamedTuple):
 
 
 class Frame(NamedTuple):
-  """A row of J: d eta [W, d log kappa] = sum_{a>0} e_a* W e_a - e_0* W e_0 - eta d log kappa.
+  """A row of J: d eta [W, d log kappa] = sum_a s_a e_a* W e_a - eta d log kappa.
 
   Attributes:
     e: (B, n + 1, 2 N_k) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n.
+    signs: (B, n + 1), s_0 = -1 and s_a = 1 where g is positive definite.
     eta: (B,).
   """
   e: jax.Array
+  signs: jax.Array
   eta: jax.Array
 
 
@@ -90,21 +92,19 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
 
   def prepare(form, batch):
     rows, rho, metric, (value, _) = measure(form.params, batch)
-    frame = _frame(rows, rho, metric, value, scale)
-    return Frame(frame @ form.root.astype(frame.dtype), value)
+    frame, signs = _frame(rows, rho, metric, value, scale)
+    return Frame(frame @ form.root.astype(frame.dtype), signs, value)
 
   def apply(form, frame, v):
     unravel = ravel_pytree(form.params)[1]
     tangent = unravel(v.astype(frame.e.dtype))
     forms = _quadratic_forms(frame.e, *_parts(tangent))
-    return _signed_sum(forms) - frame.eta * tangent["log_kappa"]
+    return _sum_features(forms * frame.signs) - frame.eta * tangent["log_kappa"]
 
   def transpose(form, frame, u):
     u = u.astype(frame.e.dtype)
-    n = frame.e.shape[1] - 1
-    signs = jnp.asarray([-1.0] + [1.0] * n, u.dtype)
     cotangent = jax.linear_transpose(_parts, form.params)(
-        _outer_products(frame.e, u[:, None] * signs))[0]
+        _outer_products(frame.e, u[:, None] * frame.signs))[0]
     return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
 
   def squares(form, frame):
@@ -114,8 +114,7 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     half = e.shape[-1] // 2
     twisted = jnp.einsum("paz,pbz->pab", e[..., :half], e[..., half:])
     size = jnp.square(inner) + jnp.square(twisted - jnp.swapaxes(twisted, 1, 2))
-    signs = jnp.asarray([-1.0] + [1.0] * (e.shape[1] - 1), e.dtype)
-    return jnp.einsum("pab,a,b->p", size, signs, signs) + jnp.square(frame.eta)
+    return jnp.einsum("pab,pa,pb->p", size, frame.signs, frame.signs) + jnp.square(frame.eta)
 
   def rows(form, frame):
     return jax.vmap(lambda p: transpose(
@@ -142,13 +141,13 @@ def _root(h):
 
 
 def _frame(rows, rho, metric, eta, scale):
-  """e_0 = sqrt(n eta / rho) s and e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a with g = C C^dagger."""
+  """e_0 = sqrt(n eta / rho) s, e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a with g = C S C^dagger; their signs."""
   n, size = rho.num_directions, rho.value
   slopes = [jax.lax.complex(rho.rows[1 + a], rho.rows[1 + n + a]) for a in range(n)]
   half = rows.shape[-1] // 2
-  inverse = _inverse_factor(metric)
-  factor = jnp.sqrt(scale * eta / size)
-  frame = [jnp.sqrt(n * eta / size)[:, None] * rows[0]]
+  inverse, signs = _inverse_factor(metric)
+  factor = jnp.sqrt(scale * jnp.abs(eta / size))
+  frame = [jnp.sqrt(n * jnp.abs(eta / size))[:, None] * rows[0]]
   for i in range(n):
     weights = [factor * inverse[i][a] for a in range(i + 1)]
     along = sum(w * slopes[a] for a, w in enumerate(weights)) / size
@@ -158,24 +157,31 @@ def _frame(rows, rho, metric, eta, scale):
       re, im = w.real[:, None], w.imag[:, None]
       total += jnp.concatenate([re * x - im * y, re * y + im * x], axis=-1)
     frame.append(total)
-  return jnp.stack(frame, axis=1)
+  signs = jnp.stack([-jnp.ones_like(size), *signs], axis=1) * jnp.sign(eta / size)[:, None]
+  return jnp.stack(frame, axis=1), signs
 
 
 def _inverse_factor(metric):
-  """C^-1, lower triangular, as lists of complex (B,), for g_ab = sum_i C_ai conj(C_bi)."""
+  """C^-1, lower triangular, as lists of complex (B,), and s_i = +-1, for g_ab = sum_i s_i C_ai conj(C_bi).
+
+  All s_i are 1 where g is positive definite; the derivative of its determinant exists elsewhere, too.
+  """
   g = hermitian.unpack(metric)
   n = g.shape[-1]
-  c = [[None] * n for _ in range(n)]
+  c, signs = [[None] * n for _ in range(n)], []
   for a in range(n):
     for b in range(a + 1):
-      value = g[:, a, b] - sum(c[a][i] * jnp.conj(c[b][i]) for i in range(b))
-      c[a][b] = value / c[b][b] if a > b else jnp.sqrt(value.real).astype(value.dtype)
+      value = g[:, a, b] - sum(signs[i] * c[a][i] * jnp.conj(c[b][i]) for i in range(b))
+      if a > b:
+        c[a][b] = value / (signs[b] * c[b][b])
+    c[a][a] = jnp.sqrt(jnp.abs(value.real)).astype(value.dtype)
+    signs.append(jnp.sign(value.real))
   inverse = [[None] * n for _ in range(n)]
   for i in range(n):
     inverse[i][i] = 1 / c[i][i]
     for a in range(i):
       inverse[i][a] = -sum(c[i][j] * inverse[j][a] for j in range(a, i)) / c[i][i]
-  return inverse
+  return inverse, signs
 
 
 def _quadratic_forms(e, re, im):
@@ -200,7 +206,3 @@ def _outer_products(e, u):
 def _sum_features(x):
   # A matmul with ones: XLA's CPU backend does not vectorise sums over the last axis.
   return x @ jnp.ones((x.shape[-1],), x.dtype)
-
-
-def _signed_sum(forms):
-  return jnp.sum(forms[:, 1:], axis=1) - forms[:, 0]

@@ -23,6 +23,9 @@ from trainer.optimizers.linearise import Linearisation
 # The largest dense system that is cheaper to solve than to iterate on, for networks and algebraic metrics.
 _EXACT, _EXACT_LOW_RANK = 6000, 600
 
+# Iterations over which progress is judged.
+_WINDOW = 5
+
 SOLVERS = ("parameter_space", "sample_space", "conjugate_gradient")
 
 
@@ -149,7 +152,7 @@ def conjugate_gradient(
     linear: the linearisation; J is never formed.
     plan: how a device's points are cut up.
     iterations: at most, whatever `solve` is allowed.
-    tolerance: stops when two iterations lower |r + J delta|^2 + lambda m |delta|^2 by less than this part of it.
+    tolerance: stops when five iterations lower |r + J delta|^2 + lambda m |delta|^2 by less than this part of it.
   """
   def normal_product(system, v):
     def product(chunk, scale):
@@ -183,16 +186,15 @@ def conjugate_gradient(
       energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
       return delta, res, res + (new / squared) * direction, new, basis, energies, count + 1
 
-    # The residual says little: that of log kappa is by far the largest and gone after one iteration, which gains
-    # nothing where kappa is right.
+    # The residual says little: that of log kappa is by far the largest and gone after one iteration.
     def unfinished(carry):
       _, _, _, squared, _, energies, count = carry
-      gaining = energies[2] - energies[0] > tolerance * energies[0]
+      gaining = energies[-1] - energies[0] > tolerance * energies[0]
       return (count < jnp.minimum(limit, iterations)) & gaining & (squared > 0)
 
     zero = jnp.zeros_like(b)
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
-    energies = parallel.psum(residual @ residual) * jnp.asarray([1.0, jnp.inf, jnp.inf])
+    energies = parallel.psum(residual @ residual) * jnp.asarray([1.0] + [jnp.inf] * _WINDOW)
     delta, res, *_, count = jax.lax.while_loop(
         unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0)))
     # A delta = -b - res - shift delta.
