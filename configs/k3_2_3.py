@@ -4,8 +4,8 @@ Degree 6.
 
   python -m launch.train --config=configs/k3_2_3.py --workdir=runs/k3_2_3
 
-Measured (seed 0): sigma = 0.0193 +- 0.0002, from 0.486 of Fubini-Study; 57 seconds of one core
-of a busy AMD EPYC.
+Measured (seed 0): sigma = 0.00129 +- 0.00004, from 0.486 of Fubini-Study; 40 seconds on two cores of an AMD EPYC.
+phi_mlp with 12,000 steps of Adam ends at 0.0193 after 57.
 """
 
 from trainer.config import default_config, variety
@@ -14,7 +14,7 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((4,), ((2, 3),))
-  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
-  config.steps = 12_000
-  config.gauss_newton.steps = 0
+  config.network = "algebraic(degree=5)"
+  config.gauss_newton.steps = 20
+  config.data.train_points = 60_000
   return config

@@ -4,8 +4,8 @@ Euler number -176.
 
   python -m launch.train --config=configs/p5_2_4.py --workdir=runs/p5_2_4
 
-Measured (seed 0): sigma = 0.0860 +- 0.0011, from 0.443 of Fubini-Study; 214 seconds of one core
-of a busy AMD EPYC.
+Measured (seed 0): sigma = 0.0226 +- 0.0005, from 0.443 of Fubini-Study; 49 seconds on two cores of an AMD EPYC.
+phi_mlp with 12,000 steps of Adam ends at 0.0860 after 214.
 """
 
 from trainer.config import default_config, variety
@@ -14,7 +14,7 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((5,), ((2, 4),))
-  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
-  config.steps = 12_000
-  config.gauss_newton.steps = 0
+  config.network = "algebraic(degree=4)"
+  config.gauss_newton.steps = 20
+  config.data.train_points = 110_000
   return config

@@ -101,7 +101,8 @@ def make_gauss_newton_step(
   Returns:
     step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after
     the step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the
-    decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries, iterations.
+    decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries,
+    iterations.
   """
   def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     chex.assert_rank(epoch.x, 3)
@@ -139,21 +140,8 @@ def make_gauss_newton_step(
       solution = solver.solve(
           normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
-      change = linear.unfold(at, delta)
-
-      def part_way(way):
-        """Half as far as before: how far, the parameters there, E, and whether g is spoiled at a point."""
-        part = way[0] / 2
-        moved = (flat + part * change).astype(flat.dtype)
-        _, moved_energy, _, positive = measure(moved)
-        # A new batch may hold points at which g is not positive yet: that must not stop all steps.
-        spoiled = jnp.any((share > 0) & positive_before & ~positive)
-        return part, moved, moved_energy, parallel.psum(spoiled.astype(jnp.int32)) > 0
-
-      # A step that spoils g may be too long in a good direction.
-      part, moved, moved_energy, spoiled = jax.lax.while_loop(
-          lambda way: way[3] & (way[0] > _SHORTEST * length), part_way,
-          (2 * length, flat, energy, jnp.asarray(True)))
+      part, moved, moved_energy, spoiled = _as_far_as_positive(
+          measure, flat, linear.unfold(at, delta), length, (share > 0) & positive_before)
       shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
       decrease = energy - parallel.psum(target @ target) + solution.decrease
@@ -189,6 +177,32 @@ def make_gauss_newton_step(
       return step(state, epoch)
 
   return precise_step
+
+
+def _as_far_as_positive(measure, flat, change, length, positive_before):
+  """Goes a step, or less of it where g would not stay positive definite: its direction may still be good.
+
+  Args:
+    measure: parameters -> (.., E, .., whether g is positive definite at each point).
+    flat: (P,) the parameters.
+    change: (P,) a whole step.
+    length: the part of it to go.
+    positive_before: (B,) the points that count. A new batch may hold some where g is not positive definite yet, which
+      must not stop all steps.
+
+  Returns:
+    How much of the step, the parameters there, E, and whether g is spoiled at a point even so.
+  """
+  def half(way):
+    part = way[0] / 2
+    moved = (flat + part * change).astype(flat.dtype)
+    _, energy, _, positive = measure(moved)
+    spoiled = jnp.any(positive_before & ~positive).astype(jnp.int32)
+    return part, moved, energy, parallel.psum(spoiled) > 0
+
+  return jax.lax.while_loop(
+      lambda way: way[3] & (way[0] > _SHORTEST * length), half,
+      (2 * length, flat, jnp.zeros_like(length), jnp.asarray(True)))
 
 
 def _damping_factor(
