@@ -23,7 +23,7 @@ from trainer.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
 
 def _config(**fields):
   config = fermat_cubic.get_config()
-  config.steps, config.gauss_newton.steps = 100, 0
+  config.steps, config.gauss_newton.steps = 1000, 0
   config.update_from_flattened_dict(fields)
   return config
 

@@ -25,7 +25,7 @@ TINY = {
     "config": "configs/fermat_cubic.py", "config.data.train_points": 1003,
     "config.data.heldout_points": 500, "config.batch_size": 64, "config.steps": 60, "config.gauss_newton.steps": 0,
     "config.log_every": 5, "config.evaluate_every": 20, "config.checkpoint_every": 20,
-    "config.network": "phi_mlp(widths=(8,8))", "config.optimizer.warmup_steps": 5,
+    "config.network": "phi_mlp(widths=(8,8), activation='gelu')", "config.optimizer.warmup_steps": 5,
     "config.optimizer.learning_rate": 0.01}
 
 

@@ -57,7 +57,7 @@ def test_two_processes_follow_one(uninterrupted, tmp_path):
 
 def test_gauss_newton_finishes_what_adam_began(tmp_path, data_dir):
   flags = _FLAGS | {
-      "config.network": "phi_mlp(widths=(8,))", "config.continuation": "()", "config.steps": 20,
+      "config.network": "phi_mlp(widths=(8,), activation='gelu')", "config.continuation": "()", "config.steps": 20,
       "config.optimizer.warmup_steps": 5, "config.optimizer.learning_rate": 0.01,
       "config.gauss_newton.solver": "auto", "config.evaluate_every": 20}
   output = succeed(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
