@@ -22,7 +22,7 @@ class PhiMLP(hk.Module):
   supports_jets = True
 
   def __init__(self, ambient: Sequence[int], widths: Sequence[int] = (64, 64, 64),
-               activation: str = "tanh", name: str | None = None):
+               activation: str = "gelu", name: str | None = None):
     """Creates the module.
 
     Args:
