@@ -55,15 +55,33 @@ def _embed_jet(x, real, imaginary):
   d_a dbar_b s = J_ai conj(J_bj) - e_i conj(e_j) h_ab, with z = e, J = dz, h_ab = J_a . conj(J_b)."""
   n = x.num_directions
   frame = gauge.frame(x, real, imaginary)
-  e, j = gauge.entry(frame, 0), gauge.entry(frame, slice(1, None))
-  s = _pair(e, e).re
-  first = _pair(j, e)
-  diagonal = _pair(j, j).re - s * gauge.inner(j, j).re
-  js = [gauge.entry(j, a) for a in range(n)]
-  mixed = [_pair(js[a], js[b]) - gauge.inner(js[a], js[b]) * s for a, b in jets.pairs(n)]
-  return jets.Jet(jnp.concatenate(
-      [s[None], first.re, first.im, diagonal]
-      + [c.re[None] for c in mixed] + [c.im[None] for c in mixed]))
+  k = frame.re.shape[-1]
+  # Laid out by a matmul: XLA's CPU backend does not vectorise indexing into (k, k) features.
+  parts = jets.matmul(jnp.concatenate([frame.re, frame.im], axis=-1), _layout(k).astype(x.rows.dtype))
+  parts = [Complex(*jnp.split(c, 2, axis=-1)) for c in jnp.split(parts, 4, axis=-1)]
+
+  def feature(a, b):
+    left, left_t, right, right_t = (gauge.entry(c, index) for c, index in zip(parts, (a, a, b, b), strict=True))
+    return left * right.conj() + left_t * right_t.conj()
+
+  e, j = slice(0, 1), slice(1, None)
+  s, first = feature(e, e).re, feature(j, e)
+  above = [feature(slice(1 + a, 2 + a), slice(1 + b, 2 + b)) for a, b in jets.pairs(n)]
+  mixed = jnp.concatenate([feature(j, j).re] + [c.re for c in above] + [c.im for c in above])
+  trace = jets.matmul(mixed, np.eye(k, dtype=x.rows.dtype).reshape(-1, 1))  # h_ab, with mixed = J_a conj(J_b).
+  return jets.Jet(jnp.concatenate([s, first.re, first.im, mixed - trace * s]))
+
+
+def _layout(k):
+  """(2k, 8 k^2): from [Re z, Im z] to z_i, z_j, conj(c) z_j / 2 and c z_i / 2, with c = 1 at i <= j and i at i > j.
+
+  The feature of a conj(b) is a_i conj(conj(c) b_j / 2) + a_j conj(c b_i / 2), for a = b the real number
+  Re(c a_i conj(a_j)).
+  """
+  i, j = np.repeat(np.eye(k), k, axis=1), np.tile(np.eye(k), (1, k))
+  c = np.where(np.triu(np.ones((k, k))), 1, 1j).reshape(-1)
+  real = lambda m: np.block([[m.real, m.imag], [-m.imag, m.real]])
+  return np.concatenate([real(m) for m in (i, j, 0.5 * c.conj() * j, 0.5 * c * i)], axis=1)
 
 
 def _embed_jet22(x, real, imaginary):
