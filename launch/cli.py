@@ -1,6 +1,7 @@
 """What every entry point shares: flag parsing, the distributed runtime, one-line errors."""
 
 from collections.abc import Callable, Sequence
+import ctypes
 import os
 import pathlib
 import socket
@@ -29,6 +30,8 @@ _MEMORY = flags.DEFINE_integer(
     "memory_mib", None, "Memory of each device for intermediate results; default: chosen by what "
     "it has. Batches that need more are worked on in parts.")
 
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # Of <malloc.h>.
+
 
 def define_config_flag() -> flags.FlagHolder:
   """Defines --config=FILE[:ARGUMENT] and its --config.FIELD=VALUE overrides."""
@@ -46,6 +49,7 @@ def run(main: Callable[[], None]) -> None:
     if not flags.FLAGS["verbosity"].present:
       logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
     sys.path.append(os.getcwd())  # For --config.network=my_module:Name.
+    _keep_freed_memory()
     try:
       if len(argv) > 1:
         raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
@@ -82,6 +86,15 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _fail(error)
   except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
     _fail(f"--config: {type(error).__name__}: {error}")
+
+
+def _keep_freed_memory() -> None:
+  """Has glibc keep what is freed: a step on CPUs frees its intermediate results, and getting the pages of the
+  next step's from the system, all zeroed, takes as long as some of its matmuls."""
+  libc = ctypes.CDLL(None)
+  if hasattr(libc, "mallopt"):
+    for parameter, size in ((_M_MMAP_THRESHOLD, 2 ** 30), (_M_TRIM_THRESHOLD, 2 ** 31 - 1), (_M_TOP_PAD, 2 ** 26)):
+      libc.mallopt(parameter, size)
 
 
 def _fail(error: Exception | str) -> None:
