@@ -30,7 +30,7 @@ _MEMORY = flags.DEFINE_integer(
     "memory_mib", None, "Memory of each device for intermediate results; default: chosen by what "
     "it has. Batches that need more are worked on in parts.")
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # Of <malloc.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 
 
 def define_config_flag() -> flags.FlagHolder:
@@ -93,7 +93,7 @@ def _keep_freed_memory() -> None:
   next step's from the system, all zeroed, takes as long as some of its matmuls."""
   libc = ctypes.CDLL(None)
   if hasattr(libc, "mallopt"):
-    for parameter, size in ((_M_MMAP_THRESHOLD, 2 ** 30), (_M_TRIM_THRESHOLD, 2 ** 31 - 1), (_M_TOP_PAD, 2 ** 26)):
+    for parameter, size in ((_M_MMAP_THRESHOLD, 2 ** 30), (_M_TRIM_THRESHOLD, 2 ** 31 - 1)):
       libc.mallopt(parameter, size)
 
 

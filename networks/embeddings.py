@@ -64,12 +64,16 @@ def _embed_jet(x, real, imaginary):
     left, left_t, right, right_t = (gauge.entry(c, index) for c, index in zip(parts, (a, a, b, b), strict=True))
     return left * right.conj() + left_t * right_t.conj()
 
+  def form(of):
+    """The packed rows of a Hermitian form on the directions, given a function of two ranges of the frame."""
+    above = [of(slice(1 + a, 2 + a), slice(1 + b, 2 + b)) for a, b in jets.pairs(n)]
+    return jnp.concatenate([of(j, j).re] + [c.re for c in above] + [c.im for c in above])
+
   e, j = slice(0, 1), slice(1, None)
   s, first = feature(e, e).re, feature(j, e)
-  above = [feature(slice(1 + a, 2 + a), slice(1 + b, 2 + b)) for a, b in jets.pairs(n)]
-  mixed = jnp.concatenate([feature(j, j).re] + [c.re for c in above] + [c.im for c in above])
-  trace = jets.matmul(mixed, np.eye(k, dtype=x.rows.dtype).reshape(-1, 1))  # h_ab, with mixed = J_a conj(J_b).
-  return jets.Jet(jnp.concatenate([s, first.re, first.im, mixed - trace * s]))
+  products = form(lambda a, b: gauge.entry(frame, a) * gauge.entry(frame, b).conj())
+  h = jets.matmul(products, np.ones((k, 1), x.rows.dtype))
+  return jets.Jet(jnp.concatenate([s, first.re, first.im, form(feature) - h * s]))
 
 
 def _layout(k):

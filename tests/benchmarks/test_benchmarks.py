@@ -19,8 +19,8 @@ def test_alternating_calls_each_function_equally_often():
   calls = []
   times = timing.alternate(
       {name: lambda name=name: calls.append(name) or jnp.zeros(()) for name in "ab"}, seconds=0.0)
-  # One call to compile, then in turns, of which every second call is timed.
-  assert calls == ["a", "b"] + ["a", "a", "b", "b"] * 3
+  # One call to compile, then in turns five calls, of which the last is timed.
+  assert calls == ["a", "b"] + (["a"] * 5 + ["b"] * 5) * 3
   assert times["a"].rounds == 3 and times["a"].low <= times["a"].median <= times["a"].high
   assert set(times["a"].scaled(1e3, "x_ms")) == {"x_ms", "x_ms_low", "x_ms_high"}
 

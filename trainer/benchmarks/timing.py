@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 
-# Seconds of a call that needs no other one right before it.
-_LONG = 1.0
+# Untimed calls before a timed one, if a call is shorter than so many seconds.
+_UNTIMED, _LONG = 4, 1.0
 
 
 class Timing(NamedTuple):
@@ -47,7 +47,8 @@ def alternate(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[s
       # Steps follow each other in training: not timed right after somebody else's memory traffic, which long
       # calls forget by themselves.
       if not samples[name] or samples[name][-1] < _LONG:
-        jax.block_until_ready(function())
+        for _ in range(_UNTIMED):
+          jax.block_until_ready(function())
       start = time.perf_counter()
       jax.block_until_ready(function())
       samples[name].append(time.perf_counter() - start)
