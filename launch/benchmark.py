@@ -20,6 +20,7 @@ from absl import flags
 import jax
 
 from launch import cli
+from trainer import parallel
 from trainer.benchmarks import accuracy
 from trainer.benchmarks import suite
 from trainer.config import make_variety
@@ -85,7 +86,7 @@ def _varieties() -> dict:
 def _machine() -> dict:
   return {
       "devices": str(jax.devices()[0].device_kind), "platform": jax.default_backend(),
-      "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+      "cores": parallel.num_cores(),
       "jax": jax.__version__, "python": platform.python_version()}
 
 

@@ -29,7 +29,8 @@ class Loss(NamedTuple):
   """A loss.
 
   Attributes:
-    sums: (Tensors, weight (B,)) -> (numerator (), denominator ()).
+    sums: (Tensors, weight (B,)) -> (numerator (), denominator ()), sums over the points of which the
+      denominator reads the weights only.
     needs_curvature: whether it reads the Ricci scalar.
   """
   sums: Callable[[Tensors, jax.Array], tuple[jax.Array, jax.Array]]

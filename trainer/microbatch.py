@@ -4,7 +4,7 @@
   print(plan)   # 65,536 points in 32 chunks of 2,048: ...
   scalar = microbatch.apply(curvature, batch, plan)
 
-Every chunk is rematerialised in a reverse pass, which therefore holds one chunk's intermediates too.
+Sums of gradients are taken chunk by chunk too, by `accumulate`, which keeps nothing of a chunk that is done.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from trainer import parallel
 from trainer.errors import UserError
 
 # Points in the trace that the estimate is made from; enough for the batch to dominate constants.
 _PROBE = 64
+# Points that are worked on at once even if a processor's caches hold fewer: calls have their price too.
+_FEWEST = 16
 
 
 class Plan(NamedTuple):
@@ -48,7 +51,7 @@ class Plan(NamedTuple):
 
 
 def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool = False) -> Plan:
-  """Chooses the largest power of two of points, at most the batch, that fits the budget.
+  """Chooses the largest power of two of points, at most the batch, that fits the budget and the caches.
 
   The estimate counts, at each operation of the traced function, the values that are still needed: an upper
   bound, since compilers fuse operations whose results are then never stored.
@@ -57,7 +60,7 @@ def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool
     function: maps a batch, a pytree of arrays with the points on their first axis, to such a pytree.
     batch: arrays or jax.ShapeDtypeStruct.
     budget: bytes.
-    gradient: whether the reverse pass through `apply` has to fit too.
+    gradient: whether the function's reverse pass has to fit too.
 
   Returns:
     The plan; print it to say what was chosen.
@@ -78,8 +81,9 @@ def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool
   if bytes_per_point > budget:
     raise UserError(f"one point needs about {bytes_per_point:,} bytes, more than the memory budget "
                     f"of {budget:,}: raise the budget or use a smaller network")
+  most = min(budget / bytes_per_point, max(_FEWEST, parallel.cache_memory() / bytes_per_point))
   chunk = 1
-  while 2 * chunk * bytes_per_point <= budget and chunk < points:
+  while 2 * chunk <= most and chunk < points:
     chunk *= 2
   return Plan(points, min(chunk, points), bytes_per_point, budget)
 
@@ -98,7 +102,7 @@ def apply(function: Callable[[Any], Any], batch: Any, plan: Plan) -> Any:
   chex.assert_tree_shape_prefix(batch, (plan.points,))
   if plan.num_chunks == 1:
     return function(batch)
-  out = jax.lax.map(jax.checkpoint(function), _fold(batch, plan))
+  out = jax.lax.map(function, _fold(batch, plan))
   return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:plan.points], out)
 
 

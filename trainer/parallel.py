@@ -15,6 +15,7 @@ declare how its cotangents vary over the mesh, and could not run outside of it.
 from collections.abc import Callable
 import contextlib
 import functools
+import math
 import os
 from typing import Any
 
@@ -25,6 +26,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 AXIS = "data"
+# What a core of a processor keeps in its caches, in bytes.
+_CACHE = 2**22
 MODES = ("shard_map", "pmap")
 
 
@@ -48,6 +51,18 @@ def default_memory() -> int:
     return statistics["bytes_limit"] // 2
   host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
   return host // 8 // jax.local_device_count()
+
+
+def cache_memory() -> float:
+  """Bytes of intermediate results that stay at hand: a processor's caches, shared by its CPU devices."""
+  if jax.default_backend() != "cpu":
+    return math.inf
+  return max(_CACHE, _CACHE * num_cores() / jax.local_device_count())
+
+
+def num_cores() -> int:
+  """The processor cores this process may use."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def geometry_device() -> contextlib.AbstractContextManager:

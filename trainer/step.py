@@ -1,6 +1,7 @@
 """One training step, written for one device of the mesh."""
 
 from collections.abc import Callable
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -74,7 +75,7 @@ def volume_ratio(metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> jax.A
 
 def plan_memory(
     ansatz: Ansatz, loss: Loss, params: Any, batch: Batch, budget: int) -> microbatch.Plan:
-  """How a device's part of a batch is cut up so that a step fits into `budget` bytes."""
+  """How a device's part of a batch is cut up so that a step is fast and fits into `budget` bytes."""
   return microbatch.plan(
       lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature), batch, budget,
       gradient=True)
@@ -104,16 +105,26 @@ def make_step(
     batch = jax.tree.map(
         lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
 
+    def over_points(function, params):
+      """The sum of function(params, rows, weight) over all points of the batch."""
+      at = functools.partial(function, params)
+      return parallel.psum(
+          microbatch.accumulate(at, batch, batch.weight, plan) if plan else at(batch, batch.weight))
+
+    def sums(params, rows, weight):
+      values = point_tensors(ansatz, params, rows, loss.needs_curvature)
+      numerator, denominator = loss.sums(values, weight)
+      return numerator, (denominator, monge_ampere(1).sums(values, weight))
+
     def objective(params):
-      at_points = lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature)
-      values = microbatch.apply(at_points, batch, plan) if plan else at_points(batch)
-      numerator, denominator = parallel.psum(loss.sums(values, batch.weight))
-      sigma_numerator, weight = parallel.psum(monge_ampere(1).sums(values, batch.weight))
-      return numerator / denominator, sigma_numerator / weight
+      numerator, (denominator, _) = over_points(sums, params)
+      return numerator / denominator
 
     def value_and_gradient(params):
-      value, gradient = jax.value_and_grad(objective, has_aux=True)(params)
-      return value, parallel.pmean(gradient)
+      (numerator, (denominator, sigma)), gradient = over_points(
+          jax.value_and_grad(sums, has_aux=True), params)
+      return (numerator / denominator, sigma[0] / sigma[1]), jax.tree.map(
+          lambda g: g / denominator, gradient)
 
     with precision.matmuls(matmul_precision):
       (value, sigma), gradient = value_and_gradient(state.params)
@@ -133,7 +144,7 @@ def _reduced(objective: Callable, value_and_gradient: Callable) -> Callable:
   """The loss as a function that line searches may differentiate: its gradient is that over all devices."""
   @jax.custom_vjp
   def loss(params):
-    return objective(params)[0]
+    return objective(params)
 
   def forward(params):
     (value, _), gradient = value_and_gradient(params)

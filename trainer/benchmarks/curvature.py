@@ -12,14 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer import microbatch
+from trainer import parallel
 from trainer.batch import Batch, cast
 from trainer.benchmarks import timing
 from trainer.benchmarks.step import plain_phi
 from trainer.curvature import potential, tensors
 from trainer.geometry.variety import Variety
 
-# Memory that one chunk may take: small enough for a processor's cache, where the work is fastest.
-_BUDGET = 2**22
 # Points that nested autodiff is timed on; it costs the same a point for any number.
 _NESTED_POINTS = 32
 
@@ -57,7 +56,7 @@ def time_curvature(
   index = np.arange(num_points) % batch.x.shape[0]
   points = batch.x[index], batch.pullback[index]
   few = jax.tree.map(lambda a: a[:_NESTED_POINTS], points)
-  plan = microbatch.plan(functools.partial(curvature, "jets"), points, _BUDGET)
+  plan = microbatch.plan(functools.partial(curvature, "jets"), points, parallel.default_memory())
   jets = jax.jit(lambda points: microbatch.apply(
       functools.partial(curvature, "jets"), points, plan)).lower(points).compile()
   nested = jax.jit(functools.partial(curvature, "general"))
