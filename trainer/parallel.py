@@ -1,12 +1,13 @@
 """The device mesh, its one axis, and every collective of the trainer.
 
 Points are sharded over the axis `data`, everything else is replicated. A per-device function sees
-its own rows and the replicated rest, and reduces through `psum` and `pmean` below; it is written once
+its own rows and the replicated rest, and reduces through `psum` below; it is written once
 and compiled by `compile_step` under `shard_map` or `pmap`.
 
-The gradient of a loss that is a ratio of sums over all points is, under shard_map and pmap alike,
+The gradient of a loss that is a ratio of sums over all points, the lower one of weights alone, is, under
+shard_map and pmap alike,
 
-    pmean(grad(params -> psum(numerator) / psum(denominator)))
+    psum(grad(params -> numerator)) / psum(denominator)
 
 `check_vma` is off: with it on, a hand-written backward pass (the jets' layers, or a user's own) must
 declare how its cotangents vary over the mesh, and could not run outside of it.
@@ -75,11 +76,6 @@ def geometry_device() -> contextlib.AbstractContextManager:
 def psum(tree: Any) -> Any:
   """Sums over the devices; inside a per-device function only."""
   return jax.lax.psum(tree, AXIS)
-
-
-def pmean(tree: Any) -> Any:
-  """Averages over the devices; inside a per-device function only."""
-  return jax.lax.pmean(tree, AXIS)
 
 
 def all_gather(tree: Any) -> Any:
