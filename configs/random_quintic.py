@@ -13,7 +13,7 @@ from trainer.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((4,), ((5,),))
-  config.network = "algebraic(degree=5)"
-  config.gauss_newton.steps = 20
+  config.network = "algebraic(degree=5) + curvature_mlp()"
+  config.gauss_newton.steps = 100
   config.data.train_points = 160_000
   return config

@@ -5,3 +5,4 @@ from networks import invariant  # noqa: F401
 from networks import low_rank  # noqa: F401
 from networks import phi  # noqa: F401
 from networks import monomial_mlp  # noqa: F401
+from networks import curvature_mlp  # noqa: F401

@@ -11,7 +11,7 @@ from networks import registry
 from trainer import batch as batches
 from trainer import config as configs
 from trainer import hermitian
-from trainer.ansatz import make_ansatz, parse_network
+from trainer.ansatz import make_ansatz, parse_network, split_terms
 from trainer.errors import UserError
 from trainer.sampling import datasets
 
@@ -92,7 +92,7 @@ def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_pat
 
 
 def test_float32_stays_float32(variety, batch):
-  for network in (_NETWORK, "test_general_mlp"):
+  for network in (_NETWORK, "test_general_mlp", "algebraic(degree=2) + curvature_mlp(widths=(3,))"):
     ansatz = make_ansatz(variety, network)
     params = jax.tree.map(lambda a: a.astype(jnp.float32), ansatz.init(jax.random.key(0)))
     jaxpr = jax.make_jaxpr(jax.grad(
@@ -104,9 +104,26 @@ def test_float32_stays_float32(variety, batch):
 def test_parse_network():
   assert parse_network("phi_mlp") == ("phi_mlp", {})
   assert parse_network("a.py:F(b=(1, 2), c='x')") == ("a.py:F", {"b": (1, 2), "c": "x"})
-  for text in ("f(1)", "f(a=b)", "f(a=1", "f(a=1).b"):
+  for text in ("f(1)", "f(a=b)", "f(a=1", "f(a=1).b", "f(a=1) +"):
     with pytest.raises(UserError, match="cannot read the network"):
       parse_network(text)
+
+
+def test_a_sum_adds_what_each_network_corrects(variety, batch):
+  """g - g_FS of a sum is the sum of the networks' own, and the (2, 2) jet of the potential holds the same g."""
+  terms = ["algebraic(degree=2)", "curvature_mlp(widths=(3,))"]
+  assert split_terms(" + ".join(terms)) == terms
+  parts, total = [make_ansatz(variety, term) for term in terms], make_ansatz(variety, " + ".join(terms))
+  params = _random(total.init(jax.random.key(0)))
+  params["base"] = jax.tree.map(lambda h: jnp.eye(len(h)) + 0.02 * h, params["base"])
+  alone = [part.metric(params[name], batch) - batch.fubini_study.T
+           for part, name in zip(parts, ("base", "correction"), strict=True)]
+  assert min(np.abs(a).max() for a in alone) > 1e-3
+  g = jax.jit(total.metric)(params, batch)
+  np.testing.assert_allclose(g, batch.fubini_study.T + sum(alone), rtol=1e-11, atol=1e-12)
+  n = variety.dimension
+  rows = jax.jit(total.potential)(params, batch)
+  np.testing.assert_allclose(rows[1 + 2 * n:(1 + n) ** 2], g, rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("network, message", [

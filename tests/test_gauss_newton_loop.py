@@ -69,7 +69,7 @@ def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
 
   monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
   params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
-  optimizer = gauss_newton.init(params, 1.0)._replace(taken=jnp.int32(start))
+  optimizer = gauss_newton.init(params, params, 1.0)._replace(taken=jnp.int32(start))
   return gauss_newton_loop.train(
       job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager())
 

@@ -41,7 +41,19 @@ def test_an_algebraic_network_goes_through_its_degrees():
       "algebraic(degree=2)", "algebraic(degree=4)", "algebraic(degree=5)"]
 
 
+def test_a_sum_of_networks_is_trained_term_by_term():
+  config = _config(**{"steps": 10, "gauss_newton.steps": 5, "continuation": (2,),
+                      "network": "algebraic(degree=3) + curvature_mlp() + phi_mlp()"})
+  phases = make_phases(config)
+  assert [(phase.optimizer, phase.network) for phase in phases] == [
+      (FIRST_ORDER, "algebraic(degree=2)"), (GAUSS_NEWTON, "algebraic(degree=2)"),
+      (GAUSS_NEWTON, "algebraic(degree=3)"), (GAUSS_NEWTON, "algebraic(degree=3) + curvature_mlp()"),
+      (GAUSS_NEWTON, config.network)]
+  assert [phase.rough for phase in phases] == [False, True, False, False, False]
+
+
 @pytest.mark.parametrize("fields, message", [
+    ({"network": "phi_mlp() + curvature_mlp()"}, "a sum of networks needs"),
     ({"steps": 0}, "nothing to train"),
     ({"continuation": (2,), "network": "algebraic(degree=3)"}, "gauss_newton.steps > 0"),
     ({"continuation": (3, 2), "network": "algebraic(degree=4)", "gauss_newton.steps": 1}, "rising"),
@@ -69,6 +81,25 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
                 for run, params in ((low, bent), (high, following.params))]
   assert np.abs(correction[0]).max() > 1e-3
   np.testing.assert_allclose(correction[1], 2 / 3 * correction[0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_correction_starts_on_top_of_the_metric_before_it():
+  """Its last layer is zero: the metric is the same, and so is kappa; the unknowns are the correction's."""
+  network = "algebraic(degree=2) + curvature_mlp(widths=(4,))"
+  config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": network})
+  both = runs.open_run(config, 0, jnp.dtype("float64"))
+  first = runs.enter_phase(both, 0)
+  state = runs.first_state(first)
+  rng = np.random.default_rng(0)
+  bent = jax.tree.map(lambda h: h + 0.1 * rng.normal(size=h.shape), state.params)
+  following = continuation.next_state(first, state._replace(params=bent, step=jnp.int32(7)), both)
+  assert int(following.step) == 7 and following.params["log_kappa"] == bent["log_kappa"]
+  assert following.optimizer.previous.size == (9 + 4) * 4 + 4 + 4 + 1 + 1
+  z = runs.near_singular_points(first.variety)[:4]
+  batch = prepare(first.variety, jnp.asarray(z), jnp.ones(4))
+  before = first.ansatz.metric(bent["network"], batch)
+  assert np.abs(before - batch.fubini_study.T).max() > 1e-3
+  np.testing.assert_allclose(both.ansatz.metric(following.params["network"], batch), before, rtol=1e-12)
 
 
 @pytest.mark.parametrize("size", [17, 64, 370, 4_901, 60_000, 1_234_567])
@@ -103,6 +134,7 @@ def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
 
 @pytest.mark.parametrize("fields", [
     {"start": "balanced", "network": "phi_mlp()"},
+    {"start": "balanced", "network": "phi_mlp() + algebraic(degree=2)", "gauss_newton.steps": 1},
     {"continuation": (2,), "network": "low_rank(degree=3, rank=2)", "gauss_newton.steps": 1}])
 def test_only_algebraic_metrics_start_from_balanced_ones_or_lower_degrees(fields):
   with pytest.raises(UserError, match="for algebraic networks"):

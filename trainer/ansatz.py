@@ -1,16 +1,18 @@
-"""From network outputs to metric tensors: the phi ansatz g = g_FS + d dbar phi."""
+"""From network outputs to metric tensors: the phi ansatz g = g_FS + d dbar phi, phi a network or a sum of such."""
 
 import ast
 from collections.abc import Callable
 import functools
 import inspect
 import math
+import re
 from typing import Any, NamedTuple
 
 import chex
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from networks import jets
 from networks import registry
@@ -19,7 +21,7 @@ from networks.sections import section_rows
 from networks.symmetry import Forms
 from trainer import hermitian
 from trainer.batch import Batch
-from trainer.curvature.potential import potential_rows
+from trainer.curvature.potential import fubini_study_rows, potential_rows
 from trainer.errors import UserError
 from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
@@ -66,6 +68,9 @@ class Ansatz(NamedTuple):
       trainer.curvature.tensors reads.
     sections: of a metric that is algebraic with all of H free, else None.
     invariant: of a metric that is algebraic with H invariant under a group, else None.
+    fixed: (parameters, Batch) -> {"features", "base"}, fields of the batch that training leaves alone, or None.
+    base: of a sum of networks, the metric of all but the last, with parameters["base"]; only
+      parameters["correction"], of the last, are trained. Else None.
   """
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
@@ -73,6 +78,18 @@ class Ansatz(NamedTuple):
   potential: Callable[[Any, Batch], jax.Array] | None = None
   sections: FullForm | None = None
   invariant: InvariantForm | None = None
+  fixed: Callable[[Any, Batch], dict[str, jax.Array]] | None = None
+  base: "Ansatz | None" = None
+
+  def trained(self, params: Any) -> Any:
+    """The part of a run's parameters {"network", "log_kappa"} that is trained."""
+    return params if self.base is None else params | {"network": params["network"]["correction"]}
+
+  def with_trained(self, params: Any, part: Any) -> Any:
+    """The parameters with this part, as `trained` returns it, in place of theirs."""
+    if self.base is None:
+      return part
+    return part | {"network": params["network"] | {"correction": part["network"]}}
 
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
@@ -81,7 +98,8 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   Args:
     variety: the manifold.
     network: a registered name, "module:Name" or "path/to/file.py:Name" (see networks.registry), with
-      its keyword arguments, if any, in brackets: "phi_mlp(widths=(64, 64), activation='tanh')".
+      its keyword arguments, if any, in brackets: "phi_mlp(widths=(64, 64), activation='tanh')"; or a sum
+      "algebraic(degree=5) + curvature_mlp()" of such, each of which corrects those before it.
 
   Returns:
     The ansatz. Networks that run on complex jets get the jet path, all others the general path.
@@ -89,6 +107,9 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   Raises:
     UserError: there is no such network, it refuses its arguments, or phi(x) is not a scalar.
   """
+  *before, network = split_terms(network)
+  if before:
+    return _corrected(variety, make_ansatz(variety, " + ".join(before)), make_ansatz(variety, network))
   name, network_kwargs = parse_network(network)
   try:
     factory = registry.resolve(name)
@@ -101,10 +122,13 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
     geometry |= {"moduli": variety.moduli, "sections": functools.partial(sections_of_class, variety)}
   if getattr(factory, "needs_monomials", False):
     geometry["monomials"] = [polynomial.exponents for polynomial in variety.polynomials]
+  if getattr(factory, "needs_polynomials", False):
+    geometry["moduli"] = variety.moduli
+    geometry["polynomials"] = [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials]
 
-  def apply_network(x):
+  def apply_network(x, **features):
     if is_module:
-      return factory(**geometry, **network_kwargs)(x)
+      return factory(**geometry, **network_kwargs)(x, **features)
     return factory(x, **network_kwargs)
 
   transformed = hk.without_apply_rng(hk.transform(apply_network))
@@ -125,22 +149,55 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
 
   def potential(params, batch):
     return potential_rows(
-        variety, functools.partial(transformed.apply, params), batch.x, batch.pullback, path)
+        variety, functools.partial(transformed.apply, params), batch.x, batch.pullback,
+        path if getattr(factory, "supports_jets22", True) else "general")
 
-  full = invariant = None
+  full = invariant = fixed = None
   if getattr(factory, "full_form", False):
     full = _full_form(variety, network_kwargs["degree"])
   if hasattr(factory, "invariant_forms"):
     invariant = _invariant_form(
         variety, network_kwargs["degree"], factory.invariant_forms(**geometry, **network_kwargs))
-    by_network = metric
+    fixed = lambda params, batch: {"features": invariant.rows(batch)}
+    with_features = lambda params, batch: invariant.metric(invariant.rho(params, batch))
+  elif hasattr(factory, "features"):
+    features = hk.without_apply_rng(hk.transform(lambda x: factory(**geometry, **network_kwargs).features(x)))
 
-    def metric(params, batch):
-      if batch.features is None:
-        return by_network(params, batch)
-      return invariant.metric(invariant.rho(params, batch))
+    def fixed(params, batch):
+      jet = features.apply({}, jets.from_coordinates(batch.x, batch.pullback))
+      return {"features": jnp.moveaxis(jet.rows, 0, 1)}
 
-  return Ansatz(init, metric, path, potential, full, invariant)
+    def with_features(params, batch):
+      jet = jets.Jet(jnp.moveaxis(batch.features, 1, 0))
+      return batch.fubini_study.T + transformed.apply(params, batch.x, features=jet).mixed
+
+  def metric_at(params, batch):
+    return (metric if batch.features is None else with_features)(params, batch)
+
+  return Ansatz(init, metric_at, path, potential, full, invariant, fixed)
+
+
+def _corrected(variety: Variety, base: Ansatz, correction: Ansatz) -> Ansatz:
+  """The metric of `base` with d dbar of one more network added to it."""
+  def init(key):
+    return {"base": base.init(key), "correction": correction.init(key)}
+
+  def base_metric(params, batch):
+    return base.metric(params["base"], batch._replace(features=None, base=None))
+
+  def metric(params, batch):
+    below = base_metric(params, batch) if batch.base is None else batch.base.T
+    return below + (correction.metric(params["correction"], batch) - batch.fubini_study.T)
+
+  def potential(params, batch):
+    return (base.potential(params["base"], batch) + correction.potential(params["correction"], batch)
+            - fubini_study_rows(variety, batch.x, batch.pullback))
+
+  def fixed(params, batch):
+    fields = {"base": base_metric(params, batch).T}
+    return fields | (correction.fixed(params["correction"], batch) if correction.fixed else {})
+
+  return Ansatz(init, metric, correction.path, potential, fixed=fixed, base=base)
 
 
 def _full_form(variety: Variety, degree: int) -> FullForm:
@@ -171,6 +228,11 @@ def _invariant_form(variety: Variety, degree: int, forms: Forms) -> InvariantFor
     return jnp.einsum("brp,rb->bp", batch.features, cotangent, precision="highest")
 
   return InvariantForm(rows, rho, contract, degree)
+
+
+def split_terms(text: str) -> list[str]:
+  """The networks of a sum "a(..) + b(..)", in which spaces surround the sign."""
+  return [term.strip() for term in re.split(r"\s\+\s", text)]
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:

@@ -20,7 +20,8 @@ class Batch(NamedTuple):
     weight: (B,) real, |Omega|^2 over the sampling density; 0 marks padding.
     omega: (B,) real, |Omega|^2 in local coordinates.
     fubini_study: (B, n * n) real, the Fubini-Study metric, packed as in trainer.hermitian.
-    features: (B, R, P) real, what an invariant metric is linear in (trainer.features), or None.
+    features: (B, R, P) real, rows of jets that depend on no parameter (trainer.features), or None.
+    base: (B, n * n) real, the metric that is being corrected, packed likewise (trainer.features), or None.
   """
   x: jax.Array
   pullback: jax.Array
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
   omega: jax.Array
   fubini_study: jax.Array
   features: jax.Array | None = None
+  base: jax.Array | None = None
 
 
 def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:

@@ -9,7 +9,7 @@ from networks import algebraic
 from trainer import data
 from trainer import parallel
 from trainer import run as runs
-from trainer.ansatz import parse_network
+from trainer.ansatz import parse_network, split_terms
 from trainer.balanced import balanced_metric
 from trainer.geometry import sections
 from trainer.job import Job
@@ -40,7 +40,7 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
   """The state `following` starts with, from the final state of the phase before it.
 
   The metric stays what it was where the network does. An algebraic metric of higher degree starts at
-  K' = (k K + (k' - k) K_FS) / k', which is algebraic of degree k'.
+  K' = (k K + (k' - k) K_FS) / k', which is algebraic of degree k'. A correction starts at its own first parameters.
 
   Args:
     run: the run in the phase that ended.
@@ -51,7 +51,11 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
     The state.
   """
   params = jax.tree.map(np.asarray, state.params)
-  if following.phases[following.phase].network != run.phases[run.phase].network:
+  present, network = (r.phases[r.phase].network for r in (run, following))
+  if len(split_terms(network)) > len(split_terms(present)):
+    first = jax.tree.map(np.asarray, runs.first_state(following).params["network"])
+    params = params | {"network": first | {"base": params["network"]}}
+  elif network != present:
     params = params | {"network": _raise_degree(run, params["network"], following)}
   return runs.enter_state(following, params, state.step)
 

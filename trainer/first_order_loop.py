@@ -28,7 +28,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   """
   run, config, mesh = job.run, job.run.config, job.mesh
   step = int(state.step)
-  segments = job.segments(config.batch_size, config.data.train_points)
+  segments = job.segments(state, config.batch_size, config.data.train_points)
   loss = make_loss(**config.loss)
   plan = plan_memory(
       run.ansatz, loss, state.params,
@@ -37,7 +37,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   compiled_step = parallel.compile_step(
       make_step(run.ansatz, loss, run.optimizer, plan, config.matmul_precision), mesh,
       job.parallelism)
-  evaluate = job.evaluator()
+  evaluate = job.evaluator(state)
   job.progress.start(run.config.optimizer.name, config.steps)
   if step == 0:
     job.record(0, evaluate(state))

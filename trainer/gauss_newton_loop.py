@@ -17,7 +17,7 @@ import orbax.checkpoint as ocp
 from trainer import batch as batches
 from trainer import microbatch
 from trainer import parallel
-from trainer.ansatz import Ansatz
+from trainer.ansatz import Ansatz, split_terms
 from trainer.job import Job, stop_if_nonfinite
 from trainer.optimizers import solvers
 from trainer.optimizers.gauss_newton import make_gauss_newton_step
@@ -68,7 +68,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   """
   settings = job.run.config.gauss_newton
   sizes = batch_sizes(job, num_unknowns(state))
-  evaluate = job.evaluator()
+  evaluate = job.evaluator(state)
   first = int(state.step) - int(state.optimizer.taken)
   job.progress.start(_name(job), first + settings.steps)
   if int(state.step) == 0:
@@ -76,12 +76,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   # Seconds an iteration of the solver takes for each point.
   level, cost = None, math.inf
   last = _over(state, settings, sizes) or bool(state.optimizer.taken) and job.out_of_time()
-  segments = job.segments(sizes[-1], phase_points(job, num_unknowns(state)))
+  segments = job.segments(state, sizes[-1], phase_points(job, num_unknowns(state)))
   while not last:
     if int(state.optimizer.level) != level:
       level = int(state.optimizer.level)
       segments.cut(sizes[level])
-      step = compile_step(job, state, sizes[level], exact=job.last_phase and level + 1 == len(sizes))
+      step = compile_step(job, state, sizes[level], exact=not job.present.rough and level + 1 == len(sizes))
     segment = segments.of_step(int(state.step))
     tick = time.monotonic()
     state, row = step(state, segment)
@@ -110,9 +110,14 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
 
 
 def phase_points(job: Job, unknowns: int) -> int:
-  """Training points of this phase: all in the last one, enough for its unknowns before."""
-  points = job.run.config.data.train_points
-  return points if job.last_phase else min(points, _ENOUGH * unknowns)
+  """Training points of this phase: all, or enough for its unknowns where a higher degree follows.
+
+  Of a sum of networks no more than its steps take: what they need of a point is worked out beforehand.
+  """
+  points, settings = job.run.config.data.train_points, job.run.config.gauss_newton
+  if job.run.ansatz.base:
+    points = min(points, settings.steps * (settings.batch_size or _NETWORK_BATCH))
+  return min(points, _ENOUGH * unknowns) if job.present.rough else points
 
 
 def batch_sizes(job: Job, unknowns: int) -> list[int]:
@@ -126,7 +131,7 @@ def batch_sizes(job: Job, unknowns: int) -> list[int]:
   while size <= points // 2:
     sizes.append(size)
     size *= _GROWTH
-  if job.last_phase and points < _ENOUGH * unknowns:
+  if not job.present.rough and points < _ENOUGH * unknowns:
     job.progress.note(
         f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
         f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
@@ -150,8 +155,8 @@ def round_size(size: int, devices: int) -> int:
 
 
 def num_unknowns(state: TrainState) -> int:
-  """The number of parameters, log kappa included."""
-  return sum(leaf.size for leaf in jax.tree.leaves(state.params))
+  """The number of parameters that this phase trains, log kappa included."""
+  return state.optimizer.previous.size
 
 
 def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
@@ -240,4 +245,4 @@ def _over(state: TrainState, settings, sizes) -> bool:
 
 
 def _name(job: Job) -> str:
-  return f"Gauss-Newton, {job.run.phases[job.run.phase].network.partition('(')[0]}"
+  return f"Gauss-Newton, {split_terms(job.present.network)[-1].partition('(')[0]}"

@@ -18,6 +18,7 @@ from trainer import parallel
 from trainer.errors import UserError
 from trainer.evaluation import Evaluator
 from trainer.features import Features
+from trainer.phases import Phase
 from trainer.run import Run
 from trainer.sampling.sampler import Sampler
 from trainer.segments import Segments
@@ -51,6 +52,11 @@ class Job(NamedTuple):
   began: float
 
   @property
+  def present(self) -> Phase:
+    """The present phase."""
+    return self.run.phases[self.run.phase]
+
+  @property
   def last_phase(self) -> bool:
     """Whether no phase follows."""
     return self.run.phase + 1 == len(self.run.phases)
@@ -81,23 +87,24 @@ class Job(NamedTuple):
     return data.Source(
         run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling)
 
-  def segments(self, batch_size: int, num_points: int) -> Segments:
+  def segments(self, state: TrainState, batch_size: int, num_points: int) -> Segments:
     """The first `num_points` training points, an epoch, in batches."""
     settings = self.run.config.data
     return Segments(
         self.source("train"), num_points=num_points,
         resident_points=settings.resident_points, stream=settings.stream, batch_size=batch_size,
-        mode=self.parallelism, extend=self.features())
+        mode=self.parallelism, extend=self.features(state))
 
-  def features(self) -> Features:
-    """Adds to a batch what the metric needs of its points."""
-    return Features(self.run.ansatz, self.mesh, self.memory)
+  def features(self, state: TrainState) -> Features:
+    """Adds to a batch what the metric needs of its points and this phase does not change."""
+    params = parallel.globalise(state.params["network"], self.mesh)
+    return Features(self.run.ansatz, params, self.mesh, self.memory)
 
-  def evaluator(self):
+  def evaluator(self, state: TrainState):
     """Compiles state -> {"sigma", "sigma_stderr"} on the validation points."""
     evaluate = Evaluator(self.run.ansatz.metric, self.mesh, self.memory)
     slice_size = Sampler(self.run.variety).points_per_slice
-    points = self.features()(self.validation.batch)
+    points = self.features(state)(self.validation.batch)
 
     def at(state: TrainState) -> dict[str, float]:
       params = parallel.globalise(state.params["network"], self.mesh)

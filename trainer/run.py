@@ -104,7 +104,10 @@ def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> 
     optimizer = make_optimizer(**config.optimizer, num_steps=config.steps)
   last = len(phases) - 1
   ansatz = make_ansatz(variety, phases[last].network)
-  if (config.start == configs.BALANCED or config.continuation) and ansatz.sections is None:
+  first = ansatz
+  while first.base is not None:
+    first = first.base
+  if (config.start == configs.BALANCED or config.continuation) and first.sections is None:
     raise UserError("config.start = 'balanced' and config.continuation are for algebraic networks, not for "
                     f"{config.network}")
   return Run(config, seed, dtype, variety, volume, phases, last, ansatz, optimizer)
@@ -146,7 +149,7 @@ def enter_state(run: Run, params: Any, steps: jax.Array) -> step.TrainState:
   if run.phases[run.phase].optimizer == FIRST_ORDER:
     optimizer = run.optimizer.init(params)
   else:
-    optimizer = gauss_newton.init(params, run.config.gauss_newton.damping)
+    optimizer = gauss_newton.init(run.ansatz.trained(params), params, run.config.gauss_newton.damping)
   return step.TrainState(steps, params, optimizer, jnp.int32(-1))
 
 

@@ -55,6 +55,31 @@ def test_two_processes_follow_one(uninterrupted, tmp_path):
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-8)
 
 
+def test_a_corrected_metric_is_loaded_and_resumed_and_two_processes_follow_one(tmp_path, data_dir):
+  flags = _FLAGS | {
+      "config.network": "algebraic(degree=2) + curvature_mlp(widths=(6,))", "config.continuation": "()",
+      "config.gauss_newton.steps": 12, "config.gauss_newton.solver": "auto"}
+  output = succeed(start("train", **flags, workdir=tmp_path / "one", data_dir=data_dir))
+  assert "d dbar by jets" in output and "Gauss-Newton, curvature_mlp" in output
+  rows, state = history(tmp_path / "one"), trained_state(tmp_path / "one")
+  started, = [row["sigma"] for row in rows if row["step"] == rows[-1]["step"] - 12]
+  assert rows[-1]["sigma"] < 0.5 * started
+  # The metric that is loaded is the one that was certified.
+  evaluated = succeed(start("evaluate", workdir=tmp_path / "one", data_dir=data_dir))
+  assert [line for line in evaluated.splitlines() if line.startswith("sigma  ")] == [
+      line for line in output.splitlines() if line.startswith("sigma  ")]
+
+  process = start("train", **flags, workdir=tmp_path / "killed", data_dir=data_dir)
+  signal_once(process, tmp_path / "killed", "1/[0-9]*", signal.SIGKILL)
+  assert finish(process)[0] == -signal.SIGKILL
+  assert "resumed at step" in succeed(start("train", **flags, workdir=tmp_path / "killed", data_dir=data_dir))
+  jax.tree.map(np.testing.assert_array_equal, trained_state(tmp_path / "killed").params, state.params)
+
+  for process in start_several(2, "train", tmp_path, **flags, workdir=tmp_path / "two"):
+    succeed(process)
+  np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-8)
+
+
 def test_gauss_newton_finishes_what_adam_began(tmp_path, data_dir):
   flags = _FLAGS | {
       "config.network": "phi_mlp(widths=(8,), activation='gelu')", "config.continuation": "()", "config.steps": 20,

@@ -18,7 +18,8 @@ from trainer.optimizers.linearise_invariant import of_invariant_form
 
 NETWORKS = {
     "network": "phi_mlp(widths=(3,))", "algebraic": "algebraic(degree=3)",
-    "invariant": "invariant(degree=4, permutations=((1, 2, 0),))"}
+    "invariant": "invariant(degree=4, permutations=((1, 2, 0),))",
+    "sum": "algebraic(degree=2) + curvature_mlp(widths=(3,))"}
 
 
 @functools.cache
@@ -43,11 +44,15 @@ def linearisation(kind: str, factors: int = 1):
   ansatz = make_ansatz(variety(factors), NETWORKS[kind])
   network = ansatz.init(jax.random.key(0))
   rng = np.random.default_rng(1)
-  size = 0.2 if kind == "network" else 0.02
-  network = jax.tree.map(
-      lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), network)
+  sizes = {"network": 0.2, "base": 0.02, "correction": 0.2}
+  near = lambda size, part: jax.tree.map(
+      lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), part)
+  if kind == "sum":
+    network = {part: near(sizes[part], network[part]) for part in network}
+  else:
+    network = near(sizes.get(kind, 0.02), network)
   params = {"network": network, "log_kappa": jnp.asarray(-0.3, jnp.float64)}
   linear = {
-      "network": lambda: of_network(ansatz), "algebraic": lambda: of_sections(*ansatz.sections),
+      "network": lambda: of_network(ansatz), "sum": lambda: of_network(ansatz), "algebraic": lambda: of_sections(*ansatz.sections),
       "invariant": lambda: of_invariant_form(ansatz.invariant)}[kind]()
   return linear, params, ansatz

@@ -26,7 +26,7 @@ def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, p
       gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, momentum, decay=momentum),
       mesh, mode)
   params = start if params is None else params
-  state = TrainState(jnp.int32(0), params, gauss_newton.init(params, damping), jnp.int32(-1))
+  state = TrainState(jnp.int32(0), params, gauss_newton.init(params, params, damping), jnp.int32(-1))
   state = parallel.replicate(mesh, state)
   epoch = jax.device_put(
       jax.tree.map(lambda a: a[None], batch), parallel.sharded(mesh, axis=1))
@@ -103,7 +103,7 @@ def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(
   step = parallel.compile_step(gauss_newton.make_gauss_newton_step(
       linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map")
   params = {"v": jnp.zeros(_UNKNOWNS)}
-  optimizer = gauss_newton.init(params, _DAMPING)._replace(
+  optimizer = gauss_newton.init(params, params, _DAMPING)._replace(
       previous=jnp.asarray(previous), taken=jnp.int32(taken))
   ones = jnp.ones(_POINTS)
   epoch = jax.tree.map(lambda a: a[None], Batch(jnp.asarray(rows), ones, ones, ones, ones))

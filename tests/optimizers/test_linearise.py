@@ -10,7 +10,7 @@ from tests.optimizers import problems
 from trainer.optimizers import linearise
 
 
-@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1)])
+@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 2)])
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   linear, params, ansatz = problems.linearisation(kind, factors)
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
@@ -22,9 +22,12 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   jacobian = jax.jit(jax.jacrev(lambda p: linearise.eta(ansatz, unravel(p), batch)[0]))(flat)
 
   rng = np.random.default_rng(2)
-  v, u = rng.normal(size=flat.shape), rng.normal(size=(6,))
+  # Of a sum only the last network is trained.
+  unknowns = ravel_pytree(ansatz.trained(params))[0].size
+  assert (unknowns < flat.size) == (kind == "sum")
+  v, u = rng.normal(size=unknowns), rng.normal(size=(6,))
   at = linear.at(params)
-  jacobian = np.asarray(jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(flat.size)) @ jacobian.T).T
+  jacobian = np.asarray(jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns)) @ jacobian.T).T
   for chosen in (linear, linearise.lazily(linear)):
     prepared = chosen.prepare(at, batch)
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)

@@ -112,6 +112,6 @@ def _step(ansatz, problem, local):
 
   def start():
     params = init_params(ansatz, key, 0.0, jnp.float32)
-    return TrainState(jnp.int32(0), params, gauss_newton.init(params, 1.0), jnp.int32(-1))
+    return TrainState(jnp.int32(0), params, gauss_newton.init(params, params, 1.0), jnp.int32(-1))
 
   return gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9), jax.eval_shape(start)

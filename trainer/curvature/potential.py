@@ -30,6 +30,11 @@ def coordinate_jet(variety: Variety, x: jax.Array, pullback: jax.Array) -> jets2
   return jets22.from_coordinates(x, pullback, _second(variety, x, pullback))
 
 
+def fubini_study_rows(variety: Variety, x: jax.Array, pullback: jax.Array) -> jax.Array:
+  """The jet of K_FS: `potential_rows` for phi = 0."""
+  return fubini_study.potential_rows(variety, coordinate_jet(variety, x, pullback))
+
+
 def potential_rows(
     variety: Variety, phi: Callable, x: jax.Array, pullback: jax.Array, path: str) -> jax.Array:
   """The jet of K_FS + phi, from which trainer.curvature.tensors makes every curvature.
@@ -46,10 +51,9 @@ def potential_rows(
     (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are those of phi
     alone, or zero; no curvature reads them.
   """
-  jet = coordinate_jet(variety, x, pullback)
-  rows = fubini_study.potential_rows(variety, jet)
+  rows = fubini_study_rows(variety, x, pullback)
   if path == "jets":
-    return rows + phi(jet).rows
+    return rows + phi(coordinate_jet(variety, x, pullback)).rows
   second = _second(variety, x, pullback)
   nested = jax.vmap(lambda *point: _nested(phi, *point), out_axes=1)(x, pullback, second)
   return rows + nested

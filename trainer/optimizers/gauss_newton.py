@@ -62,10 +62,10 @@ class GaussNewtonState(NamedTuple):
   best: Any
 
 
-def init(params: Any, damping: float) -> GaussNewtonState:
-  """The state before the first step from `params`."""
+def init(trained: Any, params: Any, damping: float) -> GaussNewtonState:
+  """The state before the first step from `params`, of which the part `trained` changes."""
   wide = parallel.widest_dtype()
-  size = sum(leaf.size for leaf in jax.tree.leaves(params))
+  size = sum(leaf.size for leaf in jax.tree.leaves(trained))
   return GaussNewtonState(
       jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide),
       jnp.int32(0), jnp.int32(0), jnp.asarray(jnp.inf, wide), params)

@@ -55,7 +55,7 @@ def eta_of_metric(
 
 
 def of_network(ansatz: Ansatz) -> Linearisation:
-  """The linearisation of any network: the rows of J, one reverse pass for all points together.
+  """The linearisation of any network, or of the last of a sum: the rows of J, one reverse pass for all points together.
 
   Vectorised over points, the reverse pass of a layer is the outer product of its inputs' and its outputs' rows.
   """
@@ -64,11 +64,20 @@ def of_network(ansatz: Ansatz) -> Linearisation:
 
     def row(point):
       one = jax.tree.map(lambda a: a[None], point)
-      return ravel_pytree(jax.grad(lambda p: eta(ansatz, p, one)[0][0])(params))[0]
+      value = lambda part: eta(ansatz, ansatz.with_trained(params, part), one)[0][0]
+      return ravel_pytree(jax.grad(value)(ansatz.trained(params)))[0]
 
     return jax.vmap(row)(batch)
 
-  return of_matrix(functools.partial(eta, ansatz), prepare)
+  linear = of_matrix(functools.partial(eta, ansatz), prepare)
+  if ansatz.base is None:
+    return linear
+
+  def unfold(params, v):
+    part = ravel_pytree(ansatz.trained(params))[1](v)
+    return ravel_pytree(ansatz.with_trained(jax.tree.map(jnp.zeros_like, params), part))[0]
+
+  return linear._replace(unfold=unfold)
 
 
 def of_matrix(eta: Callable, rows: Callable[[Any, Batch], jax.Array]) -> Linearisation:

@@ -1,0 +1,70 @@
+"""The phi network that also sees how the variety bends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import chex
+
+from networks import embeddings
+from networks import extrinsic
+from networks import jets
+from networks import mlp
+from networks import phi
+from networks import registry
+
+
+@registry.register("curvature_mlp")
+class CurvatureMLP(phi.PhiMLP):
+  """phi = MLP(z_i conj(z_j) / |z|^2, scalars of `networks.extrinsic`), zero at initialisation.
+
+  Meant for a metric that is good already, "algebraic(degree=5) + curvature_mlp()": what algebraic metrics lack
+  lies where the variety bends sharply, and there phi follows from the second fundamental form.
+  """
+
+  # The trainer passes the polynomials and Kaehler moduli of the variety besides the ambient space.
+  needs_polynomials = True
+  # The (2, 2) rules of so many products take minutes to compile.
+  supports_jets22 = False
+
+  def __init__(
+      self, ambient: Sequence[int], moduli: Sequence[float], polynomials: Sequence[extrinsic.Polynomial],
+      widths: Sequence[int] = (48, 48, 48), activation: str = "tanh", name: str | None = None):
+    """Creates the module.
+
+    Args:
+      ambient: dimensions (n_1, .., n_m) of the ambient projective spaces.
+      moduli: Kaehler moduli (t_1, .., t_m).
+      polynomials: exponents (M, N) and coefficients (M,) of each defining polynomial.
+      widths: widths of the hidden layers.
+      activation: a key of `networks.activations.ACTIVATIONS`.
+      name: Haiku name.
+
+    Raises:
+      ValueError: an unknown activation or a width that is not positive.
+    """
+    super().__init__(ambient, widths, activation, name)
+    self.moduli, self.polynomials = tuple(moduli), polynomials
+
+  def features(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+    """What phi is a perceptron of; no parameters.
+
+    Args:
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+
+    Returns:
+      (..., F), or the Jet of it.
+    """
+    return jets.concatenate([
+        embeddings.SpectralEmbedding(self.ambient)(x),
+        extrinsic.scalars(self.ambient, self.moduli, self.polynomials, x)])
+
+  def __call__(
+      self, x: chex.Array | jets.Jet, features: chex.Array | jets.Jet | None = None) -> chex.Array | jets.Jet:
+    """Evaluates phi; `features`, if given, saves computing them from x.
+
+    Returns:
+      (...) real, or the Jet of it.
+    """
+    features = self.features(x) if features is None else features
+    return mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)[..., 0]
