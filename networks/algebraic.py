@@ -164,12 +164,23 @@ def relative_potential(
   Returns:
     (...), an array or a jet, like rho.
   """
-  norms, weights = [rho], [1.0 / (math.pi * degree)]
+  norms, weights = rho[..., None], [1.0 / (math.pi * degree)]
   if isinstance(x, jets.Jet):
-    for parts, modulus in zip(gauge.factors(ambient), moduli, strict=True):
-      frame = gauge.frame(x, *parts)
-      rows = jnp.concatenate([frame.re, frame.im], axis=-1)
-      norms.append(squared_norm(rows, rows, x))
-      weights.append(-modulus / math.pi)
-  logs = jets.log(jets.concatenate([norm[..., None] for norm in norms]))
-  return jets.linear(logs, jnp.asarray(weights, jets.dtype(x))[:, None])[..., 0]
+    norms = jets.concatenate([norms, squared_norms(ambient, x)])
+    weights += [-modulus / math.pi for modulus in moduli]
+  return jets.linear(jets.log(norms), jnp.asarray(weights, jets.dtype(x))[:, None])[..., 0]
+
+
+def squared_norms(ambient: Sequence[int], x: jets.Jet) -> jets.Jet:
+  """|z^(i)|^2 of each factor in the gauge of `networks.gauge`, where their values are 1.
+
+  Args:
+    ambient: (n_1, .., n_m).
+    x: jet (..., 2N) of the coordinates.
+
+  Returns:
+    Jet (..., m).
+  """
+  frames = [gauge.frame(x, *parts) for parts in gauge.factors(ambient)]
+  rows = [jnp.concatenate([frame.re, frame.im], axis=-1) for frame in frames]
+  return jets.concatenate([squared_norm(row, row, x)[..., None] for row in rows])

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import functools
 import itertools
-import math
 import operator
 
 import chex
@@ -29,8 +28,8 @@ import numpy as np
 
 from networks import gauge
 from networks import jets
-from networks.algebraic import pack_hermitian_rows, squared_norm
-from networks.sections import monomial_rows
+from networks.algebraic import pack_hermitian_rows, squared_norms
+from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
 
 # Exponents (M, N) and coefficients (M,).
@@ -51,17 +50,36 @@ def scalars(
   Returns:
     (..., 4 + m - 1), an array or a jet, like x. The last are sum_a |v^a_i|^2 of the factors i < m.
   """
+  chex.assert_equal(x.shape[-1], 2 * (sum(ambient) + len(ambient)))
+  logs, normals, hessians, projector = _normal_space(ambient, moduli, polynomials, x)
+  half = [_product(projector.conj(), h) for h in hessians]
+  forms = [_product(h, projector) for h in half]
+  ricci = _total([_product(form, _transpose(form).conj()) for form in forms])
+  slope = _total([_on_rows(lambda a: a.sum(-1), h * _on_rows(lambda a: a[..., None, :], v.conj()))
+                  for h, v in zip(half, normals, strict=True)])
+  curvature = [_squared(slope), _on_rows(lambda a: jnp.trace(a, axis1=-2, axis2=-1)[..., None], ricci.re),
+               _squared(_on_rows(lambda a: a.reshape(*a.shape[:-2], -1), ricci))]
+  shares = _total([(v * v.conj()).re for v in normals])
+  shares = [_on_rows(lambda a: a[..., real].sum(-1, keepdims=True), shares) for real, _ in gauge.factors(ambient)[:-1]]
+  return jets.concatenate([_total(logs), *[jets.log(s + 1.0) for s in curvature], *shares])
+
+
+def _normal_space(ambient, moduli, polynomials, x):
+  """log nu_a, v^a and h^a (lists over a) and P; nu_a is |dQ^a|^2 without what lies along the gradients before it.
+
+  Coordinates of factor i are scaled by (t_i / |z^(i)|^2)^(1/2) and polynomials by their degree in |z|.
+  """
   parts = gauge.factors(ambient)
   factor = np.repeat(np.arange(len(ambient)), [n + 1 for n in ambient])
-  chex.assert_equal(x.shape[-1], 2 * len(factor))
   cast = lambda a: np.asarray(a, jets.dtype(x))
-  norms = _log_norms(parts, x)
+  norms = (jets.log(squared_norms(ambient, x)) if isinstance(x, jets.Jet)
+           else jnp.zeros((*x.shape[:-1], len(parts)), x.dtype))
   power = lambda exponents: _power(norms, cast(exponents))
   # Cotangents along a factor have the length (|z|^2 / t)^(1/2).
   unit = np.eye(len(ambient))[:, factor]
   root = np.asarray(moduli, float)[factor] ** -0.5
 
-  z = _coordinates(parts, x) * power(-0.5 * unit)
+  z = _evaluate(ambient, [(row[None], np.ones(1)) for row in np.eye(len(factor), dtype=int)], x) * power(-0.5 * unit)
   projector = -_on_rows(lambda a: a * cast(factor[:, None] == factor), _outer(z, z))
   projector = Complex(projector.re + cast(np.eye(len(factor))), projector.im)
   logs, normals, hessians = [], [], []
@@ -69,7 +87,8 @@ def scalars(
     polynomial = _normalised(ambient, polynomial)
     weight = unit - _degrees(parts, polynomial)[:, None]
     v = _derivatives(ambient, polynomial, 1, x) * power(0.5 * weight) * cast(root)
-    h = _derivatives(ambient, polynomial, 2, x) * power(0.5 * _pairs(weight, unit, np.add))
+    pairs = (weight[:, :, None] + unit[:, None]).reshape(len(parts), -1)
+    h = _derivatives(ambient, polynomial, 2, x) * power(0.5 * pairs)
     h = _on_rows(lambda a: a.reshape(*a.shape[:-1], len(factor), len(factor)), h) * cast(np.outer(root, root))
     for normal, hessian in zip(normals, hessians, strict=True):
       along = _sum(v * normal.conj())
@@ -79,17 +98,7 @@ def scalars(
     normals.append(_fence(v * inverse))
     hessians.append(_fence(h * _on_rows(lambda a: a[..., None], inverse)))
     projector = _fence(projector - _outer(normals[-1].conj(), normals[-1].conj()))
-
-  half = [_product(projector.conj(), h) for h in hessians]
-  forms = [_product(h, projector) for h in half]
-  ricci = _total([_product(form, _transpose(form).conj()) for form in forms])
-  slope = _total([_on_rows(lambda a: a.sum(-1), h * _on_rows(lambda a: a[..., None, :], v.conj()))
-                  for h, v in zip(half, normals, strict=True)])
-  curvature = [_squared(slope), _on_rows(lambda a: jnp.trace(a, axis1=-2, axis2=-1)[..., None], ricci.re),
-               _squared(_on_rows(lambda a: a.reshape(*a.shape[:-2], -1), ricci))]
-  shares = _total([(v * v.conj()).re for v in normals])
-  shares = [_on_rows(lambda a: a[..., real].sum(-1, keepdims=True), shares) for real, _ in parts[:-1]]
-  return jets.concatenate([_total(logs), *[jets.log(s + 1.0) for s in curvature], *shares])
+  return logs, normals, hessians, projector
 
 
 def _on_rows(f: Callable, u):
@@ -136,27 +145,6 @@ def _product(u: Complex, v: Complex) -> Complex:
 def _power(logs, exponents: np.ndarray):
   """prod_i r_i^(e_if) from log r_i (..., m) and e (m, F) -> (..., F)."""
   return jets.activate("exp", _on_rows(lambda a: jets.matmul(a, exponents), logs))
-
-
-def _pairs(a: np.ndarray, b: np.ndarray, of: Callable) -> np.ndarray:
-  """(m, N), (m, N) -> (m, N * N), the second index fastest."""
-  return of(a[:, :, None], b[:, None]).reshape(len(a), -1)
-
-
-def _log_norms(parts, x):
-  """log |z^(i)|^2 in the gauge of `networks.gauge`, (..., m)."""
-  if not isinstance(x, jets.Jet):
-    return jnp.zeros((*x.shape[:-1], len(parts)), x.dtype)
-  frames = [gauge.frame(x, *part) for part in parts]
-  rows = [jnp.concatenate([frame.re, frame.im], axis=-1) for frame in frames]
-  return jets.log(jets.concatenate([squared_norm(row, row, x)[..., None] for row in rows]))
-
-
-def _coordinates(parts, x) -> Complex:
-  """z in the same gauge, (..., N)."""
-  size = parts[-1][0].stop
-  return _evaluate([n.stop - n.start - 1 for n, _ in parts], [(np.eye(size, dtype=int)[k:k + 1], np.ones(1))
-                                                              for k in range(size)], x)
 
 
 def _derivatives(ambient, polynomial: Polynomial, order: int, x) -> Complex:
@@ -232,8 +220,5 @@ def _degrees(parts, polynomial: Polynomial) -> np.ndarray:
 def _normalised(ambient, polynomial: Polynomial) -> Polynomial:
   """The polynomial whose |Q|^2 / prod_i |z^(i)|^(2 d_i) has the mean 1 over the ambient space."""
   exponents, coefficients = np.asarray(polynomial[0], int), np.asarray(polynomial[1], complex)
-  mean = np.ones(len(exponents))
-  for n, (real, _) in zip(ambient, gauge.factors(ambient)):
-    mean *= [math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
-             for a in exponents[:, real].tolist()]
-  return exponents, coefficients / np.sqrt((np.abs(coefficients) ** 2 * mean).sum())
+  mean = (np.abs(coefficients) ** 2 * monomial_means(ambient, exponents)).sum()
+  return exponents, coefficients / np.sqrt(mean)

@@ -8,7 +8,6 @@ imposed: the features z_i conj(z_j), which know no symmetry, stay.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import math
 
 import chex
 import jax.numpy as jnp
@@ -20,8 +19,8 @@ from networks import jets
 from networks import mlp
 from networks import phi
 from networks import registry
-from networks.algebraic import pack_hermitian_rows, squared_norm
-from networks.sections import monomial_rows
+from networks.algebraic import pack_hermitian_rows, squared_norms
+from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
 
 # More features than this are more work than an algebraic metric of the polynomials' degree.
@@ -127,21 +126,12 @@ def _by_multidegree(ambient, monomials) -> dict[tuple[int, ...], np.ndarray]:
 
 
 def _scales(ambient, powers: np.ndarray) -> np.ndarray:
-  """Half of c_AB, from int_{P^n} prod_i |z_i|^(2 a_i) = n! prod_i a_i! / (n + sum a)! in volumes of P^n."""
-  mean = np.ones(len(powers))
-  for n, (real, _) in zip(ambient, gauge.factors(ambient)):
-    mean *= [math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
-             for a in powers[:, real].tolist()]
+  """Half of c_AB, for the exponents of m_A m_B."""
   n = max(ambient)
-  return 0.5 / np.sqrt((n + 1) * (n + 2) * mean)
+  return 0.5 / np.sqrt((n + 1) * (n + 2) * monomial_means(ambient, powers))
 
 
 def _inverse_norms(ambient, degrees, x: jets.Jet) -> jets.Jet:
   """prod_i |z^(i)|^(-2 d_i) in the gauge |z^(i)| = 1, (..., 1)."""
-  norms = []
-  for parts in gauge.factors(ambient):
-    frame = gauge.frame(x, *parts)
-    rows = jnp.concatenate([frame.re, frame.im], axis=-1)
-    norms.append(squared_norm(rows, rows, x)[..., None])
   powers = -jnp.asarray(degrees, jets.dtype(x))[:, None]
-  return jets.activate("exp", jets.linear(jets.log(jets.concatenate(norms)), powers))
+  return jets.activate("exp", jets.linear(jets.log(squared_norms(ambient, x)), powers))

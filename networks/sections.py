@@ -92,6 +92,18 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
   return (factorials[degrees].prod() / factorials[exponents].prod(axis=1)) ** 0.5
 
 
+def monomial_means(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
+  """The means of |z^m|^2 / prod_i |z^(i)|^(2 d_i) over the Fubini-Study measure, rows m of exponents (M, N) -> (M,).
+
+  int_{P^n} prod_i |z_i|^(2 a_i) = n! prod_i a_i! / (n + sum a)! in volumes of P^n.
+  """
+  means = np.ones(len(exponents))
+  for n, (real, _) in zip(ambient, gauge.factors(ambient)):
+    means *= [math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
+              for a in exponents[:, real].tolist()]
+  return means
+
+
 def _degrees(ambient, exponents):
   degrees = [int(exponents[0, s].sum()) for s, _ in gauge.factors(ambient)]
   assert min(degrees) >= 1, "sections need degree 1 or more in every factor"

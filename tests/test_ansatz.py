@@ -11,8 +11,9 @@ from networks import registry
 from trainer import batch as batches
 from trainer import config as configs
 from trainer import hermitian
-from trainer.ansatz import make_ansatz, parse_network, split_terms
+from trainer.ansatz import make_ansatz
 from trainer.errors import UserError
+from trainer.network_text import parse_network, split_terms
 from trainer.sampling import datasets
 
 _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"

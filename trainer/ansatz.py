@@ -1,11 +1,9 @@
 """From network outputs to metric tensors: the phi ansatz g = g_FS + d dbar phi, phi a network or a sum of such."""
 
-import ast
 from collections.abc import Callable
 import functools
 import inspect
 import math
-import re
 from typing import Any, NamedTuple
 
 import chex
@@ -25,6 +23,7 @@ from trainer.curvature.potential import fubini_study_rows, potential_rows
 from trainer.errors import UserError
 from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
+from trainer.network_text import parse_network, split_terms
 
 
 class FullForm(NamedTuple):
@@ -228,30 +227,6 @@ def _invariant_form(variety: Variety, degree: int, forms: Forms) -> InvariantFor
     return jnp.einsum("brp,rb->bp", batch.features, cotangent, precision="highest")
 
   return InvariantForm(rows, rho, contract, degree)
-
-
-def split_terms(text: str) -> list[str]:
-  """The networks of a sum "a(..) + b(..)", in which spaces surround the sign."""
-  return [term.strip() for term in re.split(r"\s\+\s", text)]
-
-
-def parse_network(text: str) -> tuple[str, dict[str, Any]]:
-  """Splits "name(key=value, ...)" into the name and its arguments; UserError if it cannot."""
-  name, bracket, rest = text.strip().partition("(")
-  if not bracket:
-    return name, {}
-  try:
-    call = ast.parse("f(" + rest, mode="eval").body
-    assert isinstance(call, ast.Call) and not call.args
-    return name, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-  except (SyntaxError, ValueError, AssertionError):
-    raise UserError(
-        f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
-
-
-def format_network(name: str, kwargs: dict[str, Any]) -> str:
-  """The inverse of `parse_network`."""
-  return f"{name}({', '.join(f'{key}={value!r}' for key, value in kwargs.items())})"
 
 
 def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):

@@ -9,10 +9,10 @@ from networks import algebraic
 from trainer import data
 from trainer import parallel
 from trainer import run as runs
-from trainer.ansatz import parse_network, split_terms
 from trainer.balanced import balanced_metric
 from trainer.geometry import sections
 from trainer.job import Job
+from trainer.network_text import parse_network, split_terms
 from trainer.run import Run
 from trainer.step import TrainState
 

@@ -17,8 +17,9 @@ import orbax.checkpoint as ocp
 from trainer import batch as batches
 from trainer import microbatch
 from trainer import parallel
-from trainer.ansatz import Ansatz, split_terms
+from trainer.ansatz import Ansatz
 from trainer.job import Job, stop_if_nonfinite
+from trainer.network_text import split_terms
 from trainer.optimizers import solvers
 from trainer.optimizers.gauss_newton import make_gauss_newton_step
 from trainer.optimizers.linearise import Linearisation, lazily, of_network

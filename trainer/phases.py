@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import ml_collections
 
-from trainer.ansatz import format_network, parse_network, split_terms
 from trainer.errors import UserError
+from trainer.network_text import format_network, parse_network, split_terms
 
 FIRST_ORDER, GAUSS_NEWTON = "first_order", "gauss_newton"
 
