@@ -8,6 +8,7 @@ import pytest
 from trainer import gauss_newton_loop
 from trainer import parallel
 from trainer.optimizers import gauss_newton
+from trainer.phases import GAUSS_NEWTON, Phase
 from trainer.step import TrainState
 
 
@@ -24,21 +25,20 @@ class _Manager:
 class _Job:
   """A job whose validation sigma follows a script; step k makes the parameter k."""
 
-  last_phase = True
   mesh = parallel.make_mesh()
 
   def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
     settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
     self.run = SimpleNamespace(
-        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None), phase=0,
-        phases=[SimpleNamespace(network="algebraic(degree=2)")])
+        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None))
+    self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
     self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
     self.saved, self._sigmas, self._left = [], sigmas, seconds_left
 
-  def segments(self, *sizes):
+  def segments(self, state, *sizes):
     return SimpleNamespace(cut=lambda size: None, of_step=lambda step: None, close=lambda: None)
 
-  def evaluator(self):
+  def evaluator(self, state):
     return lambda state: {"sigma": self._sigmas[int(state.step)]}
 
   def record(self, step, row):
