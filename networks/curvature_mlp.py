@@ -24,7 +24,7 @@ class CurvatureMLP(phi.PhiMLP):
 
   # The trainer passes the polynomials and Kaehler moduli of the variety besides the ambient space.
   needs_polynomials = True
-  # The (2, 2) rules of so many products take minutes to compile.
+  # The (2, 2) rules unroll each of its many products into hundreds of operations to compile.
   supports_jets22 = False
 
   def __init__(

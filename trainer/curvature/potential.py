@@ -51,9 +51,10 @@ def potential_rows(
     (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are those of phi
     alone, or zero; no curvature reads them.
   """
-  rows = fubini_study_rows(variety, x, pullback)
+  jet = coordinate_jet(variety, x, pullback)
+  rows = fubini_study.potential_rows(variety, jet)
   if path == "jets":
-    return rows + phi(coordinate_jet(variety, x, pullback)).rows
+    return rows + phi(jet).rows
   second = _second(variety, x, pullback)
   nested = jax.vmap(lambda *point: _nested(phi, *point), out_axes=1)(x, pullback, second)
   return rows + nested
