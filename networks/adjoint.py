@@ -17,6 +17,7 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from networks import jets
 
@@ -37,22 +38,24 @@ def scalar_mlp(
   """
   chex.assert_equal(weights[-1].shape[1], 1)
   n = x.num_directions
-  v, d, s = x.rows[0], x.rows[1:1 + 2 * n], x.mixed
+  rows, s = x.rows[:1 + 2 * n], x.mixed
   tape = []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
-    v, d = jets.layer_matmul(v, w) + _spread(b, v), jets.layer_matmul(d, w)
-    f, f1, f2 = derivatives(activation, 2, v)
+    # Split, not sliced: slices would transpose to a sum of padded arrays.
+    v, d = jnp.split(jets.tall_layer_matmul(rows, w), [1])
+    f, f1, f2 = derivatives(activation, 2, v[0] + _spread(b, v[0]))
     tape.append((f1, f2, d))
-    v, d = f, _scale(f1, d)
+    rows = jnp.concatenate([f[None], _scale(f1, d)])
 
-  output = jets.layer_matmul(jnp.concatenate([v[None], d]), weights[-1])
+  output = jets.layer_matmul(rows, weights[-1])
   output = jnp.concatenate([output[:1] + biases[-1], output[1:]])
-  g = _spread(weights[-1][:, 0], v)
+  g = _spread(weights[-1][:, 0], rows[0])
   mixed = 0.0
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
     g = jets.layer_matmul(g * f1, w.T)
-  mixed = mixed + _dot(g, s)
+  # With the points last, as they lie in an embedding's rows.
+  mixed = mixed + _dot(jnp.moveaxis(g, -1, 0), jnp.moveaxis(s, -1, 0))
   return jets.Jet(jnp.concatenate([output, mixed[..., None]]))
 
 
@@ -107,12 +110,14 @@ _scale.defvjp(lambda f, d: (f * d, (f, d)), _scale_backward)
 
 @jax.custom_vjp
 def _dot(f, d):
-  """sum_k f_k d_rk, f (..., F) and d (R, ..., F) -> (R, ...)."""
-  return _sum_features(f * d)
+  """sum_k f_k d_kr, f (F, ...) and d (F, R, ...) -> (R, ...)."""
+  products = (f[:, None] * d).reshape(d.shape[0], -1)
+  return jets.matmul(jnp.ones((1, d.shape[0]), d.dtype), products).reshape(d.shape[1:])
 
 
 def _dot_backward(residuals, g):
-  return _scale_backward(residuals, g[..., None])
+  f, d = residuals
+  return sum(g[r] * d[:, r] for r in range(d.shape[1])), f[:, None] * g
 
 
 _dot.defvjp(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
@@ -133,10 +138,24 @@ def _bend(c, d):
 
 def _bend_backward(residuals, g):
   c, d = residuals
-  n = d.shape[0] // 2
-  qx, qy = jets.quadratic_slopes(d[:n], d[n:], g[..., None])
-  slopes = qx + qy
-  return 0.5 * sum(q * row for q, row in zip(slopes, d, strict=True)), c * jnp.stack(slopes)
+  slopes = _slopes(d, g)
+  return 0.5 * sum(slopes[r] * d[r] for r in range(d.shape[0])), c * slopes
 
 
 _bend.defvjp(lambda c, d: (_bend(c, d), (c, d)), _bend_backward)
+
+
+def _slopes(d, g):
+  """Derivatives with respect to d (2n, ..., F) of the quadratic form with coefficients g (n * n, ...)."""
+  m = (_slope_matrix(d.shape[0] // 2).astype(g.dtype) @ g.reshape(g.shape[0], -1)).reshape(
+      2 * d.shape[:1] + g.shape[1:])
+  # Without a concatenation, which would keep this from being fused with what the rows go into.
+  return sum(m[:, r, ..., None] * d[r] for r in range(d.shape[0]))
+
+
+@functools.cache
+def _slope_matrix(n):
+  """(4n^2, n^2): from g to the symmetric matrix that `jets.quadratic_slopes` multiplies d with."""
+  x, y = np.split(np.eye(2 * n)[..., None], 2)
+  qx, qy = jets.quadratic_slopes(x, y, np.eye(n * n)[:, None])
+  return np.stack(qx + qy).reshape(4 * n * n, n * n)

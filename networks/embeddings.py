@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import itertools
 
 import chex
 import haiku as hk
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -39,8 +41,12 @@ class SpectralEmbedding(hk.Module):
     """
     num_coordinates = sum(self.ambient) + len(self.ambient)
     chex.assert_equal(x.shape[-1], 2 * num_coordinates)
-    embed = _EMBED_JET.get(type(x), _embed)
-    return jets.concatenate([embed(x, *parts) for parts in gauge.factors(self.ambient)])
+    factors = gauge.factors(self.ambient)
+    # By exact type: a jet of type (2, 2) is a Jet too.
+    if type(x) is jets.Jet:
+      return _embed_jet(x, factors)
+    embed = _embed_jet22 if isinstance(x, jets.Jet) else _embed
+    return jets.concatenate([embed(x, *parts) for parts in factors])
 
 
 def _embed(x, real, imaginary):
@@ -50,42 +56,36 @@ def _embed(x, real, imaginary):
   return _pair(e, e).re
 
 
-def _embed_jet(x, real, imaginary):
-  """In the gauge |z| = 1, dz orthogonal to z: d_a s = J_ai conj(e_j) and
-  d_a dbar_b s = J_ai conj(J_bj) - e_i conj(e_j) h_ab, with z = e, J = dz, h_ab = J_a . conj(J_b)."""
+def _embed_jet(x, factors):
+  """Rows of all factors, in memory with the points last: that many features are no multiple of a vector's length."""
+  low, mixed = zip(*[_rows(x, *parts) for parts in factors], strict=True)
+  # Read by several kernels each: without the fence XLA computes them again for every one.
+  parts = jax.lax.optimization_barrier((jnp.concatenate(low), jnp.concatenate(mixed)))
+  return jets.Jet(jnp.moveaxis(jnp.concatenate(parts, axis=1), 0, -1))
+
+
+def _rows(x, real, imaginary):
+  """Rows of s and d_a s, (F, 1 + 2n, ...), and of d_a dbar_b s, (F, n * n, ...), of one factor.
+
+  In the gauge |z| = 1, dz orthogonal to z: d_a s = J_ai conj(e_j) and
+  d_a dbar_b s = J_ai conj(J_bj) - e_i conj(e_j) h_ab, with z = e, J = dz, h_ab = J_a . conj(J_b).
+  """
   n = x.num_directions
   frame = gauge.frame(x, real, imaginary)
-  k = frame.re.shape[-1]
-  # Laid out by a matmul: XLA's CPU backend does not vectorise indexing into (k, k) features.
-  parts = jets.matmul(jnp.concatenate([frame.re, frame.im], axis=-1), _layout(k).astype(x.rows.dtype))
-  parts = [Complex(*jnp.split(c, 2, axis=-1)) for c in jnp.split(parts, 4, axis=-1)]
-
-  def feature(a, b):
-    left, left_t, right, right_t = (gauge.entry(c, index) for c, index in zip(parts, (a, a, b, b), strict=True))
-    return left * right.conj() + left_t * right_t.conj()
-
-  def form(of):
-    """The packed rows of a Hermitian form on the directions, given a function of two ranges of the frame."""
-    above = [of(slice(1 + a, 2 + a), slice(1 + b, 2 + b)) for a, b in jets.pairs(n)]
-    return jnp.concatenate([of(j, j).re] + [c.re for c in above] + [c.im for c in above])
-
-  e, j = slice(0, 1), slice(1, None)
-  s, first = feature(e, e).re, feature(j, e)
-  products = form(lambda a, b: gauge.entry(frame, a) * gauge.entry(frame, b).conj())
-  h = jets.matmul(products, np.ones((k, 1), x.rows.dtype))
-  return jets.Jet(jnp.concatenate([s, first.re, first.im, form(feature) - h * s]))
-
-
-def _layout(k):
-  """(2k, 8 k^2): from [Re z, Im z] to z_i, z_j, conj(c) z_j / 2 and c z_i / 2, with c = 1 at i <= j and i at i > j.
-
-  The feature of a conj(b) is a_i conj(conj(c) b_j / 2) + a_j conj(c b_i / 2), for a = b the real number
-  Re(c a_i conj(a_j)).
-  """
-  i, j = np.repeat(np.eye(k), k, axis=1), np.tile(np.eye(k), (1, k))
-  c = np.where(np.triu(np.ones((k, k))), 1, 1j).reshape(-1)
-  real = lambda m: np.block([[m.real, m.imag], [-m.imag, m.real]])
-  return np.concatenate([real(m) for m in (i, j, 0.5 * c.conj() * j, 0.5 * c * i)], axis=1)
+  frame = Complex(*(jnp.moveaxis(part, -1, 0) for part in (frame.re, frame.im)))
+  # Every row is made of a z or dz and the conjugate of another: the numbers of these in the frame.
+  d = range(1, 1 + n)
+  pairs = [(0, 0), *((a, 0) for a in d), *((a, a) for a in d), *itertools.combinations(d, 2)]
+  left, right = (
+      Complex(*(jnp.concatenate([part[:, k:k + 1] for k in numbers], axis=1) for part in (frame.re, frame.im)))
+      for numbers in zip(*pairs, strict=True))
+  s = _pair(left, right, axis=0)
+  h = left * right.conj()
+  h = Complex(*jax.lax.optimization_barrier((h.re.sum(axis=0), h.im.sum(axis=0))))
+  low = jnp.concatenate([s.re[:, :1 + n], s.im[:, 1:1 + n]], axis=1)
+  mixed = jnp.concatenate([s.re[:, 1 + n:] - h.re[1 + n:] * s.re[:, :1],
+                           s.im[:, 1 + 2 * n:] - h.im[1 + 2 * n:] * s.re[:, :1]], axis=1)
+  return low, mixed
 
 
 def _embed_jet22(x, real, imaginary):
@@ -126,26 +126,25 @@ def _embed_jet22(x, real, imaginary):
       *vector(third(np.arange(len(dd))[:, None], b)), *index_maps.form_rows(fourth, len(dd))]))
 
 
-def _pair(a, b):
+def _pair(a, b, axis=-1):
   """Features of the matrix m_ij = a_i conj(b_j): Complex (..., k) each -> Complex (..., k * k).
 
   The feature at i <= j is (m_ij + m_ji) / 2, the one at i > j is (m_ji - m_ij) / (2i): for a = b these
   are Re m_ij and Im m_ji, and derivatives of m, which are not Hermitian, stay derivatives of them.
+  With axis = 0 instead of -1 it maps (k, ...) to (k * k, ...).
   """
-  k = a.re.shape[-1]
+  k = a.re.shape[axis]
+  shape = (k * k, *a.re.shape[1:]) if axis == 0 else (*a.re.shape[:-1], k * k)
   upper = np.triu(np.ones((k, k), bool))
+  if axis == 0:
+    upper = upper.reshape(k, k, *(1,) * (a.re.ndim - 1))
 
-  def matrix(a, b):
-    """m and its transpose, both written as products: no transposition of an array."""
-    expand = lambda c, axis: Complex(jnp.expand_dims(c.re, axis), jnp.expand_dims(c.im, axis))
-    return expand(a, -1) * expand(b, -2).conj(), expand(a, -2) * expand(b, -1).conj()
+  def expand(c, other):
+    return Complex(jnp.expand_dims(c.re, other), jnp.expand_dims(c.im, other))
 
-  m, m_t = matrix(a, b)
+  # m and its transpose, both written as products: no transposition of an array.
+  i, j = (1, 0) if axis == 0 else (-1, -2)
+  m, m_t = expand(a, i) * expand(b, j).conj(), expand(a, j) * expand(b, i).conj()
   real = 0.5 * jnp.where(upper, m.re + m_t.re, m_t.im - m.im)
   imaginary = 0.5 * jnp.where(upper, m.im + m_t.im, m.re - m_t.re)
-  shape = real.shape[:-2] + (k * k,)
   return Complex(real.reshape(shape), imaginary.reshape(shape))
-
-
-# By exact type: a jet of type (2, 2) is a Jet too.
-_EMBED_JET = {jets.Jet: _embed_jet, jets22.Jet22: _embed_jet22}

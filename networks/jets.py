@@ -64,7 +64,8 @@ class Jet:
   @property
   def mixed(self) -> chex.Array:
     """h = d_a dbar_b v, (n * n, ..., F): [h_aa | Re h_ab (a<b) | Im h_ab (a<b)]."""
-    return self.rows[1 + 2 * self.num_directions:]
+    # Split, not sliced: XLA sees that the other rows have no part in a gradient.
+    return jnp.split(self.rows, [1 + 2 * self.num_directions])[1]
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -240,6 +241,11 @@ def log(x: chex.Array | Jet) -> chex.Array | Jet:
 def layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
   """(..., F) times parameters (F, F') as one tall matmul, at the precision set in networks.precision."""
   return _tall(precision.matmul, rows, w)
+
+
+def tall_layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
+  """`layer_matmul` by precision.tall_matmul: for rows that were concatenated, in reverse mode only."""
+  return _tall(precision.tall_matmul, rows, w)
 
 
 def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:

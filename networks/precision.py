@@ -45,7 +45,13 @@ def matmul(x: chex.Array, w: chex.Array) -> chex.Array:
   """(B, F) times (F, F') at the precision that is set."""
   chex.assert_rank([x, w], 2)
   name = _current.get()
-  return exact_matmul(x, w) if name == "float32" else _rounded_matmul(name, x, w)
+  return exact_matmul(x, w) if name == "float32" else _matmul(name, x, w)
+
+
+def tall_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
+  """`matmul` for many rows that lie in memory as such: faster in reverse mode, the only one it differentiates in."""
+  chex.assert_rank([x, w], 2)
+  return _matmul(_current.get(), x, w)
 
 
 def exact_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
@@ -54,7 +60,9 @@ def exact_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _rounded_matmul(name, x, w):
+def _matmul(name, x, w):
+  if name == "float32":
+    return exact_matmul(x, w)
   if name == "tf32":
     # 10 bits of mantissa, which pass a device's tf32 units unchanged.
     rounded = (jax.lax.reduce_precision(a, exponent_bits=8, mantissa_bits=10) for a in (x, w))
@@ -66,8 +74,11 @@ def _rounded_matmul(name, x, w):
 
 def _backward(name, factors, g):
   x, w = factors
-  return _rounded_matmul(name, g, w.T), _rounded_matmul(name, x.T, g)
+  columns = x.T
+  if jax.default_backend() == "cpu":
+    # XLA's CPU backend is half as fast with a left factor that is not row-major: lay it out anew.
+    columns = jax.lax.optimization_barrier(columns)
+  return _matmul(name, g, w.T), _matmul(name, columns, g)
 
 
-_rounded_matmul.defvjp(
-    lambda name, x, w: (_rounded_matmul(name, x, w), (x, w)), _backward)
+_matmul.defvjp(lambda name, x, w: (_matmul(name, x, w), (x, w)), _backward)
