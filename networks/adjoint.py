@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
+import math
 
 import chex
 import jax
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from networks import jets
+from networks import precision
 
 
 def scalar_mlp(
@@ -37,26 +39,27 @@ def scalar_mlp(
     Jet of shape (..., 1).
   """
   chex.assert_equal(weights[-1].shape[1], 1)
-  n = x.num_directions
-  rows, s = x.rows[:1 + 2 * n], x.mixed
-  tape = []
+  n, points, flat = x.num_directions, math.prod(x.shape[:-1]), (-1, x.shape[-1])
+  # A value's and a tangent's points one after another in one axis, as matmuls want them.
+  rows, tape = x.rows[:1 + 2 * n].reshape(flat), []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
     # Split, not sliced: slices would transpose to a sum of padded arrays.
-    v, d = jnp.split(jets.tall_layer_matmul(rows, w), [1])
+    v, d = jnp.split(precision.tall_matmul(rows, w).reshape(1 + 2 * n, points, -1), [1])
     f, f1, f2 = derivatives(activation, 2, v[0] + _spread(b, v[0]))
     tape.append((f1, f2, d))
-    rows = jnp.concatenate([f[None], _scale(f1, d)])
+    rows = _activated(f, f1, d)
 
-  output = jets.layer_matmul(rows, weights[-1])
+  output = precision.matmul(rows, weights[-1]).reshape(1 + 2 * n, points)
   output = jnp.concatenate([output[:1] + biases[-1], output[1:]])
-  g = _spread(weights[-1][:, 0], rows[0])
+  g = _spread(weights[-1][:, 0], f)
   mixed = 0.0
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
-    g = jets.layer_matmul(g * f1, w.T)
+    g = precision.matmul(g * f1, w.T)
   # With the points last, as they lie in an embedding's rows.
-  mixed = mixed + _dot(jnp.moveaxis(g, -1, 0), jnp.moveaxis(s, -1, 0))
-  return jets.Jet(jnp.concatenate([output, mixed[..., None]]))
+  s = jnp.moveaxis(x.mixed, -1, 0).reshape(flat[1], n * n, points)
+  mixed = mixed + _dot(g.T, s)
+  return jets.Jet(jnp.concatenate([output, mixed]).reshape(-1, *x.shape[:-1], 1))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -78,8 +81,8 @@ derivatives.defvjp(_derivatives_forward, _derivatives_backward)
 
 
 def _spread(row, like):
-  """A row (F,) for every point of `like` (..., F'), as a matmul: so is its transpose, a sum over points."""
-  return jets.matmul(jnp.ones(like.shape[:-1] + (1,), like.dtype), row[None])
+  """A row (F,) for every point of `like` (P, F'), as a matmul: so is its transpose, a sum over points."""
+  return precision.exact_matmul(jnp.ones((like.shape[0], 1), like.dtype), row[None])
 
 
 def _sum_features(x):
@@ -94,23 +97,24 @@ def _fold(x):
 
 
 @jax.custom_vjp
-def _scale(f, d):
-  """f d, f (..., F) and d (R, ..., F)."""
-  return f * d
+def _activated(f, f1, d):
+  """The rows f and f1 d, f and f1 (P, F), d (R, P, F) -> ((1 + R) P, F)."""
+  return jnp.concatenate([f, (f1 * d).reshape(-1, f.shape[-1])])
 
 
-def _scale_backward(residuals, g):
-  f, d = residuals
+def _activated_backward(residuals, g):
+  f1, d = residuals
+  g = g.reshape(-1, *f1.shape)
   # Row by row: sums over a leading axis are several times slower.
-  return sum(g[r] * d[r] for r in range(d.shape[0])), f * g
+  return g[0], sum(g[1 + r] * d[r] for r in range(d.shape[0])), f1 * g[1:]
 
 
-_scale.defvjp(lambda f, d: (f * d, (f, d)), _scale_backward)
+_activated.defvjp(lambda f, f1, d: (_activated(f, f1, d), (f1, d)), _activated_backward)
 
 
 @jax.custom_vjp
 def _dot(f, d):
-  """sum_k f_k d_kr, f (F, ...) and d (F, R, ...) -> (R, ...)."""
+  """sum_k f_k d_kr, f (F, P) and d (F, R, P) -> (R, P)."""
   products = (f[:, None] * d).reshape(d.shape[0], -1)
   return jets.matmul(jnp.ones((1, d.shape[0]), d.dtype), products).reshape(d.shape[1:])
 
@@ -125,32 +129,34 @@ _dot.defvjp(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
 
 @jax.custom_vjp
 def _bend(c, d):
-  """sum_k c_k d_ak conj(d_bk), packed: c (..., F), d (2n, ..., F) -> (n * n, ...)."""
-  n = d.shape[0] // 2
-  x, y = d[:n], d[n:]
-  cx, cy = c * x, c * y
-  products = (
-      [cx[a] * x[a] + cy[a] * y[a] for a in range(n)]
-      + [cx[a] * x[b] + cy[a] * y[b] for a, b in jets.pairs(n)]
-      + [cy[a] * x[b] - cx[a] * y[b] for a, b in jets.pairs(n)])
-  return _sum_features(jnp.stack([_fold(p) for p in products]))
+  """sum_k c_k d_ak conj(d_bk), packed: c (P, F), d (2n, P, F) -> (n * n, P)."""
+  return _sum_features(jnp.stack([_fold(c * p) for p in _products(d)]))
 
 
 def _bend_backward(residuals, g):
   c, d = residuals
-  slopes = _slopes(d, g)
-  return 0.5 * sum(slopes[r] * d[r] for r in range(d.shape[0])), c * slopes
+  return sum(g[r, :, None] * p for r, p in enumerate(_products(d))), c * _slopes(d, g)
 
 
 _bend.defvjp(lambda c, d: (_bend(c, d), (c, d)), _bend_backward)
 
 
+def _products(d):
+  """The n * n packed rows of d_a conj(d_b), from d (2n, P, F)."""
+  x, y = jnp.split(d, 2)
+  pairs = jets.pairs(x.shape[0])
+  return ([x[a] * x[a] + y[a] * y[a] for a in range(x.shape[0])]
+          + [x[a] * x[b] + y[a] * y[b] for a, b in pairs]
+          + [y[a] * x[b] - x[a] * y[b] for a, b in pairs])
+
+
 def _slopes(d, g):
-  """Derivatives with respect to d (2n, ..., F) of the quadratic form with coefficients g (n * n, ...)."""
-  m = (_slope_matrix(d.shape[0] // 2).astype(g.dtype) @ g.reshape(g.shape[0], -1)).reshape(
-      2 * d.shape[:1] + g.shape[1:])
+  """Derivatives with respect to d (2n, P, F) of the quadratic forms with coefficients g (n * n, P)."""
+  # Fenced: XLA would take the product apart, row by row of g, and repeat all that made them for every feature.
+  g = jax.lax.optimization_barrier(g)
+  m = (_slope_matrix(d.shape[0] // 2).astype(g.dtype) @ g).reshape(2 * d.shape[:1] + g.shape[1:])
   # Without a concatenation, which would keep this from being fused with what the rows go into.
-  return sum(m[:, r, ..., None] * d[r] for r in range(d.shape[0]))
+  return sum(m[:, r, :, None] * d[r] for r in range(d.shape[0]))
 
 
 @functools.cache

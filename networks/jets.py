@@ -243,11 +243,6 @@ def layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
   return _tall(precision.matmul, rows, w)
 
 
-def tall_layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
-  """`layer_matmul` by precision.tall_matmul: for rows that were concatenated, in reverse mode only."""
-  return _tall(precision.tall_matmul, rows, w)
-
-
 def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
   """(..., F) times (F, F') as one tall matmul, never rounded."""
   return _tall(precision.exact_matmul, rows, w)
