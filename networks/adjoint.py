@@ -39,25 +39,25 @@ def scalar_mlp(
     Jet of shape (..., 1).
   """
   chex.assert_equal(weights[-1].shape[1], 1)
-  n, points, flat = x.num_directions, math.prod(x.shape[:-1]), (-1, x.shape[-1])
-  # A value's and a tangent's points one after another in one axis, as matmuls want them.
-  rows, tape = x.rows[:1 + 2 * n].reshape(flat), []
+  n, points, features = x.num_directions, math.prod(x.shape[:-1]), x.shape[-1]
+  # The value's points and each tangent's one after another on one axis, as matmuls want them.
+  rows, tape = x.rows[:1 + 2 * n].reshape(-1, features), []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
     # Split, not sliced: slices would transpose to a sum of padded arrays.
     v, d = jnp.split(precision.tall_matmul(rows, w).reshape(1 + 2 * n, points, -1), [1])
-    f, f1, f2 = derivatives(activation, 2, v[0] + _spread(b, v[0]))
+    f, f1, f2 = derivatives(activation, 2, v[0] + _spread(b, points))
     tape.append((f1, f2, d))
     rows = _activated(f, f1, d)
 
   output = precision.matmul(rows, weights[-1]).reshape(1 + 2 * n, points)
   output = jnp.concatenate([output[:1] + biases[-1], output[1:]])
-  g = _spread(weights[-1][:, 0], f)
+  g = _spread(weights[-1][:, 0], points)
   mixed = 0.0
   for (f1, f2, d), w in zip(tape[::-1], weights[-2::-1], strict=True):
     mixed = mixed + _bend(g * f2, d)
     g = precision.matmul(g * f1, w.T)
   # With the points last, as they lie in an embedding's rows.
-  s = jnp.moveaxis(x.mixed, -1, 0).reshape(flat[1], n * n, points)
+  s = jnp.moveaxis(x.mixed, -1, 0).reshape(features, n * n, points)
   mixed = mixed + _dot(g.T, s)
   return jets.Jet(jnp.concatenate([output, mixed]).reshape(-1, *x.shape[:-1], 1))
 
@@ -80,9 +80,9 @@ def _derivatives_backward(activation, order, slopes, cotangents):
 derivatives.defvjp(_derivatives_forward, _derivatives_backward)
 
 
-def _spread(row, like):
-  """A row (F,) for every point of `like` (P, F'), as a matmul: so is its transpose, a sum over points."""
-  return precision.exact_matmul(jnp.ones((like.shape[0], 1), like.dtype), row[None])
+def _spread(row, points):
+  """A row (F,) for each of P points, (P, F), as a matmul: so is its transpose, a sum over points."""
+  return precision.exact_matmul(jnp.ones((points, 1), row.dtype), row[None])
 
 
 def _sum_features(x):

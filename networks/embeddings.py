@@ -57,7 +57,7 @@ def _embed(x, real, imaginary):
 
 
 def _embed_jet(x, factors):
-  """Rows of all factors, in memory with the points last: that many features are no multiple of a vector's length."""
+  """The rows of all factors, made with the points last: numbers of features are no multiples of a vector's length."""
   low, mixed = zip(*[_rows(x, *parts) for parts in factors], strict=True)
   # Read by several kernels each: without the fence XLA computes them again for every one.
   parts = jax.lax.optimization_barrier((jnp.concatenate(low), jnp.concatenate(mixed)))

@@ -26,13 +26,21 @@ def _factors(dtype=jnp.float32):
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_factors_are_rounded_and_sums_are_not(name, bits, dtype):
   x, w, g = _factors(dtype)
-  with precision.matmuls(name):
-    product, transpose = jax.vjp(jets.layer_matmul, x, w)
-  dx, dw = transpose(g)
-  x, w, g = (_rounded(a, bits) for a in (x, w, g))
-  for got, expected in ((product, x @ w), (dx, g @ w.T), (dw, x.T @ g)):
-    assert got.dtype == dtype
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+  x_rounded, w_rounded, g_rounded = (_rounded(a, bits) for a in (x, w, g))
+  expected = x_rounded @ w_rounded, g_rounded @ w_rounded.T, x_rounded.T @ g_rounded
+  for matmul in (jets.layer_matmul, precision.tall_matmul):
+    with precision.matmuls(name):
+      product, transpose = jax.vjp(matmul, x, w)
+    for got, value in zip((product, *transpose(g)), expected, strict=True):
+      assert got.dtype == dtype
+      np.testing.assert_allclose(got, value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_tall_matmul_in_full_precision_has_the_derivatives_of_a_matmul():
+  x, w, g = _factors(jnp.float64)
+  product, transpose = jax.vjp(precision.tall_matmul, x, w)
+  for got, value in zip((product, *transpose(g)), (x @ w, g @ w.T, x.T @ g), strict=True):
+    np.testing.assert_allclose(got, value, rtol=1e-13)
 
 
 def test_full_precision_is_the_default_and_comes_back():
