@@ -134,7 +134,6 @@ def _pair(a, b, axis=-1):
   With axis = 0 instead of -1 it maps (k, ...) to (k * k, ...).
   """
   k = a.re.shape[axis]
-  shape = (k * k, *a.re.shape[1:]) if axis == 0 else (*a.re.shape[:-1], k * k)
   upper = np.triu(np.ones((k, k), bool))
   if axis == 0:
     upper = upper.reshape(k, k, *(1,) * (a.re.ndim - 1))
@@ -147,4 +146,5 @@ def _pair(a, b, axis=-1):
   m, m_t = expand(a, i) * expand(b, j).conj(), expand(a, j) * expand(b, i).conj()
   real = 0.5 * jnp.where(upper, m.re + m_t.re, m_t.im - m.im)
   imaginary = 0.5 * jnp.where(upper, m.im + m_t.im, m.re - m_t.re)
+  shape = (k * k, *real.shape[2:]) if axis == 0 else (*real.shape[:-2], k * k)
   return Complex(real.reshape(shape), imaginary.reshape(shape))
