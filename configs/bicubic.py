@@ -9,7 +9,7 @@ phi_mlp with 12,000 steps of Adam stalls at 0.083. With --config.network='algebr
 --config.data.train_points=100000: 0.024.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.00117 +- 0.00001, from 0.129 of Fubini-Study; 504 s
 phi_mlp with 12,000 steps of Adam reaches 0.016.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

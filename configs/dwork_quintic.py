@@ -9,7 +9,7 @@ Measured (psi = 0.5, worse of seeds 0 and 1): sigma = 0.00326 +- 0.00002, from 0
 two cores of an AMD EPYC, 0.012 after 71 of them. The algebraic metric of degree 5 takes 388 seconds to 0.0118.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config(psi: str = "0.5"):

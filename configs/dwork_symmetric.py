@@ -8,7 +8,7 @@ Measured (psi = 0.5, worse of seeds 0 and 1, from 0.36 of Fubini-Study): sigma =
 of an AMD EPYC; degree 12 (2.26 +- 0.03)e-5 after 57. The certificate takes a minute or two more.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config(arguments: str = "0.5"):

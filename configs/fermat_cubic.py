@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 2.6e-5, max |eta - 1| = 1.2e-4 over 20,000 held-out p
 40 seconds on two cores of an AMD EPYC. phi_mlp with 20,000 steps of Adam ends at 1.2e-4 after 59.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (worse of seeds 0 and 1): sigma = 0.000698 +- 0.000004, from 0.375 of F
 AMD EPYC, sampling and compilation included. fermat_quintic_fine.py goes on for ten minutes.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

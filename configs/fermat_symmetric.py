@@ -8,7 +8,7 @@ Measured (worse of seeds 0 and 1, from 0.37 of Fubini-Study): sigma = (6.89 +- 0
 AMD EPYC; degree 12 (seed 0) (1.41 +- 0.01)e-5 after 66. The certificate takes a minute or two more.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config(degree: str = "10"):

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.0202 +- 0.0005, from 0.711 of Fubini-Study; 136 sec
 phi_mlp with 12,000 steps of Adam ends at 0.0276 after 88.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.00129 +- 0.00004, from 0.486 of Fubini-Study; 40 se
 phi_mlp with 12,000 steps of Adam ends at 0.0193 after 57.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 2.01e-4, max |eta - 1| = 2.4e-3, from 0.230 of Fubini
 an AMD EPYC. phi_mlp with 24,000 steps of Adam ends at 6.5e-4 after 138.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.0226 +- 0.0005, from 0.443 of Fubini-Study; 49 seco
 phi_mlp with 12,000 steps of Adam ends at 0.0860 after 214.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.0365 +- 0.0006, from 0.618 of Fubini-Study; 64 seco
 phi_mlp with 12,000 steps of Adam ends at 0.0631 after 260.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

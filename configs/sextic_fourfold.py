@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.00226 +- 0.00002, from 0.509 of Fubini-Study; 115 s
 phi_mlp with 16,000 steps of Adam ends at 0.0075 after 463.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

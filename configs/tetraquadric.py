@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.0088 +- 0.0002, from 0.415 of Fubini-Study; 512 sec
 degree 2 done after 50 with 0.031. phi_mlp with 12,000 steps of Adam stalls at 0.081.
 """
 
-from trainer.config import default_config, variety
+from trainer.run.config import default_config, variety
 
 
 def get_config():

@@ -20,10 +20,10 @@ from absl import flags
 import jax
 
 from launch import cli
-from trainer import parallel
+from trainer.devices import parallel
 from trainer.benchmarks import accuracy
 from trainer.benchmarks import suite
-from trainer.config import make_variety
+from trainer.run.config import make_variety
 from trainer.errors import UserError
 
 _SUITE = flags.DEFINE_enum("suite", "quick", (*suite.SUITES, "accuracy"), "What to time.")

@@ -13,7 +13,7 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
-from trainer import parallel
+from trainer.devices import parallel
 from trainer.errors import UserError
 
 _COORDINATOR = flags.DEFINE_string(

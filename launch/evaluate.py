@@ -11,10 +11,10 @@ parameter of a config instead, which takes points but no trained metric.
 from absl import flags
 
 from launch import cli
-from trainer import certify
-from trainer import parallel
-from trainer import run as runs
-from trainer import sample
+from trainer.certificate import certify
+from trainer.devices import parallel
+from trainer.run import run as runs
+from trainer.moduli import sample
 from trainer.errors import UserError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")

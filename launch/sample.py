@@ -12,10 +12,10 @@ import json
 from absl import flags
 
 from launch import cli
-from trainer import certificate
-from trainer import config as configs
-from trainer import parallel
-from trainer import sample
+from trainer.certificate import certificate
+from trainer.run import config as configs
+from trainer.devices import parallel
+from trainer.moduli import sample
 from trainer.errors import UserError
 from trainer.geometry.variety import check_calabi_yau
 

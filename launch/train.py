@@ -8,9 +8,9 @@ The same command resumes an interrupted run. See README.md for several hosts.
 from absl import flags
 
 from launch import cli
-from trainer import config as configs
-from trainer import parallel
-from trainer import train
+from trainer.run import config as configs
+from trainer.devices import parallel
+from trainer.loop import train
 from trainer.errors import UserError
 
 _CONFIG = cli.define_config_flag()

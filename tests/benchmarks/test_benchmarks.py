@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.geometry import varieties
-from trainer.ansatz import make_ansatz
-from trainer.batch import prepare
+from trainer.metric.ansatz import make_ansatz
+from trainer.points.batch import prepare
 from trainer.benchmarks import step
 from trainer.benchmarks import suite
 from trainer.benchmarks import timing

@@ -9,7 +9,7 @@ import pytest
 
 from networks import index_maps
 from networks import jets22
-from trainer import hermitian
+from trainer.geometry import hermitian
 from trainer.curvature import fubini_study
 from trainer.curvature import tensors
 from trainer.curvature import wirtinger

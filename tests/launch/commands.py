@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 
-from trainer import run as runs
-from trainer.step import TrainState
+from trainer.run import run as runs
+from trainer.optimizers.first_order_step import TrainState
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ import pytest
 from networks import curvature_mlp
 from networks import jets
 from tests.networks import reference
-from trainer.ansatz import make_ansatz
+from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
 from trainer.geometry import members
 

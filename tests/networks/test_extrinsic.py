@@ -10,7 +10,7 @@ import pytest
 from networks import extrinsic
 from networks import index_maps
 from networks import jets
-from trainer.batch import prepare
+from trainer.points.batch import prepare
 from trainer.geometry import members
 from trainer.sampling.sampler import Sampler
 

@@ -13,8 +13,8 @@ from networks import symmetry
 from tests.geometry import varieties
 from tests.networks import reference
 from tests.networks import test_jets22
-from trainer import batch as batches
-from trainer.ansatz import make_ansatz
+from trainer.points import batch as batches
+from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.geometry import sections

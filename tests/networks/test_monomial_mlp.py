@@ -11,7 +11,7 @@ from networks import jets22
 from networks import monomial_mlp
 from tests.networks import reference
 from tests.networks import test_jets22
-from trainer.ansatz import make_ansatz
+from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
 from trainer.geometry import members
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import fermat_cubic
-from trainer import config as configs
-from trainer import data
-from trainer import parallel
-from trainer.ansatz import make_ansatz
+from trainer.run import config as configs
+from trainer.points import dataset as data
+from trainer.devices import parallel
+from trainer.metric.ansatz import make_ansatz
 from trainer.optimizers.linearise import of_network
 from trainer.optimizers.linearise_algebraic import of_sections
 from trainer.optimizers.linearise_invariant import of_invariant_form

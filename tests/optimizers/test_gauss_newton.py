@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.optimizers import problems
-from trainer import microbatch
-from trainer import parallel
-from trainer.batch import Batch
+from trainer.devices import microbatch
+from trainer.devices import parallel
+from trainer.points.batch import Batch
 from trainer.optimizers import gauss_newton
 from trainer.optimizers import solvers
 from trainer.optimizers.linearise import of_matrix
-from trainer.step import TrainState
+from trainer.optimizers.first_order_step import TrainState
 
 
 def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, params=None,

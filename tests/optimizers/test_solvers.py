@@ -6,8 +6,8 @@ from jax.sharding import PartitionSpec
 import numpy as np
 import pytest
 
-from trainer import microbatch
-from trainer import parallel
+from trainer.devices import microbatch
+from trainer.devices import parallel
 from trainer.optimizers import solvers
 from trainer.optimizers.linearise import Linearisation
 

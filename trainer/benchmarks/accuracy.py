@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Any
 
-from trainer import metrics
-from trainer import pictures
+from trainer.run import metrics
+from trainer.certificate import pictures
 from trainer.errors import UserError
 
 MANIFOLDS = ("fermat_quintic", "dwork_quintic", "random_quintic", "cubic_pair", "bicubic", "tetraquadric")

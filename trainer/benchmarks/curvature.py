@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from trainer import microbatch
-from trainer import parallel
-from trainer.batch import Batch, cast
+from trainer.devices import microbatch
+from trainer.devices import parallel
+from trainer.points.batch import Batch, cast
 from trainer.benchmarks import timing
 from trainer.benchmarks.step import plain_phi
 from trainer.curvature import potential, tensors

@@ -8,9 +8,9 @@ import multiprocessing
 import jax
 import jax.numpy as jnp
 
-from trainer import parallel
-from trainer.ansatz import make_ansatz
-from trainer.batch import cast
+from trainer.devices import parallel
+from trainer.metric.ansatz import make_ansatz
+from trainer.points.batch import cast
 from trainer.benchmarks import timing
 from trainer.benchmarks.points import some_points
 from trainer.benchmarks.step import make_stepper

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from trainer.batch import Batch, prepare
+from trainer.points.batch import Batch, prepare
 from trainer.geometry.variety import Variety
 from trainer.sampling.sampler import Sampler
 

@@ -16,16 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from trainer import batch as batches
-from trainer import gauss_newton_loop
-from trainer import microbatch
-from trainer import parallel
-from trainer.ansatz import make_ansatz
+from trainer.points import batch as batches
+from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.devices import microbatch
+from trainer.devices import parallel
+from trainer.metric.ansatz import make_ansatz
 from trainer.geometry.variety import Variety
-from trainer.losses import monge_ampere
+from trainer.metric.losses import monge_ampere
 from trainer.optimizers import gauss_newton
 from trainer.optimizers import solvers
-from trainer.step import TrainState, init_params, init_state, make_step
+from trainer.optimizers.first_order_step import TrainState, init_params, init_state, make_step
 
 
 class Problem(NamedTuple):

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import optax
 
 from networks import phi
-from trainer import hermitian
-from trainer import parallel
-from trainer.ansatz import Ansatz, make_ansatz
-from trainer.batch import Batch, cast
+from trainer.geometry import hermitian
+from trainer.devices import parallel
+from trainer.metric.ansatz import Ansatz, make_ansatz
+from trainer.points.batch import Batch, cast
 from trainer.benchmarks import timing
 from trainer.geometry.variety import Variety
-from trainer.losses import monge_ampere
-from trainer.step import init_state, make_step, plan_memory
+from trainer.metric.losses import monge_ampere
+from trainer.optimizers.first_order_step import init_state, make_step, plan_memory
 
 
 def plain_phi(x: jax.Array, ambient: Sequence[int], widths: Sequence[int]) -> jax.Array:

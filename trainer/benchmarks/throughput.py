@@ -8,11 +8,11 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from trainer import parallel
-from trainer.ansatz import make_ansatz
-from trainer.batch import Batch, cast
+from trainer.devices import parallel
+from trainer.metric.ansatz import make_ansatz
+from trainer.points.batch import Batch, cast
 from trainer.benchmarks import timing
-from trainer.evaluation import Evaluator
+from trainer.metric.evaluation import Evaluator
 from trainer.geometry.variety import Variety
 from trainer.sampling.sampler import Sampler, finish
 

@@ -45,7 +45,7 @@ def potential_rows(
       path "general" it maps one point (2N,) to a real scalar.
     x: (B, 2N) real points.
     pullback: (B, n, N) complex, dz^i/dx^a.
-    path: "jets" or "general", as in trainer.ansatz.
+    path: "jets" or "general", as in trainer.metric.ansatz.
 
   Returns:
     (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are those of phi

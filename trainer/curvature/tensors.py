@@ -2,7 +2,7 @@
 
 All functions take the rows (R, ...) of the potential's jet (networks.jets22) and keep the batch on trailing
 axes. R_{a bbar c dbar} is symmetric under a <-> c and under b <-> d, so it is a Hermitian form on the m = n(n + 1)/2
-pairs (a <= c): packed, m^2 real numbers, as in trainer.hermitian. Sums run over whole blocks of components, not
+pairs (a <= c): packed, m^2 real numbers, as in trainer.geometry.hermitian. Sums run over whole blocks of components, not
 over components one by one: an unrolled Riemann tensor takes half a minute to compile.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from networks import index_maps
 from networks import jets22
 from networks.split_complex import Complex
-from trainer import hermitian
+from trainer.geometry import hermitian
 
 
 def metric(rows: jax.Array) -> jax.Array:

@@ -19,12 +19,12 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from trainer import microbatch
-from trainer import parallel
-from trainer.batch import Batch
+from trainer.devices import microbatch
+from trainer.devices import parallel
+from trainer.points.batch import Batch
 from trainer.optimizers.linearise import Linearisation
 from trainer.optimizers.solvers import Solver, System
-from trainer.step import TrainState
+from trainer.optimizers.first_order_step import TrainState
 
 # A step is good if E falls by at least this part of what the linear model predicts.
 _ACCEPTED = 0.1
@@ -99,7 +99,7 @@ def make_gauss_newton_step(
     decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in averages out.
 
   Returns:
-    step(state, epoch) -> (state, metrics), as trainer.step.make_step's. metrics holds () arrays: the loss E after
+    step(state, epoch) -> (state, metrics), as trainer.optimizers.first_order_step.make_step's. metrics holds () arrays: the loss E after
     the step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the
     decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries,
     iterations.

@@ -14,10 +14,10 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from trainer import hermitian
-from trainer.ansatz import Ansatz
-from trainer.batch import Batch
-from trainer.step import volume_ratio
+from trainer.geometry import hermitian
+from trainer.metric.ansatz import Ansatz
+from trainer.points.batch import Batch
+from trainer.optimizers.first_order_step import volume_ratio
 
 
 class Linearisation(NamedTuple):

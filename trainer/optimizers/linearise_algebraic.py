@@ -22,9 +22,9 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks.algebraic import hermitian_matrix, packed_form, real_matrix, squared_norm
-from trainer import hermitian
-from trainer import parallel
-from trainer.batch import Batch
+from trainer.geometry import hermitian
+from trainer.devices import parallel
+from trainer.points.batch import Batch
 from trainer.optimizers.linearise import Linearisation, eta_of_metric
 
 

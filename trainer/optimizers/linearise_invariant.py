@@ -9,8 +9,8 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from trainer.ansatz import InvariantForm
-from trainer.batch import Batch
+from trainer.metric.ansatz import InvariantForm
+from trainer.points.batch import Batch
 from trainer.optimizers.linearise import Linearisation, eta_of_metric, of_matrix
 
 

@@ -15,8 +15,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer import microbatch
-from trainer import parallel
+from trainer.devices import microbatch
+from trainer.devices import parallel
 from trainer.optimizers.linearise import Linearisation
 
 

@@ -1,0 +1,118 @@
+"""How a Gauss-Newton phase goes on and ends: a script in place of steps and measurements."""
+
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import pytest
+
+from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.devices import parallel
+from trainer.optimizers import gauss_newton
+from trainer.run.phases import GAUSS_NEWTON, Phase
+from trainer.optimizers.first_order_step import TrainState
+
+
+class _Manager:
+  """Checkpoints in memory."""
+
+  def reached_preemption(self, step):
+    return False
+
+  def wait_until_finished(self):
+    pass
+
+
+class _Job:
+  """A job whose validation sigma follows a script; step k makes the parameter k."""
+
+  mesh = parallel.make_mesh()
+
+  def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
+    settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
+    self.run = SimpleNamespace(
+        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None))
+    self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
+    self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
+    self.saved, self._sigmas, self._left = [], sigmas, seconds_left
+
+  def segments(self, state, *sizes):
+    return SimpleNamespace(cut=lambda size: None, of_step=lambda step: None, close=lambda: None)
+
+  def evaluator(self, state):
+    return lambda state: {"sigma": self._sigmas[int(state.step)]}
+
+  def record(self, step, row):
+    pass
+
+  def seconds_left(self):
+    return self._left
+
+  def out_of_time(self):
+    return self._left <= 0
+
+  def save(self, manager, state, force):
+    assert force
+    self.saved.append((int(state.step), float(state.params["network"])))
+
+
+def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
+  monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: list(sizes))
+  monkeypatch.setattr(gauss_newton_loop, "phase_points", lambda job, unknowns: 64)
+
+  def step(state, segment):
+    params = {"network": jnp.float64(state.step + 1), "log_kappa": jnp.float64(0)}
+    optimizer = state.optimizer._replace(taken=state.optimizer.taken + 1)
+    row = {"loss": 1.0, "loss_before": 2.0, "predicted_loss": 0.1, "damping": damping, "accepted": True,
+           "iterations": 20}
+    return (TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
+            {name: jnp.asarray(value) for name, value in row.items()})
+
+  monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
+  params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
+  optimizer = gauss_newton.init(params, params, 1.0)._replace(taken=jnp.int32(start))
+  return gauss_newton_loop.train(
+      job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager())
+
+
+def test_steps_that_run_out_leave_the_best_parameters_in_the_last_checkpoint(monkeypatch):
+  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3, sections=None)
+  state = _train(monkeypatch, job)
+  assert float(state.params["network"]) == 2
+  assert job.saved == [(1, 1.0), (2, 2.0), (3, 2.0)]
+
+
+def test_time_that_runs_out_does_so_too(monkeypatch):
+  job = _Job([0.4, 0.2], steps=9, seconds_left=0)
+  state = _train(monkeypatch, job)
+  assert job.saved == [(1, 1.0)] and int(state.step) == 1
+
+
+def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
+  job = _Job([], steps=9, seconds_left=0)
+  state = _train(monkeypatch, job, start=4)
+  assert int(state.step) == 4 and job.saved == []
+
+
+@pytest.mark.parametrize("seconds, iterations", [(600.0, 60), (3000.0, 100)])
+def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterations):
+  # The clock, looked at three times a step, moves 200 seconds in 20 iterations.
+  ticks = iter(range(0, 10_000, 100))
+  monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
+  state = _train(monkeypatch, _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds), sizes=(16,))
+  assert int(state.optimizer.iterations) == iterations
+
+
+@pytest.mark.parametrize("damping, sigmas, steps", [
+    (0.1, [0.4, 0.2, 0.19, 0.1, 0.099], 4),
+    # Damped steps are short: sigma need not fall by much.
+    (1.0, [0.4, 0.2, 0.19, 0.195, 0.1, 0.099], 5)])
+def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, damping, sigmas, steps):
+  state = _train(monkeypatch, _Job(sigmas, steps=9), damping=damping)
+  assert int(state.step) == steps and int(state.optimizer.level) == 2
+
+
+def test_with_momentum_a_network_keeps_its_batches_until_sigma_has_long_not_fallen(monkeypatch):
+  sigmas = [0.4, 0.2, 0.1, *[0.3] * 9]
+  state = _train(monkeypatch, _Job(sigmas, steps=12, sections=None), sizes=(16,))
+  # The third of the steps after the best is the quarter of them.
+  assert int(state.step) == 5 and float(state.params["network"]) == 2

@@ -1,0 +1,45 @@
+"""Algebraic metrics on varieties: Fubini-Study at the start, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.geometry import varieties
+from trainer.points import batch as batches
+from trainer.geometry import hermitian
+from trainer.metric.ansatz import make_ansatz
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety
+
+
+@pytest.mark.parametrize("name, network", [
+    ("quintic", "algebraic(degree=5)"), ("cubic_pair", "algebraic(degree=3)"),
+    ("bicubic", "algebraic(degree=2)")])
+def test_starts_at_fubini_study(name, network):
+  """Degrees in which the polynomials are relations between the monomials."""
+  variety = varieties.sparse_variety(name)
+  z = varieties.some_points(variety, 3)
+  batch = jax.jit(lambda z: batches.prepare(variety, z, jnp.ones(len(z))))(z)
+  ansatz = make_ansatz(variety, network)
+  assert ansatz.path == "jets"
+  params = ansatz.init(jax.random.key(0))
+  metric = jax.jit(ansatz.metric)(params, batch)
+  np.testing.assert_allclose(metric, batch.fubini_study.T, atol=1e-13)
+
+  rng = np.random.default_rng(0)
+  params = jax.tree.map(lambda a: a + 0.1 / len(a) * rng.normal(size=a.shape), params)
+  moved = jax.jit(ansatz.metric)(params, batch)
+  assert np.max(np.abs(moved - metric)) > 1e-4
+  assert np.min(hermitian.least_eigenvalue(moved)) > 0
+
+
+@pytest.mark.parametrize("moduli, network, message", [
+    ((1.0, 0.5), "algebraic(degree=3)", "use a multiple of 2"),
+    ((1.0, 2 ** 0.5), "algebraic(degree=3)", "rational"),
+    ((1.0, 1.0), "algebraic(degree=0)", "positive whole number"),
+    ((1.0, 1.0), "algebraic", "degree")])
+def test_what_has_no_sections_is_refused(moduli, network, message):
+  bicubic = varieties.random_variety("bicubic")
+  with pytest.raises(UserError, match=message):
+    make_ansatz(Variety(bicubic.ambient, bicubic.polynomials, moduli), network)

@@ -1,0 +1,190 @@
+"""The certificate of a trained metric: what was measured, on which manifold, by which run.
+
+It is one JSON object:
+
+  measures      name -> {"value", "stderr", "exact"}; names as in trainer.metric.measures.measure_all
+  fubini_study  the same measures, on the same points, of the metric that training started from
+  manifold      configuration matrix, polynomials, moduli, and the topology that follows from them
+  run           config, seed, precision, points, steps, seconds, versions, devices
+
+What is not known is null: an exact value nobody has, or the standard error of a single slice.
+"""
+
+from collections.abc import Mapping
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+from typing import Any
+
+import jax
+
+from trainer.run import checkpoint
+from trainer.geometry import topology
+from trainer.geometry.omega_integral import exact_omega_integral
+from trainer.geometry.polynomials import Polynomial, monomial
+from trainer.geometry.variety import Variety
+from trainer.metric.measures import ROUNDING, Measure, format_measure
+
+_PACKAGES = (
+    "ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
+
+
+def make_certificate(
+    measures: Mapping[str, Measure], fubini_study: Mapping[str, Measure], variety: Variety,
+    run: Mapping[str, Any]) -> dict[str, Any]:
+  """Puts a certificate together.
+
+  Args:
+    measures: of the trained metric.
+    fubini_study: of the Fubini-Study metric.
+    variety: the manifold.
+    run: see describe_run.
+
+  Returns:
+    The certificate, exactly as it reads back from JSON.
+  """
+  exact = exact_values(variety)
+  entries = lambda group: {name: {
+      "value": _finite(measure.value), "stderr": _finite(measure.stderr),
+      "exact": exact.get(name)} for name, measure in group.items()}
+  content = {
+      "measures": entries(measures), "fubini_study": entries(fubini_study),
+      "manifold": describe_manifold(variety), "run": dict(run)}
+  return json.loads(json.dumps(content, allow_nan=False))
+
+
+def write_certificate(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> pathlib.Path:
+  """Writes certificate.json into `workdir`, atomically; returns its path."""
+  path = workdir / "certificate.json"
+  checkpoint.write_json(path, certificate)
+  return path
+
+
+def describe_run(
+    config: Mapping[str, Any], *, network: str, parameters: int, seed: int, dtype: str,
+    steps: int, seconds: float, points: Mapping[str, int], heldout_seed: int) -> dict[str, Any]:
+  """What was run, JSON-like, with the versions and devices of this process.
+
+  Args:
+    config: the run's config as nested dictionaries.
+    network: the network of the final metric.
+    parameters: how many it has.
+    seed: the run's seed.
+    dtype: the name of the precision of training.
+    steps: training steps done.
+    seconds: wall-clock time of sampling and training, resumed parts added up.
+    points: split -> number of points.
+    heldout_seed: the seed of the points the measures were taken on.
+  """
+  return {
+      "config": dict(config), "network": network, "parameters": parameters, "seed": seed, "dtype": dtype, "steps": steps, "seconds": seconds,
+      "points": dict(points), "heldout_seed": heldout_seed,
+      "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
+      "devices": {
+          "platform": jax.devices()[0].platform, "kind": jax.devices()[0].device_kind,
+          "count": jax.device_count(), "processes": jax.process_count()}}
+
+
+def describe_manifold(variety: Variety) -> dict[str, Any]:
+  """The manifold, its polynomials and its exact topology, JSON-like."""
+  return {
+      **describe_topology(variety.ambient, variety.degrees, variety.moduli),
+      "polynomials": [readable(q) for q in variety.polynomials]}
+
+
+def describe_topology(
+    ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...], moduli: tuple[float, ...]
+) -> dict[str, Any]:
+  """What follows from a configuration matrix alone, JSON-like.
+
+  Args:
+    ambient: (n_1, ..., n_m).
+    degrees: one row a factor, one column a polynomial.
+    moduli: Kaehler moduli.
+
+  Returns:
+    ambient, degrees, moduli, dimension n, euler, volume; intersection {"112": kappa_112, ...}, factors
+    counted from 1; c2, the integrals of c_2 J_i .. J_j (n - 2 factors) over i <= .. <= j in
+    lexicographic order: [c_2.J_1, c_2.J_2, ...] of a threefold.
+  """
+  numbers = topology.intersection_numbers(ambient, degrees)
+  return {
+      "ambient": ambient, "degrees": degrees, "moduli": moduli,
+      "dimension": sum(ambient) - len(degrees[0]), "euler": topology.euler_number(ambient, degrees),
+      "volume": topology.volume(ambient, degrees, moduli),
+      "intersection": {"".join(str(i + 1) for i in index): k for index, k in numbers.items()},
+      "c2": list(topology.c2(ambient, degrees).values())}
+
+
+def exact_values(variety: Variety) -> dict[str, float]:
+  """The measures whose exact value is known, name -> value: the volume, on Fermat hypersurfaces also
+  integral |Omega|^2 and with it kappa."""
+  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
+  omega_integral = exact_omega_integral(variety)
+  if omega_integral is not None:
+    exact["omega_integral"] = omega_integral
+    exact["kappa"] = exact["volume"] / omega_integral
+  return exact
+
+
+def deviation(entry: Mapping[str, float | None]) -> float | None:
+  """(value - exact) / stderr of an entry of `measures`, None where there is nothing to compare."""
+  value, stderr, exact = entry["value"], entry["stderr"], entry["exact"]
+  if None in (value, stderr, exact) or stderr <= ROUNDING * abs(value):
+    return None
+  return (value - exact) / stderr
+
+
+def configuration(manifold: Mapping[str, Any]) -> str:
+  """The configuration matrix on one line: "P4 [5]", "P3 x P3 [3 0 1; 0 3 1]"."""
+  space = " x ".join(f"P{n}" for n in manifold["ambient"])
+  rows = "; ".join(" ".join(str(q) for q in row) for row in manifold["degrees"])
+  return f"{space} [{rows}]"
+
+
+def summary(certificate: Mapping[str, Any]) -> str:
+  """The certificate as a plain-text table for the terminal."""
+  manifold, run = certificate["manifold"], certificate["run"]
+  rows = [("", "value", "exact", "deviation")]
+  for name, entry in certificate["measures"].items():
+    off = deviation(entry)
+    rows.append((
+        name, format_measure(entry["value"], entry["stderr"]),
+        "" if entry["exact"] is None else f"{entry['exact']:.8g}",
+        "" if off is None else f"{off:+.1f} standard errors"))
+  widths = [max(len(row[i]) for row in rows) for i in range(3)]
+  lines = [f"{configuration(manifold)}: dimension {manifold['dimension']}, "
+           f"Euler number {manifold['euler']}, volume {manifold['volume']:.8g}", ""]
+  for row in rows:
+    cells = (cell.ljust(width) for cell, width in zip(row, widths))
+    lines.append("  ".join((*cells, row[3])).rstrip())
+  before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
+  lines += ["", f"sigma {format_measure(before['value'], before['stderr'])} (Fubini-Study) -> "
+            f"{format_measure(after['value'], after['stderr'])} in {run['seconds']:.0f} s, "
+            f"{run['points']['heldout']} held-out points"]
+  return "\n".join(lines)
+
+
+def readable(polynomial: Polynomial) -> str:
+  """The polynomial as a config would write it: "z0^5 + z1^5 - 2.5*z0*z1*z2"."""
+  text = ""
+  for row, c in zip(polynomial.exponents, polynomial.coefficients):
+    sign, number = "+", f"({c:.6g})"
+    if c.imag == 0:
+      sign, number = "-" if c.real < 0 else "+", f"{abs(c.real):.6g}"
+    term = monomial(row) if number == "1" else f"{number}*{monomial(row)}"
+    text += f" {sign} {term}" if text else term if sign == "+" else f"-{term}"
+  return text
+
+
+def _finite(number: float) -> float | None:
+  return number if math.isfinite(number) else None
+
+
+def _version(package: str) -> str | None:
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    return None

@@ -1,0 +1,193 @@
+"""The report of a trained metric: one HTML page that needs nothing but itself."""
+
+import base64
+from collections.abc import Callable, Mapping
+import html
+import os
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from trainer.certificate import certificate as certificates
+from trainer.certificate import pictures
+from trainer.metric.measures import format_measure
+from trainer.certificate.report_page import PAGE
+from trainer.certificate.slice_picture import SlicePicture
+
+# name -> (symbol, what it means)
+_MEANINGS = {
+    "sigma": ("σ", "mean of |1 − η|, 0 if and only if Ricci-flat"),
+    "E": ("E", "mean of (η − 1)²"),
+    "max_abs_eta_minus_1": ("max |η − 1|", "largest over these points"),
+    "abs_eta_minus_1_q50": ("median |η − 1|", "exceeded on half of the manifold"),
+    "abs_eta_minus_1_q90": ("90 % quantile", "of |η − 1|, exceeded on a tenth"),
+    "abs_eta_minus_1_q99": ("99 % quantile", "of |η − 1|, exceeded on a hundredth"),
+    "min_eigenvalue": ("least eigenvalue", "of g at these points; positive for a metric"),
+    "volume": ("Vol", "∫ det g d²ⁿx, fixed by topology"),
+    "omega_integral": ("∫ |Ω|²", "volume in the holomorphic volume form"),
+    "kappa": ("κ", "Vol / ∫ |Ω|²"),
+    "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
+}
+_LONGEST_POLYNOMIAL = 400
+
+
+def write_report(
+    workdir: pathlib.Path, certificate: Mapping[str, Any], history: list[dict[str, Any]],
+    eta_before: np.ndarray, eta_after: np.ndarray, weights: np.ndarray,
+    slice_picture: SlicePicture | None) -> pathlib.Path:
+  """Writes report.html and the folder pictures/ into `workdir`.
+
+  Args:
+    workdir: an existing directory.
+    certificate: see trainer.certificate.certificate.
+    history: the rows of metrics.jsonl.
+    eta_before: (B,) eta of the Fubini-Study metric at held-out points.
+    eta_after: (B,) eta of the trained metric at the same points.
+    weights: (B,) their weights.
+    slice_picture: a slice of the manifold, where there is one.
+
+  Returns:
+    The path of report.html.
+  """
+  before = certificate["fubini_study"]["sigma"]["value"]
+  folder = workdir / "pictures"
+  folder.mkdir(exist_ok=True)
+  figures = []
+
+  def add(name: str, title: str, caption: str, alt: str, draw: Callable):
+    light, dark = (pictures.png(draw(theme)) for theme in (pictures.LIGHT, pictures.DARK))
+    (folder / f"{name}.png").write_bytes(light)
+    figures.append(_figure(title, caption, alt, light, dark))
+
+  if any(row.get("sigma") for row in history):
+    add("sigma", "σ against time", "σ on validation points, which neither training nor the "
+        "certificate uses, with its standard error, from the start of the run, sampling and "
+        "compilation included. The dashed line is the Fubini–Study "
+        "metric.", "Line plot of sigma against seconds, both axes logarithmic.",
+        lambda theme: pictures.sigma_picture(history, before, theme))
+  add("eta", "Distribution of η", "Weighted density of η = det g / (κ |Ω|²) before and after "
+      "training; η = 1 everywhere on a Ricci-flat metric. The outermost 0.05 % at each end are cut "
+      "off.", "Histograms of eta before and after training, with logarithmic density.",
+      lambda theme: pictures.eta_picture(eta_before, eta_after, weights, theme))
+  if slice_picture is not None:
+    add("slice", "A slice of the manifold", "|η − 1| on a complex curve: the points "
+        "z = a + u b + v c of the manifold, with u in a square of the complex plane around 0. "
+        "Each u has several v, one on each sheet; sheets change places across vertical cuts that "
+        "end in branch points. Dark is flat.",
+        "Maps of |eta - 1| over the complex plane, one for each sheet of a curve.",
+        lambda theme: pictures.slice_picture(slice_picture, theme))
+  if any(row.get("loss") for row in history):
+    add("loss", "Training loss", "Mean over the steps between two rows of metrics.jsonl.",
+        "Line plot of the training loss against steps, loss axis logarithmic.",
+        lambda theme: pictures.loss_picture(history, theme))
+
+  path = workdir / "report.html"
+  temporary = path.with_name(path.name + ".tmp")
+  temporary.write_text(_page(certificate, figures), encoding="utf-8")
+  os.replace(temporary, path)
+  return path
+
+
+def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
+  manifold, run = certificate["manifold"], certificate["run"]
+  before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
+  flatter = ""
+  if before["value"] and after["value"]:
+    flatter = f"{before['value'] / after['value']:.3g} times flatter than it started"
+  fields = {
+      "configuration": _configuration(manifold),
+      "polynomials": "".join(_polynomial(text) for text in manifold["polynomials"]),
+      "sigma": _number(after), "sigma_before": _number(before), "flatter": flatter,
+      "facts": _facts(manifold, run),
+      "measures": "\n".join(
+          _row(name, entry, certificate["fubini_study"].get(name))
+          for name, entry in certificate["measures"].items()),
+      "figures": "\n".join(figures),
+      "run": _nested(run),
+      "topology": _nested({
+          **{key: manifold[key] for key in ("ambient", "degrees", "moduli", "c2")},
+          "intersection": _nonzero(manifold["intersection"])})}
+  return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], PAGE)
+
+
+def _configuration(manifold: Mapping[str, Any]) -> str:
+  space = " × ".join(f"ℙ<sup>{n}</sup>" for n in manifold["ambient"])
+  rows = "; ".join(" ".join(str(q) for q in row) for row in manifold["degrees"])
+  return f"{space} [{rows}]"
+
+
+def _polynomial(text: str) -> str:
+  """One defining equation, coordinates with subscripts and powers with superscripts."""
+  if len(text) > _LONGEST_POLYNOMIAL:
+    text = text[:_LONGEST_POLYNOMIAL].rsplit(" ", 1)[0] + " …"
+  text = html.escape(text).replace("*", "\u2009").replace(" - ", " − ")
+  text = re.sub(r"z(\d+)", r"z<sub>\1</sub>", text)
+  text = re.sub(r"\^(\d+)", r"<sup>\1</sup>", text)
+  return f"<p class=polynomial>{text} = 0</p>"
+
+
+def _facts(manifold: Mapping[str, Any], run: Mapping[str, Any]) -> str:
+  devices = run["devices"]
+  facts = {
+      "complex dimension": str(manifold["dimension"]),
+      "Euler number": str(manifold["euler"]).replace("-", "−"),
+      "volume": f"{manifold['volume']:.6g}",
+      "held-out points": f"{run['points']['heldout']:,}",
+      "time": _duration(run["seconds"]),
+      "trained on": f"{devices['count']} × {devices['kind']}"}
+  return "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>"
+                   for k, v in facts.items())
+
+
+def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None) -> str:
+  symbol, meaning = _MEANINGS.get(name, (name, ""))
+  exact = "" if entry["exact"] is None else f"{entry['exact']:.8g}"
+  off = certificates.deviation(entry)
+  deviation = "" if off is None else f"{off:+.1f} s.e.".replace("-", "−")
+  return (f"<tr><th scope=row>{html.escape(symbol)}<small>{html.escape(meaning)}</small></th>"
+          f"<td>{_number(entry)}</td><td>{exact}</td><td>{deviation}</td>"
+          f"<td class=before>{_number(started) if started else ''}</td></tr>")
+
+
+def _number(entry: Mapping[str, Any]) -> str:
+  return html.escape(format_measure(entry["value"], entry["stderr"])).replace("-", "−")
+
+
+def _figure(title: str, caption: str, alt: str, light: bytes, dark: bytes) -> str:
+  source = lambda data: "data:image/png;base64," + base64.b64encode(data).decode()
+  return (
+      f"<figure><h2>{title}</h2><picture>"
+      f'<source media="(prefers-color-scheme: dark) and screen" srcset="{source(dark)}">'
+      f'<img src="{source(light)}" alt="{html.escape(alt)}"></picture>'
+      f"<figcaption>{caption}</figcaption></figure>")
+
+
+def _nested(content: Mapping[str, Any]) -> str:
+  """Nested dictionaries as a nested definition list."""
+  items = []
+  for key, value in content.items():
+    shown = _nested(value) if isinstance(value, Mapping) else html.escape(_plain(value))
+    items.append(f"<div><dt>{html.escape(str(key))}</dt><dd>{shown}</dd></div>")
+  return f"<dl class=nested>{''.join(items)}</dl>"
+
+
+def _nonzero(numbers: Mapping[str, int]) -> str:
+  return ", ".join(f"{index}: {value}" for index, value in numbers.items() if value) or "all 0"
+
+
+def _plain(value: Any) -> str:
+  if isinstance(value, float):
+    return f"{value:g}"
+  if isinstance(value, list | tuple):
+    return f"[{', '.join(map(_plain, value))}]"
+  return "unknown" if value is None else str(value)
+
+
+def _duration(seconds: float) -> str:
+  minutes, rest = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f"{hours} h {minutes} min"
+  return f"{minutes} min {rest} s" if minutes else f"{rest} s"

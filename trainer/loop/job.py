@@ -1,0 +1,140 @@
+"""What the loops of a run share: devices, validation points, checkpoints, clock and progress."""
+
+import math
+import pathlib
+import time
+from typing import Any, NamedTuple
+
+import jax
+from jax.experimental import multihost_utils
+import numpy as np
+import orbax.checkpoint as ocp
+
+from trainer.run import checkpoint
+from trainer.points import dataset as data
+from trainer.metric import measures
+from trainer.run import metrics
+from trainer.devices import parallel
+from trainer.errors import UserError
+from trainer.metric.evaluation import Evaluator
+from trainer.metric.features import Features
+from trainer.run.phases import Phase
+from trainer.run.run import Run
+from trainer.sampling.sampler import Sampler
+from trainer.points.segments import Segments
+from trainer.optimizers.first_order_step import TrainState
+
+
+class Job(NamedTuple):
+  """A run in one of its phases, on its devices.
+
+  Attributes:
+    run: the run.
+    mesh: the devices.
+    parallelism: "shard_map" or "pmap".
+    workdir: where everything goes.
+    data_dir: where sampled points are cached.
+    memory: bytes of a device for intermediate results.
+    validation: points that tell how training goes; neither trained on nor certified on.
+    writer: metrics.jsonl.
+    progress: the terminal.
+    began: the monotonic time at which this process began, less the seconds of training before.
+  """
+  run: Run
+  mesh: jax.sharding.Mesh
+  parallelism: str
+  workdir: pathlib.Path
+  data_dir: pathlib.Path
+  memory: int
+  validation: data.Dataset
+  writer: metrics.MetricsWriter
+  progress: metrics.Progress
+  began: float
+
+  @property
+  def present(self) -> Phase:
+    """The present phase."""
+    return self.run.phases[self.run.phase]
+
+  @property
+  def last_phase(self) -> bool:
+    """Whether no phase follows."""
+    return self.run.phase + 1 == len(self.run.phases)
+
+  @property
+  def elapsed(self) -> float:
+    """Seconds of this run, those before a resumption included."""
+    return time.monotonic() - self.began
+
+  def seconds_left(self) -> float:
+    """Until config.time_limit, by the clock of process 0, so that every process gets the same answer."""
+    limit = self.run.config.time_limit
+    if not limit:
+      return math.inf
+    left = limit - self.elapsed
+    if jax.process_count() > 1:
+      left = float(multihost_utils.broadcast_one_to_all(np.asarray(left)))
+    return left
+
+  def out_of_time(self) -> bool:
+    """Whether the time limit is over."""
+    return self.seconds_left() <= 0
+
+  def source(self, split: str) -> data.Source:
+    """The stream of points called `split`."""
+    run = self.run
+    directory = None if split == "train" and run.config.data.stream else self.data_dir
+    return data.Source(
+        run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling)
+
+  def segments(self, state: TrainState, batch_size: int, num_points: int) -> Segments:
+    """The first `num_points` training points, an epoch, in batches."""
+    settings = self.run.config.data
+    return Segments(
+        self.source("train"), num_points=num_points,
+        resident_points=settings.resident_points, stream=settings.stream, batch_size=batch_size,
+        mode=self.parallelism, extend=self.features(state))
+
+  def features(self, state: TrainState) -> Features:
+    """Adds to a batch what the metric needs of its points and this phase does not change."""
+    params = parallel.globalise(state.params["network"], self.mesh)
+    return Features(self.run.ansatz, params, self.mesh, self.memory)
+
+  def evaluator(self, state: TrainState):
+    """Compiles state -> {"sigma", "sigma_stderr"} on the validation points."""
+    evaluate = Evaluator(self.run.ansatz.metric, self.mesh, self.memory)
+    slice_size = Sampler(self.run.variety).points_per_slice
+    points = self.features(state)(self.validation.batch)
+
+    def at(state: TrainState) -> dict[str, float]:
+      params = parallel.globalise(state.params["network"], self.mesh)
+      sigma = measures.sigma(
+          evaluate(params, points, self.validation.num_points), slice_size)
+      return {"sigma": sigma.value, "sigma_stderr": sigma.stderr}
+
+    return at
+
+  def record(self, step: int, row: dict[str, Any]) -> None:
+    """Writes and shows a row of metrics."""
+    row = {"step": step, "seconds": self.elapsed, **row}
+    self.writer.write(row)
+    self.progress.update(step, row)
+
+  def save(self, manager: ocp.CheckpointManager, state: TrainState, force: bool) -> None:
+    """Saves a state if it is due, or if `force` says so."""
+    checkpoint.save(manager, int(state.step), parallel.globalise(state, self.mesh), force=force)
+
+  def stop_preempted(self, manager: ocp.CheckpointManager, state: TrainState) -> None:
+    """Saves and ends a run whose process was told to terminate."""
+    self.save(manager, state, force=True)
+    manager.wait_until_finished()
+    raise UserError(f"stopped by a termination signal; checkpoint saved at step {int(state.step)}: "
+                    "the same command goes on from there")
+
+
+def stop_if_nonfinite(state: TrainState, advice: str) -> None:
+  """Ends the run, naming the step, if the loss stopped being finite."""
+  bad = int(state.nonfinite_step)
+  if bad >= 0:
+    raise UserError(f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the "
+                    "state before")

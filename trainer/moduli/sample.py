@@ -1,0 +1,90 @@
+"""What can be done with points alone: fill the cache, measure the moduli space."""
+
+import pathlib
+import time
+
+import jax
+import ml_collections
+import numpy as np
+
+from trainer.run import config as configs
+from trainer.run import metrics
+from trainer.moduli import measure as moduli_space
+from trainer.run import run as runs
+from trainer.geometry.variety import Variety
+from trainer.metric.measures import format_measure, weighted_mean
+from trainer.sampling import datasets
+from trainer.sampling.points import dropped_slices, effective_sample_size
+from trainer.sampling.sampler import Sampler
+
+
+def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Path) -> None:
+  """Fills the cache with the training and held-out points of a config.
+
+  Each process samples an equal part and prints, for that part, the points a second, the dropped slices,
+  the effective sample size and integral |Omega|^2.
+
+  Args:
+    config: see trainer.run.config.default_config.
+    seed: the seed training will use.
+    data_dir: where the points go.
+
+  Raises:
+    UserError: the variety is wrong, or data_dir cannot be written.
+  """
+  variety = _checked_variety(config)
+  points_per_slice = Sampler(variety).points_per_slice
+  part, parts = jax.process_index(), jax.process_count()
+  for split, count in (("train", config.data.train_points),
+                       ("heldout", config.data.heldout_points)):
+    progress = metrics.Progress(enabled=part == 0)
+    began = time.monotonic()
+    points = datasets.load_or_sample(
+        variety, seed=seed, split=split, start=count * part // parts,
+        stop=max(count * (part + 1) // parts, count * part // parts + 1), directory=data_dir,
+        progress=progress.sampling)
+    seconds = time.monotonic() - began
+    progress.close()
+    weight = points.weight
+    omega_integral = weighted_mean(
+        (weight > 0).astype(np.float64), weight, points_per_slice)
+    print(f"{split}: {len(weight)} points in {seconds:.1f} s ({len(weight) / seconds:.0f} a second), "
+          f"{dropped_slices(points, points_per_slice)} slices dropped, effective sample size "
+          f"{effective_sample_size(weight):.0f}, integral |Omega|^2 {omega_integral}")
+
+
+def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
+  variety = configs.make_variety(config)
+  runs.check_smooth(variety)
+  runs.check_smooth(variety, runs.near_singular_points(variety))
+  return variety
+
+
+def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: int) -> None:
+  """Prints G and y along every named complex-structure parameter, with standard errors.
+
+  Args:
+    config: its polynomials name at least one parameter.
+    seed: the seed of the points.
+    num_points: at least how many; whole blocks are used.
+
+  Raises:
+    UserError: the config names no parameter, or the variety is wrong.
+  """
+  directions = configs.deformations(config)
+  variety = _checked_variety(config)
+  progress = metrics.Progress(enabled=jax.process_index() == 0)
+  space = moduli_space.measure(
+      variety, directions, seed=seed, num_points=num_points, progress=progress.sampling)
+  progress.close()
+  print(f"Weil-Petersson metric G and normalised Yukawa coupling y from {space.num_points} points, "
+        f"{space.dropped_slices} slices dropped"
+        + f", crowded around {space.num_foci} nearly singular points" * (space.num_foci > 0))
+  for name, result in space.moduli.items():
+    print(f"  {name} = {config.variety.parameters[name]}: "
+          f"G = {format_measure(result.metric, result.metric_stderr)}, "
+          f"y = {format_measure(result.yukawa, result.yukawa_stderr)}")
+    if not result.trustworthy():
+      print(f"  warning: the error of G rests on {result.metric_support:.0f} slices and that of y "
+            f"on {result.yukawa_support:.0f}: both are likely too small and the values too low; "
+            f"take more than {num_points} --points")

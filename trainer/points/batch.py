@@ -1,0 +1,72 @@
+"""What the trainer keeps of a sampled point: everything that does not depend on the network."""
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from trainer.geometry import hermitian
+from trainer.geometry import fubini_study, patches
+from trainer.geometry.variety import Variety
+
+
+class Batch(NamedTuple):
+  """Points and their fixed geometry, one row a point.
+
+  Attributes:
+    x: (B, 2N) real, [Re z, Im z], each factor scaled so that its largest coordinate is 1.
+    pullback: (B, n, N) complex, J[a, i] = dz^i/dx^a in the point's own local coordinates.
+    weight: (B,) real, |Omega|^2 over the sampling density; 0 marks padding.
+    omega: (B,) real, |Omega|^2 in local coordinates.
+    fubini_study: (B, n * n) real, the Fubini-Study metric, packed as in trainer.geometry.hermitian.
+    features: (B, R, P) real, rows of jets that depend on no parameter (trainer.metric.features), or None.
+    base: (B, n * n) real, the metric that is being corrected, packed likewise (trainer.metric.features), or None.
+  """
+  x: jax.Array
+  pullback: jax.Array
+  weight: jax.Array
+  omega: jax.Array
+  fubini_study: jax.Array
+  features: jax.Array | None = None
+  base: jax.Array | None = None
+
+
+def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:
+  """Computes the fixed geometry of points, in the precision of its input.
+
+  Args:
+    variety: the manifold the points lie on.
+    z: (B, N) complex homogeneous coordinates, in any scaling.
+    weight: (B,) real.
+
+  Returns:
+    The batch, in the same order.
+  """
+  chex.assert_shape(z, (None, variety.num_coordinates))
+  chex.assert_shape(weight, (z.shape[0],))
+
+  def geometry(z):
+    z = patches.normalise(variety, z)
+    chart = patches.choose_chart(variety, z)
+    pullback = patches.pullback(variety, z, chart)
+    omega = patches.omega_squared(variety, z, chart)
+    metric = fubini_study.metric(variety, z, pullback)
+    return jnp.concatenate([z.real, z.imag]), pullback, omega, hermitian.pack(metric)
+
+  x, pullback, omega, metric = jax.vmap(geometry)(z)
+  return Batch(x, pullback, weight, omega, metric)
+
+
+def abstract(variety: Variety, num_points: int, dtype: jnp.dtype) -> Batch:
+  """The shapes and dtypes of a batch of `num_points` points."""
+  points = (jax.ShapeDtypeStruct((num_points, variety.num_coordinates), jnp.complex128),
+            jax.ShapeDtypeStruct((num_points,), jnp.float64))
+  return jax.eval_shape(lambda *a: cast(prepare(variety, *a), dtype), *points)
+
+
+def cast(batch: Batch, dtype: jnp.dtype) -> Batch:
+  """Casts a batch to a real dtype, its pullback to the complex dtype of that precision."""
+  complex_dtype = jnp.promote_types(dtype, jnp.complex64)
+  return jax.tree.map(
+      lambda a: a.astype(complex_dtype if jnp.iscomplexobj(a) else dtype), batch)

@@ -1,0 +1,140 @@
+"""From sampled points to batches on the devices.
+
+Each process samples (or reads back) its own rows of the dataset and puts them on its own devices.
+There they stay: an epoch is a permutation of the whole dataset, the same on any number of devices,
+cut into batches of which every device holds an equal part.
+"""
+
+from collections.abc import Callable
+import functools
+import math
+import pathlib
+from typing import NamedTuple
+
+import chex
+import jax
+from jax.experimental import multihost_utils
+import jax.numpy as jnp
+import numpy as np
+
+from trainer.points import batch as batches
+from trainer.devices import parallel
+from trainer.geometry.variety import Variety
+from trainer.sampling import datasets
+
+# Points whose geometry is computed at once on the host's default device.
+_PREPARED_AT_ONCE = 16_384
+
+
+class Dataset(NamedTuple):
+  """Points on the devices.
+
+  Attributes:
+    batch: rows sharded over the mesh; rows beyond `num_points` are padding of weight 0.
+    num_points: the number of real points, over all processes.
+    omega_integral: integral of |Omega|^2, the mean of all weights (float64).
+  """
+  batch: batches.Batch
+  num_points: int
+  omega_integral: float
+
+
+class Source(NamedTuple):
+  """A stream of points and where they go.
+
+  Attributes:
+    variety: the manifold.
+    split: "train", "heldout" or "validation", independent streams.
+    seed: determines the points, together with split.
+    directory: where sampled points are cached; None stores nothing.
+    mesh: the mesh to spread them over.
+    dtype: real dtype of the batches; the geometry is computed in float64 before the cast.
+    progress: see trainer.sampling.datasets.
+  """
+  variety: Variety
+  split: str
+  seed: int
+  directory: pathlib.Path | None
+  mesh: jax.sharding.Mesh
+  dtype: jnp.dtype
+  progress: Callable[[int, int], None] | None = None
+
+
+def load(source: Source, num_points: int, first: int = 0) -> Dataset:
+  """Loads or samples `num_points` points of a stream, from the `first` on, and shards them.
+
+  Each process loads its own part. Which points the dataset holds does not depend on the mesh.
+  """
+  local = load_on_host(source, num_points, first)
+  sums = np.array([np.sum(local.weight, dtype=np.float64), np.count_nonzero(local.weight)])
+  if jax.process_count() > 1:
+    sums = np.sum(multihost_utils.process_allgather(sums), axis=0)
+  return Dataset(put(source, local, num_points), num_points, float(sums[0] / sums[1]))
+
+
+def load_on_host(source: Source, num_points: int, first: int) -> batches.Batch:
+  """This process' rows of a dataset, numpy arrays, padding of weight 0 included."""
+  start, stop = parallel.local_rows(source.mesh, _padded(source, num_points))
+  real = max(min(stop, num_points) - start, 0)
+  # A process beyond the last point still needs some point to pad with.
+  begin = first + min(start, num_points - 1)
+  with parallel.geometry_device():
+    points = datasets.load_or_sample(
+        source.variety, seed=source.seed, split=source.split, start=begin,
+        stop=begin + max(real, 1), directory=source.directory, progress=source.progress)
+  local = prepare_on_host(source.variety, points.z, points.weight, source.dtype)
+  missing = (stop - start) - local.weight.shape[0]
+  local = jax.tree.map(lambda a: np.concatenate([a, a[:1].repeat(missing, 0)]), local)
+  local.weight[real:] = 0
+  return local
+
+
+def put(source: Source, local: batches.Batch, num_points: int) -> batches.Batch:
+  """Puts each process' `load_on_host` on its devices."""
+  return parallel.shard_rows(source.mesh, local, _padded(source, num_points))
+
+
+def _padded(source: Source, num_points: int) -> int:
+  return math.ceil(num_points / source.mesh.size) * source.mesh.size
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _prepare(variety, z, weight, dtype):
+  return batches.cast(batches.prepare(variety, z, weight), dtype)
+
+
+def prepare_on_host(
+    variety: Variety, z: np.ndarray, weight: np.ndarray, dtype: jnp.dtype) -> batches.Batch:
+  """The batch of points, as numpy arrays, computed in float64 block by block, cast to `dtype`."""
+  blocks = []
+  for start in range(0, len(z), _PREPARED_AT_ONCE):
+    part = slice(start, start + _PREPARED_AT_ONCE)
+    missing = _PREPARED_AT_ONCE - len(z[part])
+    pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
+    with parallel.geometry_device():
+      block = _prepare(variety, pad(z), pad(weight), dtype)
+    blocks.append(jax.tree.map(lambda a: np.asarray(a)[:len(z[part])], block))
+  return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
+
+
+def make_shuffle(mesh: jax.sharding.Mesh, num_points: int, batch_size: int) -> Callable:
+  """Builds the on-device shuffle that starts an epoch.
+
+  Args:
+    mesh: the mesh the dataset is spread over.
+    num_points: real points of the dataset.
+    batch_size: points of a batch, over all devices.
+
+  Returns:
+    shuffle(batch, key, epoch) -> the epoch's T = num_points // batch_size batches, arrays
+    (T, batch_size, ...) sharded over their second axis. The points left over differ every epoch.
+  """
+  steps = num_points // batch_size
+
+  def shuffle(batch: batches.Batch, key: jax.Array, epoch: jax.Array) -> batches.Batch:
+    chex.assert_rank(batch.x, 2)
+    order = jax.random.permutation(jax.random.fold_in(key, epoch), num_points)
+    order = order[:steps * batch_size].reshape(steps, batch_size)
+    return jax.tree.map(lambda a: a[order], batch)
+
+  return jax.jit(parallel.trace_once(shuffle), out_shardings=parallel.sharded(mesh, axis=1))
