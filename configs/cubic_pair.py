@@ -14,9 +14,11 @@ from trainer.run.config import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety(
-      (5,), ((3, 3),),
-      polynomials="z0^3 + z1^3 + z2^3 - 3*psi*z3*z4*z5; z3^3 + z4^3 + z5^3 - 3*psi*z0*z1*z2",
-      parameters=dict(psi="0.5"))
+    (5,),
+    ((3, 3),),
+    polynomials="z0^3 + z1^3 + z2^3 - 3*psi*z3*z4*z5; z3^3 + z4^3 + z5^3 - 3*psi*z0*z1*z2",
+    parameters=dict(psi="0.5"),
+  )
   config.network = "algebraic(degree=5)"
   config.gauss_newton.steps = 20
   config.data.train_points = 280_000

@@ -15,8 +15,10 @@ from trainer.run.config import default_config, variety
 def get_config(psi: str = "0.5"):
   config = default_config()
   config.variety = variety(
-      (4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
-      parameters=dict(psi=psi))
+    (4,),
+    polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
+    parameters=dict(psi=psi),
+  )
   config.network = "monomial_mlp(widths=(96, 96, 96))"
   config.gauss_newton.steps = 600
   return config

@@ -15,11 +15,14 @@ def get_config(arguments: str = "0.5"):
   psi, _, degree = arguments.partition(",")
   config = default_config()
   config.variety = variety(
-      (4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
-      parameters=dict(psi=psi))
+    (4,),
+    polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
+    parameters=dict(psi=psi),
+  )
   config.network = (
-      f"invariant(degree={degree or 10}, order=5, phases=((1,4,0,0,0),(0,1,4,0,0),(0,0,1,4,0)), "
-      "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)")
+    f"invariant(degree={degree or 10}, order=5, phases=((1,4,0,0,0),(0,1,4,0,0),(0,0,1,4,0)), "
+    "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)"
+  )
   config.gauss_newton.steps = 30
   config.data.train_points = 10_000
   return config

@@ -15,8 +15,9 @@ def get_config(degree: str = "10"):
   config = default_config()
   config.variety = variety((4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5")
   config.network = (
-      f"invariant(degree={degree}, order=5, phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "
-      "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)")
+    f"invariant(degree={degree}, order=5, phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "
+    "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)"
+  )
   config.gauss_newton.steps = 30
   config.data.train_points = 10_000
   return config

@@ -20,22 +20,24 @@ from absl import flags
 import jax
 
 from launch import cli
+from trainer.benchmarks import accuracy, suite
 from trainer.devices import parallel
-from trainer.benchmarks import accuracy
-from trainer.benchmarks import suite
-from trainer.run.config import make_variety
 from trainer.errors import UserError
+from trainer.run.config import make_variety
 
 _SUITE = flags.DEFINE_enum("suite", "quick", (*suite.SUITES, "accuracy"), "What to time.")
 _JSON = flags.DEFINE_string("json", None, "File that the numbers are written to as JSON.")
 _SECONDS = flags.DEFINE_float("seconds", 4.0, "How long to measure each comparison.")
 _MANIFOLDS = flags.DEFINE_list(
-    "manifolds", list(accuracy.MANIFOLDS), "Of the suite accuracy: names of configs.")
+  "manifolds", list(accuracy.MANIFOLDS), "Of the suite accuracy: names of configs."
+)
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1"], "Of the suite accuracy.")
 _BUDGET = flags.DEFINE_float(
-    "budget_seconds", 600.0, "Of the suite accuracy: training time of a run, all included.")
+  "budget_seconds", 600.0, "Of the suite accuracy: training time of a run, all included."
+)
 _DIRECTORY = flags.DEFINE_string(
-    "directory", "runs/accuracy", "Of the suite accuracy: where its runs go.")
+  "directory", "runs/accuracy", "Of the suite accuracy: where its runs go."
+)
 
 
 def main() -> None:
@@ -65,10 +67,14 @@ def _accuracy(path: pathlib.Path | None) -> None:
   directory.mkdir(parents=True, exist_ok=True)
   rows = []
   for row in accuracy.run(
-      _MANIFOLDS.value, [int(seed) for seed in _SEEDS.value], _BUDGET.value, directory):
+    _MANIFOLDS.value, [int(seed) for seed in _SEEDS.value], _BUDGET.value, directory
+  ):
     rows.append(row)
-    print(f"{row['manifold']}, seed {row['seed']}: sigma {row['sigma']['value']:.4g} +- "
-          f"{row['sigma']['stderr']:.1g} after {row['seconds']:.0f} s", flush=True)
+    print(
+      f"{row['manifold']}, seed {row['seed']}: sigma {row['sigma']['value']:.4g} +- "
+      f"{row['sigma']['stderr']:.1g} after {row['seconds']:.0f} s",
+      flush=True,
+    )
     if path:
       path.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
   print(accuracy.leaderboard(rows))
@@ -79,15 +85,20 @@ def _accuracy(path: pathlib.Path | None) -> None:
 
 
 def _varieties() -> dict:
-  return {name: make_variety(importlib.import_module(f"configs.{name}").get_config())
-          for name in suite.manifolds(_SUITE.value)}
+  return {
+    name: make_variety(importlib.import_module(f"configs.{name}").get_config())
+    for name in suite.manifolds(_SUITE.value)
+  }
 
 
 def _machine() -> dict:
   return {
-      "devices": str(jax.devices()[0].device_kind), "platform": jax.default_backend(),
-      "cores": parallel.num_cores(),
-      "jax": jax.__version__, "python": platform.python_version()}
+    "devices": str(jax.devices()[0].device_kind),
+    "platform": jax.default_backend(),
+    "cores": parallel.num_cores(),
+    "jax": jax.__version__,
+    "python": platform.python_version(),
+  }
 
 
 def _writable(path: pathlib.Path) -> bool:

@@ -7,9 +7,7 @@ import pathlib
 import socket
 import sys
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
@@ -17,18 +15,24 @@ from trainer.devices import parallel
 from trainer.errors import UserError
 
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator_address", None,
-    "host:port of process 0, to start several processes by hand; clusters and TPU pods are detected.")
+  "coordinator_address",
+  None,
+  "host:port of process 0, to start several processes by hand; clusters and TPU pods are detected.",
+)
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes in all, with the above.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process' number, with the above.")
 DATA_DIR = flags.DEFINE_string(
-    "data_dir", os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ricciflat"),
-    "Directory where sampled points are cached.")
+  "data_dir",
+  os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ricciflat"),
+  "Directory where sampled points are cached.",
+)
 
 _MEMORY = flags.DEFINE_integer(
-    "memory_mib", None, "Memory of each device for intermediate results; default: chosen by what "
-    "it has. Batches that need more are worked on in parts.")
+  "memory_mib",
+  None,
+  "Memory of each device for intermediate results; default: chosen by what "
+  "it has. Batches that need more are worked on in parts.",
+)
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 
@@ -36,7 +40,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 def define_config_flag() -> flags.FlagHolder:
   """Defines --config=FILE[:ARGUMENT] and its --config.FIELD=VALUE overrides."""
   return config_flags.DEFINE_config_file(
-      "config", None, "The config file of the run, such as configs/fermat_quintic.py.")
+    "config", None, "The config file of the run, such as configs/fermat_quintic.py."
+  )
 
 
 def run(main: Callable[[], None]) -> None:
@@ -45,6 +50,7 @@ def run(main: Callable[[], None]) -> None:
   Float64 is enabled and the distributed runtime started first, on one process too: the handling of
   SIGTERM (preemption) needs it.
   """
+
   def guarded(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
       logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
@@ -70,7 +76,7 @@ def memory() -> int:
     return parallel.default_memory()
   if _MEMORY.value < 1:
     raise UserError(f"--memory_mib={_MEMORY.value} must be at least 1")
-  return _MEMORY.value * 2 ** 20
+  return _MEMORY.value * 2**20
 
 
 def path_flag(value: str) -> pathlib.Path:
@@ -93,7 +99,7 @@ def _keep_freed_memory() -> None:
   next step's from the system, all zeroed, takes as long as some of its matmuls."""
   libc = ctypes.CDLL(None)
   if hasattr(libc, "mallopt"):
-    for parameter, size in ((_M_MMAP_THRESHOLD, 2 ** 30), (_M_TRIM_THRESHOLD, 2 ** 31 - 1)):
+    for parameter, size in ((_M_MMAP_THRESHOLD, 2**30), (_M_TRIM_THRESHOLD, 2**31 - 1)):
       libc.mallopt(parameter, size)
 
 

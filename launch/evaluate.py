@@ -13,13 +13,14 @@ from absl import flags
 from launch import cli
 from trainer.certificate import certify
 from trainer.devices import parallel
-from trainer.run import run as runs
-from trainer.moduli import sample
 from trainer.errors import UserError
+from trainer.moduli import sample
+from trainer.run import run as runs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
 _POINTS = flags.DEFINE_integer(
-    "points", None, "Held-out points; default: as in the run's config, two million for --moduli.")
+  "points", None, "Held-out points; default: as in the run's config, two million for --moduli."
+)
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
 _CONFIG = cli.define_config_flag()
@@ -34,7 +35,8 @@ def main() -> None:
     if not _CONFIG.value:
       raise UserError("give --config=FILE with --moduli")
     sample.measure_moduli(
-        _CONFIG.value, seed=_SEED.value or 0, num_points=_POINTS.value or _MODULI_POINTS)
+      _CONFIG.value, seed=_SEED.value or 0, num_points=_POINTS.value or _MODULI_POINTS
+    )
     return
   if not _WORKDIR.value:
     raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
@@ -42,9 +44,15 @@ def main() -> None:
   run = runs.load_run(workdir)
   state = runs.load_state(run, workdir)
   certify.certify(
-      run, state, workdir=workdir, mesh=parallel.make_mesh(),
-      data_dir=cli.path_flag(cli.DATA_DIR.value), memory=cli.memory(), num_points=_POINTS.value,
-      seed=_SEED.value)
+    run,
+    state,
+    workdir=workdir,
+    mesh=parallel.make_mesh(),
+    data_dir=cli.path_flag(cli.DATA_DIR.value),
+    memory=cli.memory(),
+    num_points=_POINTS.value,
+    seed=_SEED.value,
+  )
 
 
 def cli_main() -> None:

@@ -13,18 +13,19 @@ from absl import flags
 
 from launch import cli
 from trainer.certificate import certificate
-from trainer.run import config as configs
 from trainer.devices import parallel
-from trainer.moduli import sample
 from trainer.errors import UserError
 from trainer.geometry.variety import check_calabi_yau
+from trainer.moduli import sample
+from trainer.run import config as configs
 
 _CONFIG = cli.define_config_flag()
 _SEED = flags.DEFINE_integer("seed", 0, "Determines the points; training uses the same flag.")
 _DESCRIBE = flags.DEFINE_boolean("describe", False, "Print the exact topology and stop.")
 _AMBIENT = flags.DEFINE_string("ambient", None, "With --describe: n_1,n_2,... of P^{n_1} x ...")
 _DEGREES = flags.DEFINE_string(
-    "degrees", None, "With --describe: the configuration matrix, one row a factor: '2;4', '3,0;0,3'.")
+  "degrees", None, "With --describe: the configuration matrix, one row a factor: '2;4', '3,0;0,3'."
+)
 _JSON = flags.DEFINE_boolean("json", False, "With --describe: print one JSON object.")
 
 

@@ -8,26 +8,32 @@ The same command resumes an interrupted run. See README.md for several hosts.
 from absl import flags
 
 from launch import cli
-from trainer.run import config as configs
 from trainer.devices import parallel
-from trainer.loop import train
 from trainer.errors import UserError
+from trainer.loop import train
+from trainer.run import config as configs
 
 _CONFIG = cli.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run: checkpoints, certificate.")
 _SEED = flags.DEFINE_integer("seed", 0, "Determines points, initial parameters and shuffling.")
 _DTYPE = flags.DEFINE_string("dtype", "float32", "Precision of training: float32 or float64.")
 _PARALLELISM = flags.DEFINE_enum(
-    "parallelism", "shard_map", parallel.MODES, "How a step is spread over devices.")
+  "parallelism", "shard_map", parallel.MODES, "How a step is spread over devices."
+)
 
 
 def main() -> None:
   if not _CONFIG.value or not _WORKDIR.value:
     raise UserError("give --config=FILE and --workdir=DIRECTORY")
   train.train(
-      _CONFIG.value, workdir=cli.path_flag(_WORKDIR.value), seed=_SEED.value,
-      dtype=configs.real_dtype(_DTYPE.value), parallelism=_PARALLELISM.value,
-      data_dir=cli.path_flag(cli.DATA_DIR.value), memory=cli.memory())
+    _CONFIG.value,
+    workdir=cli.path_flag(_WORKDIR.value),
+    seed=_SEED.value,
+    dtype=configs.real_dtype(_DTYPE.value),
+    parallelism=_PARALLELISM.value,
+    data_dir=cli.path_flag(cli.DATA_DIR.value),
+    memory=cli.memory(),
+  )
 
 
 def cli_main() -> None:

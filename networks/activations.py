@@ -8,8 +8,8 @@ gelu is the exact one, v Phi(v): its derivatives are the Gaussian density times 
 shorter and, in float32 on CPU, faster than the derivatives of the tanh approximation.
 """
 
-import math
 from collections.abc import Callable
+import math
 
 import chex
 import jax
@@ -95,7 +95,7 @@ def _exp(v, order):
 
 
 def _square(v, order):
-  return (v * v, 2.0 * v, jnp.full_like(v, 2.0), *(jnp.zeros_like(v),) * order)[:order + 1]
+  return (v * v, 2.0 * v, jnp.full_like(v, 2.0), *(jnp.zeros_like(v),) * order)[: order + 1]
 
 
 def _log(v, order):
@@ -112,16 +112,16 @@ def _reciprocal(v, order):
 
 
 ACTIVATIONS: dict[str, Derivatives] = {
-    "exp": _exp,
-    "gelu": _gelu,
-    "log": _log,
-    "reciprocal": _reciprocal,
-    "sigmoid": _sigmoid,
-    "silu": _silu,
-    "sin": _sin,
-    "softplus": _softplus,
-    "square": _square,
-    "tanh": _tanh,
+  "exp": _exp,
+  "gelu": _gelu,
+  "log": _log,
+  "reciprocal": _reciprocal,
+  "sigmoid": _sigmoid,
+  "silu": _silu,
+  "sin": _sin,
+  "softplus": _softplus,
+  "square": _square,
+  "tanh": _tanh,
 }
 
 

@@ -20,13 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets
-from networks import precision
+from networks import jets, precision
 
 
 def scalar_mlp(
-    activation: str, weights: Sequence[chex.Array], biases: Sequence[chex.Array],
-    x: jets.Jet) -> jets.Jet:
+  activation: str, weights: Sequence[chex.Array], biases: Sequence[chex.Array], x: jets.Jet
+) -> jets.Jet:
   """The jet of a multilayer perceptron with one output.
 
   Args:
@@ -41,7 +40,7 @@ def scalar_mlp(
   chex.assert_equal(weights[-1].shape[1], 1)
   n, points, features = x.num_directions, math.prod(x.shape[:-1]), x.shape[-1]
   # The value's points and each tangent's one after another on one axis, as matmuls want them.
-  rows, tape = x.rows[:1 + 2 * n].reshape(-1, features), []
+  rows, tape = x.rows[: 1 + 2 * n].reshape(-1, features), []
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
     # Split, not sliced: slices would transpose to a sum of padded arrays.
     v, d = jnp.split(precision.tall_matmul(rows, w).reshape(1 + 2 * n, points, -1), [1])
@@ -93,7 +92,7 @@ def _sum_features(x):
 def _fold(x):
   """The sum of the quarters of the features, if there are such: fused with products, it spares memory traffic."""
   quarter, rest = divmod(x.shape[-1], 4)
-  return x if rest else sum(x[..., i * quarter:(i + 1) * quarter] for i in range(4))
+  return x if rest else sum(x[..., i * quarter : (i + 1) * quarter] for i in range(4))
 
 
 @jax.custom_vjp
@@ -145,9 +144,11 @@ def _products(d):
   """The n * n packed rows of d_a conj(d_b), from d (2n, P, F)."""
   x, y = jnp.split(d, 2)
   pairs = jets.pairs(x.shape[0])
-  return ([x[a] * x[a] + y[a] * y[a] for a in range(x.shape[0])]
-          + [x[a] * x[b] + y[a] * y[b] for a, b in pairs]
-          + [y[a] * x[b] - x[a] * y[b] for a, b in pairs])
+  return (
+    [x[a] * x[a] + y[a] * y[a] for a in range(x.shape[0])]
+    + [x[a] * x[b] + y[a] * y[b] for a, b in pairs]
+    + [y[a] * x[b] - x[a] * y[b] for a, b in pairs]
+  )
 
 
 def _slopes(d, g):

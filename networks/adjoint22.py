@@ -30,15 +30,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import adjoint
-from networks import index_maps
-from networks import jets
-from networks import jets22
+from networks import adjoint, index_maps, jets, jets22
 
 
 def scalar_mlp(
-    activation: str, weights: Sequence[chex.Array], biases: Sequence[chex.Array],
-    x: jets22.Jet22) -> jets22.Jet22:
+  activation: str, weights: Sequence[chex.Array], biases: Sequence[chex.Array], x: jets22.Jet22
+) -> jets22.Jet22:
   """The jet of type (2, 2) of a multilayer perceptron with one output.
 
   Args:
@@ -74,8 +71,11 @@ def scalar_mlp(
   embedded = _products(h, s[:, low:])
   split = to_third.shape[0]
   third = index_maps.apply(to_third, third.T) + embedded[:, 0, :split].T
-  fourth = (index_maps.apply(to_fourth, fourth.T) + embedded[:, 0, split:].T
-            + index_maps.apply(crossed_to_fourth, _flat(embedded[:, 1:, :split]).T))
+  fourth = (
+    index_maps.apply(to_fourth, fourth.T)
+    + embedded[:, 0, split:].T
+    + index_maps.apply(crossed_to_fourth, _flat(embedded[:, 1:, :split]).T)
+  )
   packed = jnp.concatenate([output.T, third, fourth])
   return jets22.Jet22(packed.reshape(x.rows.shape[:-1] + (1,)))
 
@@ -90,13 +90,15 @@ class _Layer:
     _, self.v1, self.v11, self.v2 = jnp.split(rows, [1, 1 + 2 * n, (1 + n) ** 2], axis=1)
     # Read by several kernels each: without the fence XLA computes them again for every one.
     self.outer, self.square = jax.lax.optimization_barrier(
-        (0.5 * _mixed(self.v1, self.v1), 0.5 * _pure(self.v1, self.v1)))
+      (0.5 * _mixed(self.v1, self.v1), 0.5 * _pure(self.v1, self.v1))
+    )
 
   def forward(self) -> chex.Array:
     """Rows of f(v) up to second order."""
     f, f1, f2 = self.fs[:3]
-    return jnp.concatenate([
-        f, f1 * self.v1, f1 * self.v11 + f2 * self.outer, f1 * self.v2 + f2 * self.square], axis=1)
+    return jnp.concatenate(
+      [f, f1 * self.v1, f1 * self.v11 + f2 * self.outer, f1 * self.v2 + f2 * self.square], axis=1
+    )
 
   def backward(self, h: chex.Array) -> chex.Array:
     """Adjoint of v and its first derivatives, from those of f(v), (B, 1 + 2n, F)."""
@@ -114,16 +116,20 @@ class _Layer:
     w = h * f4 * self.square + hf3 * self.v2 + f3 * q
     x = f3 * self.square + f2 * self.v2
     y = 0.5 * bent + hf3 * self.outer + f2 * r
-    pure = _products(jnp.concatenate([u, w, x], axis=-1),
-                     jnp.concatenate([self.v2, self.square, q], axis=-1))
-    return (_flat(_products(jnp.concatenate([of_third, bent], axis=1), self.v1)),
-            jnp.concatenate([_flat(pure), _flat(_products(y, self.v11))], axis=1))
+    pure = _products(
+      jnp.concatenate([u, w, x], axis=-1), jnp.concatenate([self.v2, self.square, q], axis=-1)
+    )
+    return (
+      _flat(_products(jnp.concatenate([of_third, bent], axis=1), self.v1)),
+      jnp.concatenate([_flat(pure), _flat(_products(y, self.v11))], axis=1),
+    )
 
 
 def _products(a, b):
   """sum_k a_rk b_sk at every point: (B, R, F), (B, S, F) -> (B, R, S)."""
   return jax.lax.dot_general(
-      a, b, (((2,), (2,)), ((0,), (0,))), precision=jax.lax.Precision.HIGHEST)
+    a, b, (((2,), (2,)), ((0,), (0,))), precision=jax.lax.Precision.HIGHEST
+  )
 
 
 def _flat(a):
@@ -136,10 +142,12 @@ def _pure(a, b):
   (x, y), (s, t) = jnp.split(a, 2, axis=1), jnp.split(b, 2, axis=1)
   each = lambda term: [term(slice(a, a + 1), slice(a, None)) for a in range(x.shape[1])]
   return jnp.concatenate(
-      each(lambda a, c: x[:, a] * s[:, c] - y[:, a] * t[:, c]
-           + x[:, c] * s[:, a] - y[:, c] * t[:, a])
-      + each(lambda a, c: x[:, a] * t[:, c] + y[:, a] * s[:, c]
-             + x[:, c] * t[:, a] + y[:, c] * s[:, a]), axis=1)
+    each(lambda a, c: x[:, a] * s[:, c] - y[:, a] * t[:, c] + x[:, c] * s[:, a] - y[:, c] * t[:, a])
+    + each(
+      lambda a, c: x[:, a] * t[:, c] + y[:, a] * s[:, c] + x[:, c] * t[:, a] + y[:, c] * s[:, a]
+    ),
+    axis=1,
+  )
 
 
 def _pure_slopes(d, g):
@@ -148,15 +156,16 @@ def _pure_slopes(d, g):
   d, g, pair = _list(d), _list(g), index_maps.pair_index(n)
   x, y = d[:n], d[n:]
   entry = lambda a, c: (
-      (2.0 * g[pair[a, a]], 2.0 * g[m + pair[a, a]]) if a == c
-      else (g[pair[a, c]], g[m + pair[a, c]]))
+    (2.0 * g[pair[a, a]], 2.0 * g[m + pair[a, a]]) if a == c else (g[pair[a, c]], g[m + pair[a, c]])
+  )
   re = [sum(re * x[c] + im * y[c] for c in range(n) for re, im in [entry(a, c)]) for a in range(n)]
   im = [sum(im * x[c] - re * y[c] for c in range(n) for re, im in [entry(a, c)]) for a in range(n)]
   return jnp.stack(re + im, axis=1)
 
 
-_pure.defvjp(lambda a, b: (_pure(a, b), (a, b)),
-             lambda ab, g: (_pure_slopes(ab[1], g), _pure_slopes(ab[0], g)))
+_pure.defvjp(
+  lambda a, b: (_pure(a, b), (a, b)), lambda ab, g: (_pure_slopes(ab[1], g), _pure_slopes(ab[0], g))
+)
 
 
 @jax.custom_vjp
@@ -165,22 +174,28 @@ def _mixed(a, b):
   (x, y), (s, t) = jnp.split(a, 2, axis=1), jnp.split(b, 2, axis=1)
   each = lambda term: [term(slice(a, a + 1), slice(a + 1, None)) for a in range(x.shape[1] - 1)]
   return jnp.concatenate(
-      [2.0 * (x * s + y * t)]
-      + each(lambda a, b: x[:, a] * s[:, b] + y[:, a] * t[:, b]
-             + s[:, a] * x[:, b] + t[:, a] * y[:, b])
-      + each(lambda a, b: y[:, a] * s[:, b] - x[:, a] * t[:, b]
-             + t[:, a] * x[:, b] - s[:, a] * y[:, b]), axis=1)
+    [2.0 * (x * s + y * t)]
+    + each(
+      lambda a, b: x[:, a] * s[:, b] + y[:, a] * t[:, b] + s[:, a] * x[:, b] + t[:, a] * y[:, b]
+    )
+    + each(
+      lambda a, b: y[:, a] * s[:, b] - x[:, a] * t[:, b] + t[:, a] * x[:, b] - s[:, a] * y[:, b]
+    ),
+    axis=1,
+  )
 
 
 def _mixed_slopes(d, g):
   """Cotangent of one factor of `_mixed` from the other one and the result's."""
   d, g = _list(d), _list(g)
-  qx, qy = jets.quadratic_slopes(d[:len(d) // 2], d[len(d) // 2:], g)
+  qx, qy = jets.quadratic_slopes(d[: len(d) // 2], d[len(d) // 2 :], g)
   return jnp.stack(qx + qy, axis=1)
 
 
-_mixed.defvjp(lambda a, b: (_mixed(a, b), (a, b)),
-              lambda ab, g: (_mixed_slopes(ab[1], g), _mixed_slopes(ab[0], g)))
+_mixed.defvjp(
+  lambda a, b: (_mixed(a, b), (a, b)),
+  lambda ab, g: (_mixed_slopes(ab[1], g), _mixed_slopes(ab[0], g)),
+)
 
 
 def _list(rows):
@@ -203,13 +218,31 @@ def _index_maps(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return out.reshape(*out.shape[:-2], -1)
 
   # Left: the rows of the pairs, then those of the form; right: d.
-  to_third = np.concatenate([
+  to_third = np.concatenate(
+    [
       product(pure[p], first[b].conj()),
-      product(form[a_p, b], first[c_p]) + product(form[c_p, b], first[a_p])], axis=-1)
-  of_forms = sum(product(form[i, j], form[k, l]) for i, j, k, l in (
-      (a_p, b_q, c_p, d_q), (c_p, d_q, a_p, b_q), (a_p, d_q, c_p, b_q), (c_p, b_q, a_p, d_q)))
+      product(form[a_p, b], first[c_p]) + product(form[c_p, b], first[a_p]),
+    ],
+    axis=-1,
+  )
+  of_forms = sum(
+    product(form[i, j], form[k, l])
+    for i, j, k, l in (
+      (a_p, b_q, c_p, d_q),
+      (c_p, d_q, a_p, b_q),
+      (a_p, d_q, c_p, b_q),
+      (c_p, b_q, a_p, d_q),
+    )
+  )
   to_fourth = np.concatenate([product(pure[p], pure[q].conj()), of_forms], axis=-1)
-  crossed = (product(first[a_p], third[q, c_p].conj()) + product(first[c_p], third[q, a_p].conj())
-             + product(first[b_q].conj(), third[p, d_q]) + product(first[d_q].conj(), third[p, b_q]))
-  return (index_maps.pack_vector(to_third.reshape(m * n, -1)), index_maps.pack_form(to_fourth),
-          index_maps.pack_form(crossed))
+  crossed = (
+    product(first[a_p], third[q, c_p].conj())
+    + product(first[c_p], third[q, a_p].conj())
+    + product(first[b_q].conj(), third[p, d_q])
+    + product(first[d_q].conj(), third[p, b_q])
+  )
+  return (
+    index_maps.pack_vector(to_third.reshape(m * n, -1)),
+    index_maps.pack_form(to_fourth),
+    index_maps.pack_form(crossed),
+  )

@@ -15,10 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge
-from networks import jets
-from networks import jets22
-from networks import registry
+from networks import gauge, jets, jets22, registry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
@@ -40,8 +37,14 @@ class AlgebraicMetric(hk.Module):
   # All of H is free, which Gauss-Newton makes use of.
   full_form = True
 
-  def __init__(self, ambient: Sequence[int], moduli: Sequence[float], sections: Sections, degree: int,
-               name: str | None = None):
+  def __init__(
+    self,
+    ambient: Sequence[int],
+    moduli: Sequence[float],
+    sections: Sections,
+    degree: int,
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:
@@ -91,13 +94,13 @@ def hermitian_matrix(h: chex.Array) -> tuple[chex.Array, chex.Array]:
   Returns:
     Re H (N, N), symmetric; Im H (N, N), antisymmetric.
   """
-  upper, lower = 0.5 ** 0.5 * jnp.triu(h, 1), 0.5 ** 0.5 * jnp.tril(h, -1)
+  upper, lower = 0.5**0.5 * jnp.triu(h, 1), 0.5**0.5 * jnp.tril(h, -1)
   return jnp.diag(jnp.diag(h)) + upper + upper.T, lower - lower.T
 
 
 def real_matrix(re: chex.Array, im: chex.Array) -> chex.Array:
   """The inverse of `hermitian_matrix`; reads Re H on and above the diagonal, Im H below."""
-  return jnp.diag(jnp.diag(re)) + 2.0 ** 0.5 * (jnp.triu(re, 1) + jnp.tril(im, -1))
+  return jnp.diag(jnp.diag(re)) + 2.0**0.5 * (jnp.triu(re, 1) + jnp.tril(im, -1))
 
 
 def packed_form(h: chex.Array) -> chex.Array:
@@ -106,7 +109,9 @@ def packed_form(h: chex.Array) -> chex.Array:
   return jnp.block([[re, -im], [im, re]])
 
 
-def squared_norm(s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+def squared_norm(
+  s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet
+) -> chex.Array | jets.Jet:
   """rho = s* t from holomorphic rows, t = H s with H Hermitian: d_i dbar_j rho = conj(d_j s) . d_i t.
 
   Args:
@@ -122,7 +127,8 @@ def squared_norm(s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet) -> c
   rotated = jnp.concatenate([t[..., size:], -t[..., :size]], axis=-1)
   flat = lambda a: a.reshape(a.shape[0], -1, 2 * size)
   gram = jax.lax.dot_general(
-      flat(s), flat(jnp.concatenate([t, rotated])), (((2,), (2,)), ((1,), (1,))))
+    flat(s), flat(jnp.concatenate([t, rotated])), (((2,), (2,)), ((1,), (1,)))
+  )
   gram = gram.reshape(s.shape[1:-1] + (rows, 2 * rows))
 
   def entry(i, j):
@@ -132,7 +138,8 @@ def squared_norm(s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet) -> c
 
 
 def pack_hermitian_rows(
-    entry: Callable[[int, int], Complex], like: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+  entry: Callable[[int, int], Complex], like: chex.Array | jets.Jet
+) -> chex.Array | jets.Jet:
   """An array or a jet of the type of `like` whose derivatives are d_i dbar_j rho = entry(i, j)."""
   if not isinstance(like, jets.Jet):
     return entry(0, 0).re
@@ -140,18 +147,35 @@ def pack_hermitian_rows(
   value, first = entry(0, 0), [entry(1 + a, 0) for a in range(n)]
   mixed = jets22.hermitian(n, lambda a, b: entry(1 + a, 1 + b))
   if type(like) is jets.Jet:
-    return jets.Jet(jnp.stack(
-        [value.re, *(c.re for c in first), *(c.im for c in first), *jets22.pack_hermitian(mixed)]))
+    return jets.Jet(
+      jnp.stack(
+        [value.re, *(c.re for c in first), *(c.im for c in first), *jets22.pack_hermitian(mixed)]
+      )
+    )
   pairs = range(1 + n, 1 + n + n * (n + 1) // 2)
-  return jets22.Jet22(jnp.stack(jets22.pack(jets22.Derivatives(
-      value=value, first=first, mixed=mixed, second=[entry(p, 0) for p in pairs],
-      third=[[entry(p, 1 + b) for b in range(n)] for p in pairs],
-      fourth=jets22.hermitian(len(pairs), lambda p, q: entry(pairs[p], pairs[q]))))))
+  return jets22.Jet22(
+    jnp.stack(
+      jets22.pack(
+        jets22.Derivatives(
+          value=value,
+          first=first,
+          mixed=mixed,
+          second=[entry(p, 0) for p in pairs],
+          third=[[entry(p, 1 + b) for b in range(n)] for p in pairs],
+          fourth=jets22.hermitian(len(pairs), lambda p, q: entry(pairs[p], pairs[q])),
+        )
+      )
+    )
+  )
 
 
 def relative_potential(
-    rho: chex.Array | jets.Jet, ambient: Sequence[int], moduli: Sequence[float], degree: int,
-    x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+  rho: chex.Array | jets.Jet,
+  ambient: Sequence[int],
+  moduli: Sequence[float],
+  degree: int,
+  x: chex.Array | jets.Jet,
+) -> chex.Array | jets.Jet:
   """phi = (1 / (pi k)) log rho - (1 / pi) sum_i t_i log |z^(i)|^2, in the gauge |z^(i)| = 1.
 
   Args:

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 import chex
 
-from networks import embeddings
-from networks import extrinsic
-from networks import jets
-from networks import mlp
-from networks import phi
-from networks import registry
+from networks import embeddings, extrinsic, jets, mlp, phi, registry
 
 
 @registry.register("curvature_mlp")
@@ -28,8 +23,14 @@ class CurvatureMLP(phi.PhiMLP):
   supports_jets22 = False
 
   def __init__(
-      self, ambient: Sequence[int], moduli: Sequence[float], polynomials: Sequence[extrinsic.Polynomial],
-      widths: Sequence[int] = (48, 48, 48), activation: str = "tanh", name: str | None = None):
+    self,
+    ambient: Sequence[int],
+    moduli: Sequence[float],
+    polynomials: Sequence[extrinsic.Polynomial],
+    widths: Sequence[int] = (48, 48, 48),
+    activation: str = "tanh",
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:
@@ -55,12 +56,16 @@ class CurvatureMLP(phi.PhiMLP):
     Returns:
       (..., F), or the Jet of it.
     """
-    return jets.concatenate([
+    return jets.concatenate(
+      [
         embeddings.SpectralEmbedding(self.ambient)(x),
-        extrinsic.scalars(self.ambient, self.moduli, self.polynomials, x)])
+        extrinsic.scalars(self.ambient, self.moduli, self.polynomials, x),
+      ]
+    )
 
   def __call__(
-      self, x: chex.Array | jets.Jet, features: chex.Array | jets.Jet | None = None) -> chex.Array | jets.Jet:
+    self, x: chex.Array | jets.Jet, features: chex.Array | jets.Jet | None = None
+  ) -> chex.Array | jets.Jet:
     """Evaluates phi; `features`, if given, saves computing them from x.
 
     Returns:

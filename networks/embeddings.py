@@ -11,10 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge
-from networks import index_maps
-from networks import jets
-from networks import jets22
+from networks import gauge, index_maps, jets, jets22
 from networks.split_complex import Complex
 
 
@@ -77,14 +74,25 @@ def _rows(x, real, imaginary):
   d = range(1, 1 + n)
   pairs = [(0, 0), *((a, 0) for a in d), *((a, a) for a in d), *itertools.combinations(d, 2)]
   left, right = (
-      Complex(*(jnp.concatenate([part[:, k:k + 1] for k in numbers], axis=1) for part in (frame.re, frame.im)))
-      for numbers in zip(*pairs, strict=True))
+    Complex(
+      *(
+        jnp.concatenate([part[:, k : k + 1] for k in numbers], axis=1)
+        for part in (frame.re, frame.im)
+      )
+    )
+    for numbers in zip(*pairs, strict=True)
+  )
   s = _pair(left, right, axis=0)
   h = left * right.conj()
   h = Complex(*jax.lax.optimization_barrier((h.re.sum(axis=0), h.im.sum(axis=0))))
-  low = jnp.concatenate([s.re[:, :1 + n], s.im[:, 1:1 + n]], axis=1)
-  mixed = jnp.concatenate([s.re[:, 1 + n:] - h.re[1 + n:] * s.re[:, :1],
-                           s.im[:, 1 + 2 * n:] - h.im[1 + 2 * n:] * s.re[:, :1]], axis=1)
+  low = jnp.concatenate([s.re[:, : 1 + n], s.im[:, 1 : 1 + n]], axis=1)
+  mixed = jnp.concatenate(
+    [
+      s.re[:, 1 + n :] - h.re[1 + n :] * s.re[:, :1],
+      s.im[:, 1 + 2 * n :] - h.im[1 + 2 * n :] * s.re[:, :1],
+    ],
+    axis=1,
+  )
   return low, mixed
 
 
@@ -116,14 +124,32 @@ def _embed_jet22(x, real, imaginary):
   def fourth(p, q):
     a, c, b, e, p, q = first[p], second[p], first[q], second[q], dd[p], dd[q]
     of_inverse = (r(a, b) * r(c, e) + r(a, e) * r(c, b)) * 2.0 - r(p, q)
-    return (num(p, q) + of_inverse * value
-            - r(a, b) * num(c, e) - r(a, e) * num(c, b) - r(c, b) * num(a, e) - r(c, e) * num(a, b)
-            - r(p, b) * num(0, e) - r(p, e) * num(0, b) - r(a, q) * num(c, 0) - r(c, q) * num(a, 0))
+    return (
+      num(p, q)
+      + of_inverse * value
+      - r(a, b) * num(c, e)
+      - r(a, e) * num(c, b)
+      - r(c, b) * num(a, e)
+      - r(c, e) * num(a, b)
+      - r(p, b) * num(0, e)
+      - r(p, e) * num(0, b)
+      - r(a, q) * num(c, 0)
+      - r(c, q) * num(a, 0)
+    )
 
   vector = lambda c: [part.reshape(-1, *value.shape) for part in (c.re, c.im)]
-  return jets22.Jet22(jnp.concatenate([
-      value[None], *vector(num(d, 0)), *index_maps.form_rows(mixed, n), *vector(num(dd, 0)),
-      *vector(third(np.arange(len(dd))[:, None], b)), *index_maps.form_rows(fourth, len(dd))]))
+  return jets22.Jet22(
+    jnp.concatenate(
+      [
+        value[None],
+        *vector(num(d, 0)),
+        *index_maps.form_rows(mixed, n),
+        *vector(num(dd, 0)),
+        *vector(third(np.arange(len(dd))[:, None], b)),
+        *index_maps.form_rows(fourth, len(dd)),
+      ]
+    )
+  )
 
 
 def _pair(a, b, axis=-1):

@@ -26,8 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge
-from networks import jets
+from networks import gauge, jets
 from networks.algebraic import pack_hermitian_rows, squared_norms
 from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
@@ -37,8 +36,11 @@ Polynomial = tuple[np.ndarray, np.ndarray]
 
 
 def scalars(
-    ambient: Sequence[int], moduli: Sequence[float], polynomials: Sequence[Polynomial],
-    x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
+  ambient: Sequence[int],
+  moduli: Sequence[float],
+  polynomials: Sequence[Polynomial],
+  x: chex.Array | jets.Jet,
+) -> chex.Array | jets.Jet:
   """[F | log(1 + |d F|^2) | log(1 + |II|^2) | log(1 + tr M^2) | shares], see the module's docstring.
 
   Args:
@@ -55,12 +57,22 @@ def scalars(
   half = [_product(projector.conj(), h) for h in hessians]
   forms = [_product(h, projector) for h in half]
   ricci = _total([_product(form, _transpose(form).conj()) for form in forms])
-  slope = _total([_on_rows(lambda a: a.sum(-1), h * _on_rows(lambda a: a[..., None, :], v.conj()))
-                  for h, v in zip(half, normals, strict=True)])
-  curvature = [_squared(slope), _on_rows(lambda a: jnp.trace(a, axis1=-2, axis2=-1)[..., None], ricci.re),
-               _squared(_on_rows(lambda a: a.reshape(*a.shape[:-2], -1), ricci))]
+  slope = _total(
+    [
+      _on_rows(lambda a: a.sum(-1), h * _on_rows(lambda a: a[..., None, :], v.conj()))
+      for h, v in zip(half, normals, strict=True)
+    ]
+  )
+  curvature = [
+    _squared(slope),
+    _on_rows(lambda a: jnp.trace(a, axis1=-2, axis2=-1)[..., None], ricci.re),
+    _squared(_on_rows(lambda a: a.reshape(*a.shape[:-2], -1), ricci)),
+  ]
   shares = _total([(v * v.conj()).re for v in normals])
-  shares = [_on_rows(lambda a: a[..., real].sum(-1, keepdims=True), shares) for real, _ in gauge.factors(ambient)[:-1]]
+  shares = [
+    _on_rows(lambda a: a[..., real].sum(-1, keepdims=True), shares)
+    for real, _ in gauge.factors(ambient)[:-1]
+  ]
   return jets.concatenate([_total(logs), *[jets.log(s + 1.0) for s in curvature], *shares])
 
 
@@ -72,14 +84,19 @@ def _normal_space(ambient, moduli, polynomials, x):
   parts = gauge.factors(ambient)
   factor = np.repeat(np.arange(len(ambient)), [n + 1 for n in ambient])
   cast = lambda a: np.asarray(a, jets.dtype(x))
-  norms = (jets.log(squared_norms(ambient, x)) if isinstance(x, jets.Jet)
-           else jnp.zeros((*x.shape[:-1], len(parts)), x.dtype))
+  norms = (
+    jets.log(squared_norms(ambient, x))
+    if isinstance(x, jets.Jet)
+    else jnp.zeros((*x.shape[:-1], len(parts)), x.dtype)
+  )
   power = lambda exponents: _power(norms, cast(exponents))
   # Cotangents along a factor have the length (|z|^2 / t)^(1/2).
   unit = np.eye(len(ambient))[:, factor]
   root = np.asarray(moduli, float)[factor] ** -0.5
 
-  z = _evaluate(ambient, [(row[None], np.ones(1)) for row in np.eye(len(factor), dtype=int)], x) * power(-0.5 * unit)
+  z = _evaluate(
+    ambient, [(row[None], np.ones(1)) for row in np.eye(len(factor), dtype=int)], x
+  ) * power(-0.5 * unit)
   projector = -_on_rows(lambda a: a * cast(factor[:, None] == factor), _outer(z, z))
   projector = Complex(projector.re + cast(np.eye(len(factor))), projector.im)
   logs, normals, hessians = [], [], []
@@ -89,7 +106,9 @@ def _normal_space(ambient, moduli, polynomials, x):
     v = _derivatives(ambient, polynomial, 1, x) * power(0.5 * weight) * cast(root)
     pairs = (weight[:, :, None] + unit[:, None]).reshape(len(parts), -1)
     h = _derivatives(ambient, polynomial, 2, x) * power(0.5 * pairs)
-    h = _on_rows(lambda a: a.reshape(*a.shape[:-1], len(factor), len(factor)), h) * cast(np.outer(root, root))
+    h = _on_rows(lambda a: a.reshape(*a.shape[:-1], len(factor), len(factor)), h) * cast(
+      np.outer(root, root)
+    )
     for normal, hessian in zip(normals, hessians, strict=True):
       along = _sum(v * normal.conj())
       v, h = v - along * normal, h - _on_rows(lambda a: a[..., None], along) * hessian
@@ -170,9 +189,16 @@ def _evaluate(ambient, polynomials: Sequence[Polynomial], x) -> Complex:
     degrees = tuple(_degrees(parts, polynomial)) if len(polynomial[0]) else None
     groups.setdefault(degrees, []).append(place)
   order = list(itertools.chain(*groups.values()))
-  rows = [_rows(ambient, degrees, [polynomials[place] for place in places], x) for degrees, places in groups.items()]
+  rows = [
+    _rows(ambient, degrees, [polynomials[place] for place in places], x)
+    for degrees, places in groups.items()
+  ]
   back = np.argsort(order)
-  merged = Complex(*[jnp.concatenate([getattr(r, part) for r in rows], axis=-1)[..., back] for part in ("re", "im")])
+  merged = Complex(
+    *[
+      jnp.concatenate([getattr(r, part) for r in rows], axis=-1)[..., back] for part in ("re", "im")
+    ]
+  )
   return _holomorphic(merged, x)
 
 
@@ -188,14 +214,20 @@ def _rows(ambient, degrees, polynomials: Sequence[Polynomial], x) -> Complex:
   # Factors that do not appear drop out.
   real, imaginary = zip(*[parts[i] for i in used])
   x = jets.concatenate([x[..., part] for part in (*real, *imaginary)])
-  exponents, inverse = np.unique(np.concatenate([e for e, _ in polynomials]), axis=0, return_inverse=True)
+  exponents, inverse = np.unique(
+    np.concatenate([e for e, _ in polynomials]), axis=0, return_inverse=True
+  )
   column = np.repeat(np.arange(len(polynomials)), [len(e) for e, _ in polynomials])
   coefficients = np.zeros((len(exponents), len(polynomials)), complex)
-  np.add.at(coefficients, (inverse.reshape(-1), column), np.concatenate([c for _, c in polynomials]))
+  np.add.at(
+    coefficients, (inverse.reshape(-1), column), np.concatenate([c for _, c in polynomials])
+  )
   exponents = np.concatenate([exponents[:, part] for part in real], axis=1)
   monomials = monomial_rows(exponents, [ambient[i] for i in used], x)
   re, im = coefficients.real.astype(jets.dtype(x)), coefficients.imag.astype(jets.dtype(x))
-  packed = jets.matmul(jnp.concatenate([monomials.re, monomials.im], axis=-1), np.block([[re, im], [-im, re]]))
+  packed = jets.matmul(
+    jnp.concatenate([monomials.re, monomials.im], axis=-1), np.block([[re, im], [-im, re]])
+  )
   return Complex(*jnp.split(packed, 2, axis=-1))
 
 
@@ -208,6 +240,7 @@ def _holomorphic(rows: Complex, x) -> Complex:
       if j:
         return Complex(zero, zero)
       return Complex(0.5 * re[i], 0.5 * im[i]) if i else Complex(value)
+
     return pack_hermitian_rows(entry, x)
 
   return Complex(part(rows.re[0], rows.re, rows.im), part(rows.im[0], rows.im, -rows.re))

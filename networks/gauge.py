@@ -15,9 +15,7 @@ import itertools
 import chex
 import jax.numpy as jnp
 
-from networks import index_maps
-from networks import jets
-from networks import jets22
+from networks import index_maps, jets, jets22
 from networks.split_complex import Complex
 
 
@@ -25,8 +23,10 @@ def factors(ambient: Sequence[int]) -> list[tuple[slice, slice]]:
   """Where Re z and Im z of each factor lie among the 2N coordinates of a point."""
   stops = list(itertools.accumulate(n + 1 for n in ambient))
   size = stops[-1]
-  return [(slice(stop - n - 1, stop), slice(size + stop - n - 1, size + stop))
-          for n, stop in zip(ambient, stops)]
+  return [
+    (slice(stop - n - 1, stop), slice(size + stop - n - 1, size + stop))
+    for n, stop in zip(ambient, stops)
+  ]
 
 
 def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
@@ -44,7 +44,7 @@ def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
   u, v = x.rows[:1, ..., real], x.rows[:1, ..., imaginary]
   # d_a Re z = J / 2: the rows of Re z hold half the derivatives of z.
   rows = x.rows[..., real]
-  p, q = 2.0 * rows[1:1 + n], 2.0 * rows[1 + n:1 + 2 * n]
+  p, q = 2.0 * rows[1 : 1 + n], 2.0 * rows[1 + n : 1 + 2 * n]
   scale = (u * u + v * v).sum(axis=-1, keepdims=True) ** -0.5
   e = Complex(u * scale, v * scale)
   first = Complex(p * scale, q * scale)
@@ -53,7 +53,9 @@ def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
   if not isinstance(x, jets22.Jet22):
     return _concatenate([e, first])
   start, m = (1 + n) ** 2, n * (n + 1) // 2
-  second = Complex(2.0 * scale * rows[start:start + m], 2.0 * scale * rows[start + m:start + 2 * m])
+  second = Complex(
+    2.0 * scale * rows[start : start + m], 2.0 * scale * rows[start + m : start + 2 * m]
+  )
   # z -> (1 + l_a x^a) z with l_a = -along_a turns ddz into ddz + l_a dz_c + l_c dz_a, up to z; only the part of
   # dz orthogonal to z counts.
   pairs = index_maps.symmetric_pairs(n)
@@ -76,5 +78,6 @@ def entry(c: Complex, *index) -> Complex:
 
 def _concatenate(parts: list[Complex]) -> Complex:
   chex.assert_equal_rank([part.re for part in parts])
-  return Complex(jnp.concatenate([part.re for part in parts]),
-                 jnp.concatenate([part.im for part in parts]))
+  return Complex(
+    jnp.concatenate([part.re for part in parts]), jnp.concatenate([part.im for part in parts])
+  )

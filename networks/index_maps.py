@@ -61,7 +61,8 @@ def pack_form(entries: np.ndarray) -> np.ndarray:
 
 
 def form_rows(
-    entries: Callable[[np.ndarray, np.ndarray], Complex], n: int) -> tuple[chex.Array, ...]:
+  entries: Callable[[np.ndarray, np.ndarray], Complex], n: int
+) -> tuple[chex.Array, ...]:
   """Blocks of packed rows of a Hermitian form, from a function of arrays of indices."""
   diagonal, upper = entries(np.arange(n), np.arange(n)), entries(*np.triu_indices(n, 1))
   return diagonal.re, upper.re, upper.im
@@ -70,4 +71,5 @@ def form_rows(
 def apply(matrix: np.ndarray, rows: chex.Array) -> chex.Array:
   """A constant real matrix (R', R) times rows (R, ...) -> (R', ...)."""
   return jnp.tensordot(
-      jnp.asarray(matrix, rows.dtype), rows, 1, precision=jax.lax.Precision.HIGHEST)
+    jnp.asarray(matrix, rows.dtype), rows, 1, precision=jax.lax.Precision.HIGHEST
+  )

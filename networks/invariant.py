@@ -12,12 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import algebraic
-from networks import jets
-from networks import jets22
-from networks import registry
+from networks import algebraic, jets, jets22, registry, symmetry
 from networks import sections as section_jets
-from networks import symmetry
 from networks.split_complex import Complex
 
 
@@ -33,9 +29,17 @@ class InvariantMetric(hk.Module):
   needs_sections = True
 
   def __init__(
-      self, ambient: Sequence[int], moduli: Sequence[float], sections: algebraic.Sections, degree: int,
-      order: int = 1, phases: Sequence[Sequence[int]] = (), permutations: Sequence[Sequence[int]] = (),
-      conjugation: bool = False, name: str | None = None):
+    self,
+    ambient: Sequence[int],
+    moduli: Sequence[float],
+    sections: algebraic.Sections,
+    degree: int,
+    order: int = 1,
+    phases: Sequence[Sequence[int]] = (),
+    permutations: Sequence[Sequence[int]] = (),
+    conjugation: bool = False,
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:
@@ -55,13 +59,20 @@ class InvariantMetric(hk.Module):
     super().__init__(name=name)
     self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree
     self.forms = self.invariant_forms(
-        ambient, moduli, sections, degree, order, phases, permutations, conjugation)
+      ambient, moduli, sections, degree, order, phases, permutations, conjugation
+    )
 
   @staticmethod
   def invariant_forms(
-      ambient: Sequence[int], moduli: Sequence[float], sections: algebraic.Sections, degree: int,
-      order: int = 1, phases: Sequence[Sequence[int]] = (), permutations: Sequence[Sequence[int]] = (),
-      conjugation: bool = False) -> symmetry.Forms:
+    ambient: Sequence[int],
+    moduli: Sequence[float],
+    sections: algebraic.Sections,
+    degree: int,
+    order: int = 1,
+    phases: Sequence[Sequence[int]] = (),
+    permutations: Sequence[Sequence[int]] = (),
+    conjugation: bool = False,
+  ) -> symmetry.Forms:
     """The forms B_p, for the arguments of the constructor."""
     rows = lambda table: tuple(tuple(int(i) for i in row) for row in table)
     group = symmetry.Generators(order, rows(phases), rows(permutations), bool(conjugation))
@@ -78,20 +89,22 @@ class InvariantMetric(hk.Module):
     """
     start = self.forms.identity
     h = hk.get_parameter(
-        "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype))
+      "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype)
+    )
     rho = rho_rows(self.forms, h, self.ambient, x)
     return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
 
 
 def rho_rows(
-    forms: symmetry.Forms, h: chex.Array, ambient: Sequence[int], x: chex.Array | jets.Jet
+  forms: symmetry.Forms, h: chex.Array, ambient: Sequence[int], x: chex.Array | jets.Jet
 ) -> chex.Array | jets.Jet:
   """rho = sum_p h_p rho_p at x (..., 2N), an array or jet of shape (...); h (P,)."""
   return _contract(forms, h[:, None], ambient, x)[..., 0]
 
 
 def invariant_rows(
-    forms: symmetry.Forms, ambient: Sequence[int], x: chex.Array | jets.Jet) -> chex.Array:
+  forms: symmetry.Forms, ambient: Sequence[int], x: chex.Array | jets.Jet
+) -> chex.Array:
   """Each form's rho and its derivatives: the rows that are linear in the parameters.
 
   Args:
@@ -107,7 +120,8 @@ def invariant_rows(
 
 
 def contracted_rows(
-    forms: symmetry.Forms, ambient: Sequence[int], x: jets.Jet, cotangent: chex.Array) -> chex.Array:
+  forms: symmetry.Forms, ambient: Sequence[int], x: jets.Jet, cotangent: chex.Array
+) -> chex.Array:
   """sum_R cotangent_R invariant_rows_R, without the rows: the derivative of a function of rho.
 
   With Gamma the Hermitian matrix of the cotangents, a form G contributes sum_lr G_lr X_lr, where
@@ -125,18 +139,25 @@ def contracted_rows(
   assert type(x) is jets.Jet
   n = x.num_directions
   v = _points_last(section_jets.monomial_rows(forms.exponents, ambient, x))
-  plain, twisted = (None if w is None else w.T.astype(v.dtype) for w in (forms.weights, forms.twisted))
+  plain, twisted = (
+    None if w is None else w.T.astype(v.dtype) for w in (forms.weights, forms.twisted)
+  )
 
   def block(points):
     v, g = points
     first = [Complex(0.5 * g[1 + a], 0.5 * g[1 + n + a]) for a in range(n)]
-    mixed = [[c if a == b else c * 0.5 for b, c in enumerate(row)]
-             for a, row in enumerate(jets22.unpack_hermitian(n, g[1 + 2 * n:]))]
+    mixed = [
+      [c if a == b else c * 0.5 for b, c in enumerate(row)]
+      for a, row in enumerate(jets22.unpack_hermitian(n, g[1 + 2 * n :]))
+    ]
     gamma = [[Complex(g[0])] + [c.conj() for c in first]] + [
-        [first[a]] + mixed[a] for a in range(n)]
+      [first[a]] + mixed[a] for a in range(n)
+    ]
     row = lambda i: Complex(v[0, i], v[1, i])
-    w = [sum((gamma[i][j].conj() * row(i) for i in range(1, 1 + n)), gamma[0][j].conj() * row(0))
-         for j in range(1 + n)]
+    w = [
+      sum((gamma[i][j].conj() * row(i) for i in range(1, 1 + n)), gamma[0][j].conj() * row(0))
+      for j in range(1 + n)
+    ]
     pick = lambda c, index: Complex(c.re[index], c.im[index])
     terms = [pick(w[j], forms.right) * pick(row(j), forms.left).conj() for j in range(1 + n)]
     total = plain @ sum(c.re for c in terms)
@@ -152,15 +173,17 @@ def _contract(forms, h, ambient, x):
   shape, dtype = v.re.shape[1:-1], v.re.dtype
   weights = [None if w is None else (w.astype(dtype) @ h).T for w in (forms.weights, forms.twisted)]
   result = _by_blocks(
-      jax.checkpoint(lambda points: _pair_rows(forms, weights, points, x)), _points_last(v))
+    jax.checkpoint(lambda points: _pair_rows(forms, weights, points, x)), _points_last(v)
+  )
   result = jnp.moveaxis(result, 1, 2).reshape((result.shape[0],) + shape + (h.shape[1],))
   return type(x)(result) if isinstance(x, jets.Jet) else result[0]
 
 
 def _points_last(v: Complex) -> chex.Array:
   """(A, ..., M) -> (2, A, M, B): pairs of monomials are then picked as rows."""
-  return jnp.stack([jnp.moveaxis(part.reshape(part.shape[0], -1, part.shape[-1]), 1, 2)
-                    for part in (v.re, v.im)])
+  return jnp.stack(
+    [jnp.moveaxis(part.reshape(part.shape[0], -1, part.shape[-1]), 1, 2) for part in (v.re, v.im)]
+  )
 
 
 def _by_blocks(function, arrays):

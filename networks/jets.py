@@ -25,14 +25,14 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import activations
-from networks import precision
+from networks import activations, precision
 
 
 def register(cls: type) -> type:
   """Makes a class of jets a pytree whose only leaf is its rows."""
   return jax.tree_util.register_dataclass(
-      dataclasses.dataclass(frozen=True, eq=False)(cls), data_fields=["rows"], meta_fields=[])
+    dataclasses.dataclass(frozen=True, eq=False)(cls), data_fields=["rows"], meta_fields=[]
+  )
 
 
 @register
@@ -42,6 +42,7 @@ class Jet:
   Attributes:
     rows: (R, ..., F) real, R = (1 + n)^2, packed as in the module's docstring.
   """
+
   rows: chex.Array
 
   # The number of derivatives of an activation that `compose` needs.
@@ -64,7 +65,7 @@ class Jet:
   @property
   def mixed(self) -> chex.Array:
     """h = d_a dbar_b v, (n * n, ..., F): [h_aa | Re h_ab (a<b) | Im h_ab (a<b)]."""
-    return self.rows[1 + 2 * self.num_directions:]
+    return self.rows[1 + 2 * self.num_directions :]
 
   @property
   def shape(self) -> tuple[int, ...]:
@@ -80,14 +81,13 @@ class Jet:
     """Rows of f(v) from fs = (f, f', f'') at the value (..., F) and the rows of v (row 0 unread)."""
     f, f1, f2 = fs[:3]
     n = math.isqrt(rows.shape[0]) - 1
-    x, y, mixed = rows[1:1 + n], rows[1 + n:1 + 2 * n], rows[1 + 2 * n:]
+    x, y, mixed = rows[1 : 1 + n], rows[1 + n : 1 + 2 * n], rows[1 + 2 * n :]
     return jnp.concatenate(
-        [f[None], f1 * rows[1:1 + 2 * n],
-         f1 * mixed + f2 * _outer(x, y, x, y)])
+      [f[None], f1 * rows[1 : 1 + 2 * n], f1 * mixed + f2 * _outer(x, y, x, y)]
+    )
 
   @staticmethod
-  def compose_transpose(
-      fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
+  def compose_transpose(fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v, the value's included, from the cotangent g of those of f(v).
 
     With q as in `quadratic_slopes`, of the g of the rows h: row v gets
@@ -95,25 +95,32 @@ class Jet:
     """
     _, f1, f2, f3 = fs
     n = math.isqrt(rows.shape[0]) - 1
-    x, y = rows[1:1 + n], rows[1 + n:1 + 2 * n]
-    mixed = g[1 + 2 * n:]
+    x, y = rows[1 : 1 + n], rows[1 + n : 1 + 2 * n]
+    mixed = g[1 + 2 * n :]
     qx, qy = quadratic_slopes(x, y, mixed)
     q = 0.5 * sum(x[a] * qx[a] + y[a] * qy[a] for a in range(n))
     inner = sum(g[r] * rows[r] for r in range(1, rows.shape[0]))
     return jnp.concatenate(
-        [(f1 * g[0] + f2 * inner + f3 * q)[None],
-         f1 * g[1:1 + 2 * n] + f2 * jnp.stack(qx + qy),
-         f1 * mixed])
+      [
+        (f1 * g[0] + f2 * inner + f3 * q)[None],
+        f1 * g[1 : 1 + 2 * n] + f2 * jnp.stack(qx + qy),
+        f1 * mixed,
+      ]
+    )
 
   @staticmethod
   def multiply(u: chex.Array, v: chex.Array) -> chex.Array:
     """Rows of a product of two real functions (Leibniz)."""
     n = math.isqrt(u.shape[0]) - 1
-    ux, uy, vx, vy = u[1:1 + n], u[1 + n:1 + 2 * n], v[1:1 + n], v[1 + n:1 + 2 * n]
+    ux, uy, vx, vy = u[1 : 1 + n], u[1 + n : 1 + 2 * n], v[1 : 1 + n], v[1 + n : 1 + 2 * n]
     plain = u[:1] * v + v[:1] * u
     return jnp.concatenate(
-        [u[:1] * v[:1], plain[1:1 + 2 * n],
-         plain[1 + 2 * n:] + _outer(ux, uy, vx, vy) + _outer(vx, vy, ux, uy)])
+      [
+        u[:1] * v[:1],
+        plain[1 : 1 + 2 * n],
+        plain[1 + 2 * n :] + _outer(ux, uy, vx, vy) + _outer(vx, vy, ux, uy),
+      ]
+    )
 
   def __add__(self, other: Jet | float) -> Jet:
     if isinstance(other, Jet):
@@ -152,9 +159,10 @@ def _outer(x, y, s, t):
   """Packed rows of the part of d_a conj(e_b) that is read, d = x + iy, e = s + it."""
   n = x.shape[0]
   return jnp.concatenate(
-      [x * s + y * t]
-      + [(x[a] * s[b] + y[a] * t[b])[None] for a, b in pairs(n)]
-      + [(y[a] * s[b] - x[a] * t[b])[None] for a, b in pairs(n)])
+    [x * s + y * t]
+    + [(x[a] * s[b] + y[a] * t[b])[None] for a, b in pairs(n)]
+    + [(y[a] * s[b] - x[a] * t[b])[None] for a, b in pairs(n)]
+  )
 
 
 def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
@@ -173,11 +181,16 @@ def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
   chex.assert_shape(x, pullback.shape[:-2] + (2 * num_coordinates,))
   j = jnp.moveaxis(pullback, -2, 0)
   re, im = 0.5 * j.real.astype(x.dtype), 0.5 * j.imag.astype(x.dtype)
-  return Jet(jnp.concatenate([
-      x[None],
-      jnp.concatenate([re, im], axis=-1),
-      jnp.concatenate([im, -re], axis=-1),
-      jnp.zeros((n * n,) + x.shape, x.dtype)]))
+  return Jet(
+    jnp.concatenate(
+      [
+        x[None],
+        jnp.concatenate([re, im], axis=-1),
+        jnp.concatenate([im, -re], axis=-1),
+        jnp.zeros((n * n,) + x.shape, x.dtype),
+      ]
+    )
+  )
 
 
 def linear(x: chex.Array | Jet, w: chex.Array, b: chex.Array | None = None) -> chex.Array | Jet:
@@ -188,8 +201,7 @@ def linear(x: chex.Array | Jet, w: chex.Array, b: chex.Array | None = None) -> c
   return layer_matmul(x, w) if b is None else layer_matmul(x, w) + b
 
 
-def activate(
-    activation: str, x: chex.Array | Jet, b: chex.Array | None = None) -> chex.Array | Jet:
+def activate(activation: str, x: chex.Array | Jet, b: chex.Array | None = None) -> chex.Array | Jet:
   """f(x + b) feature by feature, f named as in `networks.activations`; b (F,) or None."""
   if isinstance(x, Jet):
     bias = jnp.zeros(x.shape[-1:], x.rows.dtype) if b is None else b
@@ -197,8 +209,7 @@ def activate(
   return activations.derivatives(activation, x if b is None else x + b, 0)[0]
 
 
-def dense(
-    activation: str, x: chex.Array | Jet, w: chex.Array, b: chex.Array) -> chex.Array | Jet:
+def dense(activation: str, x: chex.Array | Jet, w: chex.Array, b: chex.Array) -> chex.Array | Jet:
   """f(x w + b): the layer that networks are made of, with a backward pass written by hand.
 
   Args:
@@ -254,8 +265,8 @@ def _tall(multiply, rows, w):
 
 
 def quadratic_slopes(
-    x: Sequence[chex.Array], y: Sequence[chex.Array],
-    g: Sequence[chex.Array]) -> tuple[list[chex.Array], list[chex.Array]]:
+  x: Sequence[chex.Array], y: Sequence[chex.Array], g: Sequence[chex.Array]
+) -> tuple[list[chex.Array], list[chex.Array]]:
   """Derivatives of q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)].
 
   Args:

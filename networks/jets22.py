@@ -36,6 +36,7 @@ class Derivatives(NamedTuple):
     third: v_{ac bbar}, third[p][b].
     fourth: v_{ac bbar dbar}, fourth[p][q]; Hermitian.
   """
+
   value: Complex
   first: list[Complex]
   mixed: list[list[Complex]]
@@ -63,7 +64,7 @@ def unpack(rows: chex.Array | Sequence[chex.Array]) -> Derivatives:
   mixed = unpack_hermitian(n, block(n * n))
   second = [Complex(*c) for c in zip(block(m), block(m), strict=True)]
   third = [Complex(*c) for c in zip(block(m * n), block(m * n), strict=True)]
-  third = [third[p * n:(p + 1) * n] for p in range(m)]
+  third = [third[p * n : (p + 1) * n] for p in range(m)]
   return Derivatives(value, first, mixed, second, third, unpack_hermitian(m, block(m * m)))
 
 
@@ -71,12 +72,16 @@ def pack(d: Derivatives) -> list[chex.Array]:
   """The inverse of `unpack`, as a list of rows; lower triangles are not read."""
   third = list(itertools.chain(*d.third))
   return [
-      d.value.re,
-      *(c.re for c in d.first), *(c.im for c in d.first),
-      *pack_hermitian(d.mixed),
-      *(c.re for c in d.second), *(c.im for c in d.second),
-      *(c.re for c in third), *(c.im for c in third),
-      *pack_hermitian(d.fourth)]
+    d.value.re,
+    *(c.re for c in d.first),
+    *(c.im for c in d.first),
+    *pack_hermitian(d.mixed),
+    *(c.re for c in d.second),
+    *(c.im for c in d.second),
+    *(c.re for c in third),
+    *(c.im for c in third),
+    *pack_hermitian(d.fourth),
+  ]
 
 
 def unpack_hermitian(n: int, rows: Sequence[chex.Array]) -> list[list[Complex]]:
@@ -92,8 +97,11 @@ def unpack_hermitian(n: int, rows: Sequence[chex.Array]) -> list[list[Complex]]:
 def pack_hermitian(h: list[list[Complex]]) -> list[chex.Array]:
   """The inverse of `unpack_hermitian`; the lower triangle is not read."""
   upper = jets.pairs(len(h))
-  return ([h[a][a].re for a in range(len(h))] + [h[a][b].re for a, b in upper]
-          + [h[a][b].im for a, b in upper])
+  return (
+    [h[a][a].re for a in range(len(h))]
+    + [h[a][b].re for a, b in upper]
+    + [h[a][b].im for a, b in upper]
+  )
 
 
 def hermitian(n: int, entry) -> list[list[Complex | None]]:
@@ -104,6 +112,7 @@ def hermitian(n: int, entry) -> list[list[Complex | None]]:
 @jets.register
 class Jet22(jets.Jet):
   """Jets of type (2, 2) of F real functions; rows (R, ..., F) as in the module's docstring."""
+
   order = 4
 
   @property
@@ -113,7 +122,7 @@ class Jet22(jets.Jet):
   @property
   def mixed(self) -> chex.Array:
     n = self.num_directions
-    return self.rows[1 + 2 * n:(1 + n) ** 2]
+    return self.rows[1 + 2 * n : (1 + n) ** 2]
 
   @staticmethod
   def compose(fs: Sequence[chex.Array], rows: chex.Array) -> chex.Array:
@@ -121,8 +130,7 @@ class Jet22(jets.Jet):
     return jnp.stack(_compose(fs[:5], list(rows)))
 
   @staticmethod
-  def compose_transpose(
-      fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
+  def compose_transpose(fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v; the derivatives of f pass theirs on to the value."""
     # Differentiated as a function of separate rows: a slice would transpose to a sum of padded arrays.
     _, transpose = jax.vjp(_compose, list(fs[:5]), list(rows))
@@ -139,25 +147,37 @@ class Jet22(jets.Jet):
 
     def half(x, y):
       """Leibniz' terms, each of which has a partner with x and y exchanged."""
+
       def third(p, b):
         a, c = ps[p]
-        return (x.third[p][b] * y.value + x.second[p] * y.first[b].conj()
-                + x.mixed[a][b] * y.first[c] + x.mixed[c][b] * y.first[a])
+        return (
+          x.third[p][b] * y.value
+          + x.second[p] * y.first[b].conj()
+          + x.mixed[a][b] * y.first[c]
+          + x.mixed[c][b] * y.first[a]
+        )
 
       def fourth(p, q):
         (a, c), (b, e) = ps[p], ps[q]
-        return (x.fourth[p][q] * y.value + x.third[p][b] * y.first[e].conj()
-                + x.third[p][e] * y.first[b].conj() + x.third[q][a].conj() * y.first[c]
-                + x.third[q][c].conj() * y.first[a] + x.second[p] * y.second[q].conj()
-                + x.mixed[a][b] * y.mixed[c][e] + x.mixed[a][e] * y.mixed[c][b])
+        return (
+          x.fourth[p][q] * y.value
+          + x.third[p][b] * y.first[e].conj()
+          + x.third[p][e] * y.first[b].conj()
+          + x.third[q][a].conj() * y.first[c]
+          + x.third[q][c].conj() * y.first[a]
+          + x.second[p] * y.second[q].conj()
+          + x.mixed[a][b] * y.mixed[c][e]
+          + x.mixed[a][e] * y.mixed[c][b]
+        )
 
       return Derivatives(
-          x.value * y.value * 0.5,
-          [x.first[a] * y.value for a in range(n)],
-          hermitian(n, lambda a, b: x.mixed[a][b] * y.value + x.first[a] * y.first[b].conj()),
-          [x.second[p] * y.value + x.first[a] * y.first[c] for p, (a, c) in enumerate(ps)],
-          [[third(p, b) for b in range(n)] for p in range(len(ps))],
-          hermitian(len(ps), fourth))
+        x.value * y.value * 0.5,
+        [x.first[a] * y.value for a in range(n)],
+        hermitian(n, lambda a, b: x.mixed[a][b] * y.value + x.first[a] * y.first[b].conj()),
+        [x.second[p] * y.value + x.first[a] * y.first[c] for p, (a, c) in enumerate(ps)],
+        [[third(p, b) for b in range(n)] for p in range(len(ps))],
+        hermitian(len(ps), fourth),
+      )
 
     return jnp.stack(pack(half(x, y))) + jnp.stack(pack(half(y, x)))
 
@@ -178,11 +198,16 @@ def from_coordinates(x: chex.Array, pullback: chex.Array, second: chex.Array) ->
   first = jets.from_coordinates(x, pullback)
   k = 0.5 * jnp.moveaxis(second, -2, 0)
   re, im = k.real.astype(x.dtype), k.imag.astype(x.dtype)
-  return Jet22(jnp.concatenate([
-      first.rows,
-      jnp.concatenate([re, im], axis=-1),
-      jnp.concatenate([im, -re], axis=-1),
-      jnp.zeros((2 * m * n + m * m,) + x.shape, x.dtype)]))
+  return Jet22(
+    jnp.concatenate(
+      [
+        first.rows,
+        jnp.concatenate([re, im], axis=-1),
+        jnp.concatenate([im, -re], axis=-1),
+        jnp.zeros((2 * m * n + m * m,) + x.shape, x.dtype),
+      ]
+    )
+  )
 
 
 def _compose(fs, rows):
@@ -211,19 +236,31 @@ def _compose(fs, rows):
 
   def fourth(p, q):
     (a, c), (b, e) = ps[p], ps[q]
-    return (d.fourth[p][q] * f1 + u[p] * v2[q].conj() + w[p] * product[q].conj()
-            + scaled11[a][b] * v11[c][e] + scaled11[a][e] * v11[c][b]
-            + t[p][b] * v1[e].conj() + t[p][e] * v1[b].conj()
-            + v21[q][a].conj() * scaled1[c] + v21[q][c].conj() * scaled1[a])
+    return (
+      d.fourth[p][q] * f1
+      + u[p] * v2[q].conj()
+      + w[p] * product[q].conj()
+      + scaled11[a][b] * v11[c][e]
+      + scaled11[a][e] * v11[c][b]
+      + t[p][b] * v1[e].conj()
+      + t[p][e] * v1[b].conj()
+      + v21[q][a].conj() * scaled1[c]
+      + v21[q][c].conj() * scaled1[a]
+    )
 
-  return pack(Derivatives(
+  return pack(
+    Derivatives(
       value=Complex(f),
       first=[v * f1 for v in v1],
       mixed=hermitian(n, lambda a, b: v11[a][b] * f1 + scaled1[a] * v1[b].conj()),
       second=[v2[p] * f1 + product[p] * f2 for p in range(len(ps))],
-      third=[[v21[p][b] * f1 + u[p] * v1[b].conj() + shared[p][b] * f2 for b in range(n)]
-             for p in range(len(ps))],
-      fourth=hermitian(len(ps), fourth)))
+      third=[
+        [v21[p][b] * f1 + u[p] * v1[b].conj() + shared[p][b] * f2 for b in range(n)]
+        for p in range(len(ps))
+      ],
+      fourth=hermitian(len(ps), fourth),
+    )
+  )
 
 
 def _fence(tree):

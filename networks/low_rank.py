@@ -10,8 +10,7 @@ import chex
 import haiku as hk
 import jax.numpy as jnp
 
-from networks import jets
-from networks import registry
+from networks import jets, registry
 from networks import sections as section_jets
 from networks.algebraic import Sections, check_degree, relative_potential, squared_norm
 
@@ -28,8 +27,15 @@ class LowRankMetric(hk.Module):
   # The trainer passes the variety's Kaehler moduli and sections besides the ambient space.
   needs_sections = True
 
-  def __init__(self, ambient: Sequence[int], moduli: Sequence[float], sections: Sections, degree: int,
-               rank: int, name: str | None = None):
+  def __init__(
+    self,
+    ambient: Sequence[int],
+    moduli: Sequence[float],
+    sections: Sections,
+    degree: int,
+    rank: int,
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:
@@ -61,8 +67,9 @@ class LowRankMetric(hk.Module):
     """
     shape = (2, self.coefficients.shape[1], self.rank)
     dtype = jets.dtype(x)
-    u = _packed(hk.get_parameter(
-        "u", shape, dtype, init=hk.initializers.RandomNormal((2 * shape[1]) ** -0.5)))
+    u = _packed(
+      hk.get_parameter("u", shape, dtype, init=hk.initializers.RandomNormal((2 * shape[1]) ** -0.5))
+    )
     v = _packed(hk.get_parameter("v", shape, dtype, init=jnp.zeros))
     rows = section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
     product = lambda a, b: jets.matmul(jets.matmul(rows, a), b.T)

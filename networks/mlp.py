@@ -8,17 +8,15 @@ import chex
 import haiku as hk
 import jax.numpy as jnp
 
-from networks import adjoint
-from networks import adjoint22
-from networks import jets
-from networks import jets22
+from networks import adjoint, adjoint22, jets, jets22
 
 
 class MLP(hk.Module):
   """Dense layers f(x w + b) and a linear last one, which starts at zero if asked to."""
 
-  def __init__(self, widths: Sequence[int], activation: str, zero_last: bool = False,
-               name: str | None = None):
+  def __init__(
+    self, widths: Sequence[int], activation: str, zero_last: bool = False, name: str | None = None
+  ):
     """Creates the module.
 
     Args:
@@ -37,7 +35,7 @@ class MLP(hk.Module):
     dtype, fan_in, weights, biases = jets.dtype(x), x.shape[-1], [], []
     for layer, width in enumerate(self.widths):
       zero = self.zero_last and layer == len(self.widths) - 1
-      w_init = jnp.zeros if zero else hk.initializers.TruncatedNormal(fan_in ** -0.5)
+      w_init = jnp.zeros if zero else hk.initializers.TruncatedNormal(fan_in**-0.5)
       weights.append(hk.get_parameter(f"w{layer}", (fan_in, width), dtype, init=w_init))
       biases.append(hk.get_parameter(f"b{layer}", (width,), dtype, init=jnp.zeros))
       fan_in = width

@@ -13,12 +13,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from networks import embeddings
-from networks import gauge
-from networks import jets
-from networks import mlp
-from networks import phi
-from networks import registry
+from networks import embeddings, gauge, jets, mlp, phi, registry
 from networks.algebraic import pack_hermitian_rows, squared_norms
 from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
@@ -38,8 +33,14 @@ class MonomialMLP(phi.PhiMLP):
   # The trainer passes the monomials of the variety besides the ambient space.
   needs_monomials = True
 
-  def __init__(self, ambient: Sequence[int], monomials: Sequence[np.ndarray], widths: Sequence[int] = (64, 64, 64),
-               activation: str = "tanh", name: str | None = None):
+  def __init__(
+    self,
+    ambient: Sequence[int],
+    monomials: Sequence[np.ndarray],
+    widths: Sequence[int] = (64, 64, 64),
+    activation: str = "tanh",
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:
@@ -57,8 +58,9 @@ class MonomialMLP(phi.PhiMLP):
     features = sum(len(group) * (len(group) - 1) for group in self.groups.values())
     if features > _MOST_FEATURES:
       raise ValueError(
-          f"the polynomials have {sum(map(len, self.groups.values()))} monomials, which makes {features:,} products, "
-          f"more than {_MOST_FEATURES:,}: use algebraic(degree=4) or phi_mlp here")
+        f"the polynomials have {sum(map(len, self.groups.values()))} monomials, which makes {features:,} products, "
+        f"more than {_MOST_FEATURES:,}: use algebraic(degree=4) or phi_mlp here"
+      )
 
   def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """Evaluates phi.
@@ -70,13 +72,16 @@ class MonomialMLP(phi.PhiMLP):
       (...) real, or the Jet of it.
     """
     products = [
-        monomial_products(self.ambient, degrees, group, x) for degrees, group in self.groups.items() if len(group) > 1]
+      monomial_products(self.ambient, degrees, group, x)
+      for degrees, group in self.groups.items()
+      if len(group) > 1
+    ]
     features = jets.concatenate([embeddings.SpectralEmbedding(self.ambient)(x), *products])
     return mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)[..., 0]
 
 
 def monomial_products(
-    ambient: Sequence[int], degrees: Sequence[int], exponents: np.ndarray, x: chex.Array | jets.Jet
+  ambient: Sequence[int], degrees: Sequence[int], exponents: np.ndarray, x: chex.Array | jets.Jet
 ) -> chex.Array | jets.Jet:
   """c_AB m_A conj(m_B) / prod_i |z^(i)|^(2 d_i), A < B: all real parts, then all imaginary parts.
 
@@ -108,8 +113,10 @@ def monomial_products(
     pick = lambda c, k: Complex(c.re[..., k], c.im[..., k])
     m, m_t = pick(a, left) * pick(b, right).conj(), pick(a, right) * pick(b, left).conj()
     # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian in value only.
-    return Complex(jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
-                   jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1))
+    return Complex(
+      jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
+      jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1),
+    )
 
   products = pack_hermitian_rows(entry, x)
   return products * _inverse_norms(ambient, degrees, x) if isinstance(x, jets.Jet) else products
@@ -121,7 +128,9 @@ def _by_multidegree(ambient, monomials) -> dict[tuple[int, ...], np.ndarray]:
   for exponents in monomials:
     exponents = np.asarray(exponents, int)
     degrees = tuple(int(exponents[0, real].sum()) for real, _ in gauge.factors(ambient))
-    groups[degrees] = np.unique(np.concatenate([groups.get(degrees, exponents[:0]), exponents]), axis=0)
+    groups[degrees] = np.unique(
+      np.concatenate([groups.get(degrees, exponents[:0]), exponents]), axis=0
+    )
   return groups
 
 

@@ -7,11 +7,7 @@ from collections.abc import Sequence
 import chex
 import haiku as hk
 
-from networks import activations
-from networks import embeddings
-from networks import jets
-from networks import mlp
-from networks import registry
+from networks import activations, embeddings, jets, mlp, registry
 
 
 @registry.register("phi_mlp")
@@ -21,8 +17,13 @@ class PhiMLP(hk.Module):
   # The same code and parameters serve arrays and jets.
   supports_jets = True
 
-  def __init__(self, ambient: Sequence[int], widths: Sequence[int] = (64, 64, 64),
-               activation: str = "gelu", name: str | None = None):
+  def __init__(
+    self,
+    ambient: Sequence[int],
+    widths: Sequence[int] = (64, 64, 64),
+    activation: str = "gelu",
+    name: str | None = None,
+  ):
     """Creates the module.
 
     Args:

@@ -69,7 +69,8 @@ def _matmul(name, x, w):
     rounded = (jax.lax.reduce_precision(a, exponent_bits=8, mantissa_bits=10) for a in (x, w))
     return jnp.matmul(*rounded, precision=jax.lax.Precision.HIGH)
   product = jnp.matmul(
-      x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
+    x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32
+  )
   return product.astype(x.dtype)
 
 

@@ -21,11 +21,13 @@ _NETWORKS: dict[str, Callable] = {}
 
 def register(name: str) -> Callable[[Callable], Callable]:
   """Decorator that makes a network available as `name`."""
+
   def decorate(network: Callable) -> Callable:
     if name in _NETWORKS:
       raise ValueError(f"a network named {name!r} is registered already")
     _NETWORKS[name] = network
     return network
+
   return decorate
 
 
@@ -44,8 +46,9 @@ def resolve(name: str) -> Callable:
   if ":" not in name:
     if name not in _NETWORKS:
       raise ValueError(
-          f"unknown network {name!r}: choose one of {', '.join(sorted(_NETWORKS))}, "
-          "or give module:Name or path/to/file.py:Name")
+        f"unknown network {name!r}: choose one of {', '.join(sorted(_NETWORKS))}, "
+        "or give module:Name or path/to/file.py:Name"
+      )
     return _NETWORKS[name]
   source, _, attribute = name.rpartition(":")
   module = _load_file(source) if source.endswith(".py") else _import(source)

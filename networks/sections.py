@@ -23,9 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge
-from networks import jets
-from networks import jets22
+from networks import gauge, jets, jets22
 from networks.split_complex import Complex
 
 # Relative error that is allowed for a form of low rank in place of all coefficients.
@@ -41,6 +39,7 @@ class Plan(NamedTuple):
     left: (M, r) real or complex; (M, N_k) if dense, None if r = 0.
     right: (r, N_k).
   """
+
   order: np.ndarray
   scales: np.ndarray | None
   left: np.ndarray | None
@@ -48,8 +47,8 @@ class Plan(NamedTuple):
 
 
 def section_rows(
-    exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int],
-    x: chex.Array | jets.Jet) -> chex.Array:
+  exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int], x: chex.Array | jets.Jet
+) -> chex.Array:
   """Sections and their holomorphic derivatives at points.
 
   Args:
@@ -70,7 +69,8 @@ def section_rows(
 
 
 def monomial_rows(
-    exponents: np.ndarray, ambient: Sequence[int], x: chex.Array | jets.Jet) -> Complex:
+  exponents: np.ndarray, ambient: Sequence[int], x: chex.Array | jets.Jet
+) -> Complex:
   """Monomials and their holomorphic derivatives: `section_rows` for C = 1.
 
   Args:
@@ -99,8 +99,10 @@ def monomial_means(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
   """
   means = np.ones(len(exponents))
   for n, (real, _) in zip(ambient, gauge.factors(ambient)):
-    means *= [math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
-              for a in exponents[:, real].tolist()]
+    means *= [
+      math.factorial(n) * math.prod(map(math.factorial, a)) / math.factorial(n + sum(a))
+      for a in exponents[:, real].tolist()
+    ]
   return means
 
 
@@ -139,7 +141,8 @@ def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
     for d in range(1, degree):
       factor = np.concatenate([unit[i] + factor[a:] for i, a in enumerate(_tails(count, d))])
     rows = np.concatenate(
-        [rows.repeat(len(factor), axis=0), np.tile(factor, (len(rows), 1))], axis=1)
+      [rows.repeat(len(factor), axis=0), np.tile(factor, (len(rows), 1))], axis=1
+    )
   return rows
 
 
@@ -152,16 +155,18 @@ def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, 
     value = coordinates
     for d in range(1, degree):
       last = len(z) == 1 and d == degree - 1
-      value = _products(coordinates, value, _tails(coordinates.re.shape[-1], d),
-                        order if last else None, pairs)
+      value = _products(
+        coordinates, value, _tails(coordinates.re.shape[-1], d), order if last else None, pairs
+      )
     groups.append(value)
   while len(groups) > 1:
     # Halves of about the same size have the fewest products of one by many.
     last = len(groups) == 2
     joined = [
-        _products(u, v, [0] * u.re.shape[-1], order if last else None, pairs)
-        for u, v in zip(groups[::2], groups[1::2])]
-    groups = joined + groups[2 * len(joined):]
+      _products(u, v, [0] * u.re.shape[-1], order if last else None, pairs)
+      for u, v in zip(groups[::2], groups[1::2])
+    ]
+    groups = joined + groups[2 * len(joined) :]
   return groups[0]
 
 
@@ -170,7 +175,7 @@ def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Co
   size = v.re.shape[-1]
   table = [(i, k) for i, start in enumerate(starts) for k in range(start, size)]
   runs = []
-  for i, k in (table if order is None else [table[o] for o in order]):
+  for i, k in table if order is None else [table[o] for o in order]:
     if runs and runs[-1][0] == i and runs[-1][2] == k:
       runs[-1][2] += 1
     else:
@@ -178,11 +183,16 @@ def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Co
   derivatives = np.arange(u.re.shape[0]).reshape((-1,) + (1,) * (u.re.ndim - 1)) > 0
   bent = Complex(jnp.where(derivatives, u.re, 0), jnp.where(derivatives, u.im, 0))
   column = functools.partial(_slice, -1)
-  parts = [_product(column(u, i, i + 1), column(bent, i, i + 1), column(v, a, b), pairs)
-           for i, a, b in runs]
+  parts = [
+    _product(column(u, i, i + 1), column(bent, i, i + 1), column(v, a, b), pairs)
+    for i, a, b in runs
+  ]
   # Without the fence XLA computes low degrees again for every monomial of a higher one.
-  return Complex(*jax.lax.optimization_barrier(tuple(
-      jnp.concatenate([getattr(c, name) for c in parts], axis=-1) for name in ("re", "im"))))
+  return Complex(
+    *jax.lax.optimization_barrier(
+      tuple(jnp.concatenate([getattr(c, name) for c in parts], axis=-1) for name in ("re", "im"))
+    )
+  )
 
 
 def _product(u: Complex, du: Complex, v: Complex, pairs) -> Complex:
@@ -193,8 +203,7 @@ def _product(u: Complex, du: Complex, v: Complex, pairs) -> Complex:
     return product
   start = u.re.shape[0] - len(pairs)
   bend = [row(u, 1 + a) * row(v, 1 + c) + row(u, 1 + c) * row(v, 1 + a) for a, c in pairs]
-  rows = [_slice(0, product, 0, start)] + [
-      row(product, start + p) + b for p, b in enumerate(bend)]
+  rows = [_slice(0, product, 0, start)] + [row(product, start + p) + b for p, b in enumerate(bend)]
   return Complex(*[jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")])
 
 
@@ -210,7 +219,8 @@ def _apply(plan: Plan, monomials: chex.Array) -> chex.Array:
   size, kept = monomials.shape[-1] // 2, len(plan.scales)
   scales = plan.scales.astype(monomials.dtype)
   sections = jnp.concatenate(
-      [monomials[..., :kept] * scales, monomials[..., size:size + kept] * scales], axis=-1)
+    [monomials[..., :kept] * scales, monomials[..., size : size + kept] * scales], axis=-1
+  )
   if plan.left is None:
     return sections
   return sections + _real_matmul(_real_matmul(monomials, plan.left), plan.right)
@@ -246,11 +256,11 @@ def make_plan(exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence
     return dense
   order = np.concatenate([kept, dropped])
   rest = c[order] / scales[order, None]
-  rest[:len(kept)] -= np.eye(len(kept))
+  rest[: len(kept)] -= np.eye(len(kept))
   if not np.any(np.abs(rest) > _ROUNDING):
     return Plan(order, scales[kept], None, None)
   # The rows of monomials that are dropped span all of the rest.
-  right = rest[len(kept):]
+  right = rest[len(kept) :]
   if len(right) * sum(rest.shape) < rest.size:
     left = np.linalg.lstsq(right.T, rest.T, rcond=_ROUNDING)[0].T
     if np.max(np.abs(left @ right - rest)) < _ROUNDING * np.max(np.abs(c)):

@@ -14,6 +14,7 @@ import chex
 @dataclasses.dataclass(frozen=True)
 class Complex:
   """re + i im; im is None where it vanishes identically."""
+
   re: chex.Array
   im: chex.Array | None = None
 
@@ -38,5 +39,4 @@ class Complex:
       return self * other.re
     if self.im is None:
       return other * self.re
-    return Complex(self.re * other.re - self.im * other.im,
-                   self.re * other.im + self.im * other.re)
+    return Complex(self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re)

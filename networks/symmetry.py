@@ -34,6 +34,7 @@ class Generators(NamedTuple):
     permutations: rows of N integers, z_i -> z_{row[i]}.
     conjugation: whether complex conjugation belongs to the group.
   """
+
   order: int
   phases: tuple[tuple[int, ...], ...]
   permutations: tuple[tuple[int, ...], ...]
@@ -50,6 +51,7 @@ class Forms(NamedTuple):
     twisted: (Q, P) real, for c = i; None if all vanish.
     identity: (P,) real, the coefficients of the Fubini-Study form.
   """
+
   exponents: np.ndarray
   left: np.ndarray
   right: np.ndarray
@@ -59,7 +61,8 @@ class Forms(NamedTuple):
 
 
 def invariant_forms(
-    exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int], group: Generators) -> Forms:
+  exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int], group: Generators
+) -> Forms:
   """The invariant Hermitian forms on the span of sections.
 
   Args:
@@ -76,7 +79,7 @@ def invariant_forms(
   """
   scales = section_jets.monomial_scales(ambient, exponents)
   projector, maps, charges = check_group(exponents, coefficients, ambient, group)
-  left, right = np.nonzero((charges[:, None] == charges[None, :]))
+  left, right = np.nonzero(charges[:, None] == charges[None, :])
   pair = np.full((len(exponents),) * 2, -1)
   pair[left, right] = np.arange(len(left))
   orbit = _components(len(left), [pair[to[left], to[right]] for to in maps])
@@ -110,8 +113,9 @@ def invariant_forms(
   scale = np.sqrt(coefficients.shape[1]) / norms[kept]
   # The identity is the sum of the orbits of diagonal pairs.
   diagonal = np.isin(chosen, orbit[left == right]) & ~is_twisted
-  identity = np.linalg.lstsq(
-      gram[np.ix_(kept, kept)], gram[kept] @ (diagonal * norms), rcond=None)[0] / (scale * norms[kept])
+  identity = np.linalg.lstsq(gram[np.ix_(kept, kept)], gram[kept] @ (diagonal * norms), rcond=None)[
+    0
+  ] / (scale * norms[kept])
 
   used = np.isin(orbit, chosen[kept]) | np.isin(transposed, chosen[kept])
   upper = (left <= right) & used
@@ -125,7 +129,7 @@ def invariant_forms(
 
 
 def check_group(
-    exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int], group: Generators
+  exponents: np.ndarray, coefficients: np.ndarray, ambient: Sequence[int], group: Generators
 ) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
   """The projector U U* (M, M), the maps of monomials (M,) of the permutations, and a number for each charge (M,).
 
@@ -149,7 +153,8 @@ def check_group(
     charge = exponents @ np.array(row) % group.order
     if np.max(np.abs(projector * (charge[:, None] != charge))) > _PRESERVED:
       raise ValueError(
-          f"the phases {row} of order {group.order} do not preserve the variety: leave them out")
+        f"the phases {row} of order {group.order} do not preserve the variety: leave them out"
+      )
   if group.conjugation and np.max(np.abs(projector.imag)) > _PRESERVED:
     raise ValueError("complex conjugation does not preserve the variety: leave it out")
   rows = _closed_phases(group)
@@ -159,7 +164,9 @@ def check_group(
 
 def _check_length(row, exponents, what):
   if len(row) != exponents.shape[1]:
-    raise ValueError(f"the {what} {row} must have one entry for each of the {exponents.shape[1]} coordinates")
+    raise ValueError(
+      f"the {what} {row} must have one entry for each of the {exponents.shape[1]} coordinates"
+    )
 
 
 def _closed_phases(group: Generators) -> list[tuple[int, ...]]:
@@ -167,8 +174,9 @@ def _closed_phases(group: Generators) -> list[tuple[int, ...]]:
   known, new = set(), {tuple(p % group.order for p in row) for row in group.phases}
   while new:
     known |= new
-    new = {tuple(row[i] for i in permutation)
-           for row in new for permutation in group.permutations} - known
+    new = {
+      tuple(row[i] for i in permutation) for row in new for permutation in group.permutations
+    } - known
   return sorted(known)
 
 

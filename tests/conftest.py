@@ -7,8 +7,9 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "")
-    + " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0")
+  os.environ.get("XLA_FLAGS", "")
+  + " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+)
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from tests.geometry import varieties
+from trainer.benchmarks import step, suite, timing
 from trainer.metric.ansatz import make_ansatz
 from trainer.points.batch import prepare
-from trainer.benchmarks import step
-from trainer.benchmarks import suite
-from trainer.benchmarks import timing
 
 
 def test_alternating_calls_each_function_equally_often():
   calls = []
   times = timing.alternate(
-      {name: lambda name=name: calls.append(name) or jnp.zeros(()) for name in "ab"}, seconds=0.0)
+    {name: lambda name=name: calls.append(name) or jnp.zeros(()) for name in "ab"}, seconds=0.0
+  )
   # One call to compile, then in turns five calls, of which the last is timed.
   assert calls == ["a", "b"] + (["a"] * 5 + ["b"] * 5) * 3
   assert times["a"].rounds == 3 and times["a"].low <= times["a"].median <= times["a"].high
@@ -41,9 +40,13 @@ def test_suites_time_manifolds_that_have_a_config(name):
 def test_table_shows_medians_with_spreads():
   text = suite.table("step", {"jets_ms": 1.5, "jets_ms_low": 1.0, "jets_ms_high": 2.0, "batch": 8})
   assert text.splitlines() == [
-      "step", "  jets_ms                      1.5  (1 to 2)", "  batch                        8"]
+    "step",
+    "  jets_ms                      1.5  (1 to 2)",
+    "  batch                        8",
+  ]
   assert "points_per_second quintic" in suite.table(
-      "sampling", {"points_per_second": {"quintic": 3.0}})
+    "sampling", {"points_per_second": {"quintic": 3.0}}
+  )
 
 
 def test_nested_step_computes_the_same_metric_as_jets():
@@ -53,12 +56,10 @@ def test_nested_step_computes_the_same_metric_as_jets():
   batch = jax.jit(prepare, static_argnums=0)(variety, z, jnp.ones(3))
   nested = step._nested_ansatz(variety, (4, 3))
   jets = make_ansatz(variety, "phi_mlp(widths=(4, 3))")
-  general = make_ansatz(
-      variety, "trainer.benchmarks.step:plain_phi(ambient=(2,), widths=(4, 3))")
+  general = make_ansatz(variety, "trainer.benchmarks.step:plain_phi(ambient=(2,), widths=(4, 3))")
   assert (jets.path, general.path) == ("jets", "general")
   rng = np.random.default_rng(0)
-  params = jax.tree.map(
-      lambda p: rng.normal(size=p.shape), jax.jit(jets.init)(jax.random.key(0)))
+  params = jax.tree.map(lambda p: rng.normal(size=p.shape), jax.jit(jets.init)(jax.random.key(0)))
   metrics = [jax.jit(a.metric)(params, batch) for a in (nested, general, jets)]
   np.testing.assert_allclose(metrics[0], metrics[2], rtol=1e-11)
   np.testing.assert_allclose(metrics[1], metrics[2], rtol=1e-11)

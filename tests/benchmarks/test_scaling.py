@@ -3,9 +3,7 @@
 import pytest
 
 from tests.geometry import varieties
-from trainer.benchmarks import scaling
-from trainer.benchmarks import step
-from trainer.benchmarks import suite
+from trainer.benchmarks import scaling, step, suite
 
 
 def test_communication_adds_up_the_results_of_collectives():
@@ -21,13 +19,15 @@ def test_communication_adds_up_the_results_of_collectives():
 def test_four_devices_do_a_quarter_of_the_work_each():
   curve = varieties.random_variety("cubic_curve")
   problems = (
-      scaling.Problem("first_order", "phi_mlp(widths=(16, 16))", 512),
-      scaling.Problem("parameter_space", "phi_mlp(widths=(4,))", 512),
-      scaling.Problem("sample_space", "phi_mlp(widths=(16, 16))", 64),
-      scaling.Problem("conjugate_gradient", "algebraic(degree=3)", 512))
+    scaling.Problem("first_order", "phi_mlp(widths=(16, 16))", 512),
+    scaling.Problem("parameter_space", "phi_mlp(widths=(4,))", 512),
+    scaling.Problem("sample_space", "phi_mlp(widths=(16, 16))", 64),
+    scaling.Problem("conjugate_gradient", "algebraic(degree=3)", 512),
+  )
   rows = scaling.count_work(curve, problems, (1, 4))
   assert [(row["solver"], row["devices"]) for row in rows] == [
-      (problem.solver, devices) for problem in problems for devices in (1, 4)]
+    (problem.solver, devices) for problem in problems for devices in (1, 4)
+  ]
   for one, four in zip(rows[::2], rows[1::2], strict=True):
     assert one["flops"] / four["flops"] == pytest.approx(4, rel=0.15)
     assert one["communicated_bytes"] == four["communicated_bytes"] >= 4 * one["parameters"]

@@ -21,14 +21,23 @@ def _bicubic():
 
 def _run():
   return certificate.describe_run(
-      {"batch_size": 1024, "variety": {"ambient": (4,)}}, network="net()", parameters=7, seed=3, dtype="float32", steps=10,
-      seconds=61.5, points={"train": 1000, "heldout": 500}, heldout_seed=3)
+    {"batch_size": 1024, "variety": {"ambient": (4,)}},
+    network="net()",
+    parameters=7,
+    seed=3,
+    dtype="float32",
+    steps=10,
+    seconds=61.5,
+    points={"train": 1000, "heldout": 500},
+    heldout_seed=3,
+  )
 
 
 def _certificate(variety=None, **changes):
   measures = {"sigma": Measure(0.0123, 0.0004), "volume": Measure(0.8343, 0.0005), **changes}
   return certificate.make_certificate(
-      measures, {"sigma": Measure(0.3724, 0.001)}, variety or _fermat(5), _run())
+    measures, {"sigma": Measure(0.3724, 0.001)}, variety or _fermat(5), _run()
+  )
 
 
 def test_every_measure_has_value_stderr_and_exact():
@@ -41,9 +50,16 @@ def test_every_measure_has_value_stderr_and_exact():
 def test_manifold_and_run():
   content = _certificate()
   assert content["manifold"] == {
-      "ambient": [4], "degrees": [[5]], "moduli": [1.0], "dimension": 3,
-      "polynomials": ["z0^5 + z1^5 + z2^5 + z3^5 + z4^5"], "euler": -200,
-      "volume": pytest.approx(5 / 6), "intersection": {"111": 5}, "c2": [50]}
+    "ambient": [4],
+    "degrees": [[5]],
+    "moduli": [1.0],
+    "dimension": 3,
+    "polynomials": ["z0^5 + z1^5 + z2^5 + z3^5 + z4^5"],
+    "euler": -200,
+    "volume": pytest.approx(5 / 6),
+    "intersection": {"111": 5},
+    "c2": [50],
+  }
   run = content["run"]
   assert run["config"]["batch_size"] == 1024 and run["points"]["heldout"] == 500
   assert run["devices"] == {"platform": "cpu", "kind": "cpu", "count": 4, "processes": 1}
@@ -53,8 +69,7 @@ def test_manifold_and_run():
   assert certificate.configuration(bicubic) == "P2 x P2 [3; 3]"
 
 
-@pytest.mark.parametrize("d, expected", [
-    (3, 2.70287609), (4, 11.81704501), (5, 47.29756091865622)])
+@pytest.mark.parametrize("d, expected", [(3, 2.70287609), (4, 11.81704501), (5, 47.29756091865622)])
 def test_exact_holomorphic_volume_of_fermat_hypersurfaces(d, expected):
   exact = certificate.exact_values(_fermat(d))
   assert exact["omega_integral"] == pytest.approx(expected, rel=1e-8)
@@ -71,8 +86,10 @@ def test_no_exact_holomorphic_volume_elsewhere():
 def test_unknown_is_null_and_the_file_is_strict_json(tmp_path):
   content = _certificate(E=Measure(math.nan, math.inf), kappa=Measure(0.0176, math.nan))
   path = certificate.write_certificate(tmp_path, content)
+
   def refuse(constant):
     raise ValueError(constant)
+
   read = json.loads(path.read_text(), parse_constant=refuse)
   assert read == content
   assert read["measures"]["E"] == {"value": None, "stderr": None, "exact": None}
@@ -95,8 +112,9 @@ def test_summary():
   assert "0.01230 ± 0.00040" in table["sigma"]
   assert table["volume"].endswith("0.83430 ± 0.00050  0.83333333  +1.9 standard errors")
   assert table["E"].split() == ["E", "unknown"]
-  assert lines[-1] == ("sigma 0.3724 ± 0.0010 (Fubini-Study) -> 0.01230 ± 0.00040 in 62 s, "
-                       "500 held-out points")
+  assert lines[-1] == (
+    "sigma 0.3724 ± 0.0010 (Fubini-Study) -> 0.01230 ± 0.00040 in 62 s, 500 held-out points"
+  )
 
 
 def test_readable_polynomials_read_back():

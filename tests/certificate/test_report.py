@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from trainer.certificate import certificate, pictures, report
+from trainer.certificate.slice_picture import SlicePicture
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
 from trainer.metric.measures import PointValues, measure_all
-from trainer.certificate.slice_picture import SlicePicture
 
 _VOID = {"meta", "img", "source", "br"}
 
@@ -49,12 +49,19 @@ def synthetic():
   weight, before = rng.uniform(0.5, 2, 300), np.exp(0.3 * rng.normal(size=300))
   after = 1 + 0.02 * (before - 1)
   measures = [
-      measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)]
+    measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)
+  ]
   run = certificate.describe_run(
-      {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}}, network="net()",
-      parameters=7, seed=0,
-      dtype="float32", steps=20, seconds=125.0, points={"train": 1000, "heldout": 300},
-      heldout_seed=0)
+    {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}},
+    network="net()",
+    parameters=7,
+    seed=0,
+    dtype="float32",
+    steps=20,
+    seconds=125.0,
+    points={"train": 1000, "heldout": 300},
+    heldout_seed=0,
+  )
   content = certificate.make_certificate(*measures, Variety((2,), (cubic,), (1.0,)), run)
   history = [{"step": 0, "seconds": 3.0, "sigma": 0.3, "sigma_stderr": 0.01}]
   history += [{"step": s, "seconds": 3.0 + s, "loss": 1 / s} for s in range(1, 20)]
@@ -107,7 +114,8 @@ def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
   content, _, before, _, weight, _ = synthetic
   unknown = {name: {"value": None, "stderr": None, "exact": None} for name in content["measures"]}
   path = report.write_report(
-      tmp_path, {**content, "measures": unknown}, [], before, np.ones_like(before), weight, None)
+    tmp_path, {**content, "measures": unknown}, [], before, np.ones_like(before), weight, None
+  )
   page = _Checker(path.read_text(encoding="utf-8"))
   assert "unknown" in page.text and "flatter" not in page.text
   assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["eta.png"]

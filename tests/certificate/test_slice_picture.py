@@ -18,8 +18,9 @@ def _quartic():
 
 
 def _tri_quadric():
-  return _variety((1, 1, 1), "(z0^2+2*z1^2)*(z2^2+z3^2)*(z4^2+z5^2) + 3*z0*z1*z2^2*z4*z5"
-                             " + z0^2*z2*z3*z4^2")
+  return _variety(
+    (1, 1, 1), "(z0^2+2*z1^2)*(z2^2+z3^2)*(z4^2+z5^2) + 3*z0*z1*z2^2*z4*z5 + z0^2*z2*z3*z4^2"
+  )
 
 
 @pytest.mark.parametrize("variety, sheets", [(_quartic(), 4), (_tri_quadric(), 2)])
@@ -31,7 +32,7 @@ def test_the_curve_lies_on_the_manifold_on_different_sheets(variety, sheets):
   assert np.median(distance.min((0, 1))) > 0.1
   # Every factor moves, so that the picture shows all of the metric.
   for s in variety.factor_slices:
-    direction = z[..., s] / z[..., s.start:s.start + 1]
+    direction = z[..., s] / z[..., s.start : s.start + 1]
     assert np.std(direction[..., 1:], axis=(0, 1, 2)).min() > 0.1
 
 
@@ -45,7 +46,8 @@ def test_sheets_are_continuous_along_columns():
 
 def test_a_picture_shows_the_given_function():
   picture = slice_picture.compute_slice_picture(
-      _quartic(), lambda z: 1 - np.abs(z[:, 0]), seed=1, resolution=20)
+    _quartic(), lambda z: 1 - np.abs(z[:, 0]), seed=1, resolution=20
+  )
   assert picture.u.shape == (20, 20) and picture.u[3, 5].imag < picture.u[4, 5].imag
   z = slice_picture.curve(_quartic(), picture.u, seed=1)
   np.testing.assert_allclose(np.stack(picture.sheets), np.abs(z[..., 0]))
@@ -54,14 +56,18 @@ def test_a_picture_shows_the_given_function():
 
 def test_lost_roots_are_blank(monkeypatch):
   curve = slice_picture.curve
+
   def with_hole(*args):
     z = curve(*args)
     z[2, 3, 4] = np.nan
     return z
+
   monkeypatch.setattr(slice_picture, "curve", with_hole)
+
   def eta(z):
     assert np.isfinite(z).all()
     return np.full(len(z), 1.5)
+
   picture = slice_picture.compute_slice_picture(_quartic(), eta, resolution=20)
   assert np.isnan(picture.sheets[2][3, 4]) and np.nansum(picture.sheets) == 0.5 * (1600 - 1)
 

@@ -7,18 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets22
-from networks import phi
+from networks import jets22, phi
 from tests.geometry import varieties
 from tests.networks import reference
 from trainer.curvature import fubini_study as fubini_study_jets
-from trainer.curvature import local
-from trainer.curvature import potential
-from trainer.curvature import tensors
-from trainer.curvature import wirtinger
-from trainer.geometry import fubini_study
-from trainer.geometry import members
-from trainer.geometry import patches
+from trainer.curvature import local, potential, tensors, wirtinger
+from trainer.geometry import fubini_study, members, patches
 from trainer.geometry.variety import Variety
 
 
@@ -86,7 +80,8 @@ def _two_factors():
 
 def _network(variety, widths):
   apply, params, _, _ = reference.network(
-      lambda x: 0.01 * phi.PhiMLP(ambient=variety.ambient, widths=widths)(x), variety.ambient, 1)
+    lambda x: 0.01 * phi.PhiMLP(ambient=variety.ambient, widths=widths)(x), variety.ambient, 1
+  )
   return apply, params
 
 
@@ -104,13 +99,15 @@ def test_equals_nested_autodiff_of_the_whole_potential(variety):
     def whole(u):
       w = jax.lax.complex(u[:1], u[1:])
       point = z + w @ pullback + 0.5 * w**2 @ second
-      return (fubini_study.potential(variety, point)
-              + network(jnp.concatenate([point.real, point.imag])))
+      return fubini_study.potential(variety, point) + network(
+        jnp.concatenate([point.real, point.imag])
+      )
 
     return wirtinger.mixed_rows(whole, 1, x.dtype)
 
   rows = jax.jit(functools.partial(potential.potential_rows, variety, network, path="jets"))(
-      x, pullback)[:, 0]
+    x, pullback
+  )[:, 0]
   _assert_same_curvature(rows, reference_rows(x[0], pullback[0]))
 
 
@@ -119,21 +116,30 @@ def test_the_two_paths_agree_on_the_quintic():
   x, pullback, _ = _geometry(variety, 1)
   network = functools.partial(*_network(variety, (4,)))
   jets_rows, general_rows = (
-      jax.jit(functools.partial(potential.potential_rows, variety, network, path=path))(x, pullback)
-      for path in ("jets", "general"))
+    jax.jit(functools.partial(potential.potential_rows, variety, network, path=path))(x, pullback)
+    for path in ("jets", "general")
+  )
   _assert_same_curvature(jets_rows, general_rows)
 
 
 def _assert_same_curvature(got, expected):
-  tensor_of = jax.jit(lambda rows: (
-      tensors.metric(rows), tensors.riemann(rows), tensors.ricci(rows), tensors.scalar(rows)))
+  tensor_of = jax.jit(
+    lambda rows: (
+      tensors.metric(rows),
+      tensors.riemann(rows),
+      tensors.ricci(rows),
+      tensors.scalar(rows),
+    )
+  )
   for g, e in zip(tensor_of(got), tensor_of(expected), strict=True):
     np.testing.assert_allclose(g, e, rtol=1e-9, atol=1e-10 * np.abs(e).max())
 
 
 def test_curvature_does_not_depend_on_the_coordinates():
   """Fubini-Study on a surface: the chart's second derivatives give the same Riemann tensor."""
-  variety = Variety((3,), (members.random_polynomial((3,), (4,), np.random.default_rng(0)),), (1.0,))
+  variety = Variety(
+    (3,), (members.random_polynomial((3,), (4,), np.random.default_rng(0)),), (1.0,)
+  )
   x, pullback, eliminated = _geometry(variety, 2)
 
   @jax.jit
@@ -143,8 +149,9 @@ def test_curvature_does_not_depend_on_the_coordinates():
 
     def of(complement):
       second = local.second_derivatives(variety, z, pullback, complement)
-      return tensors.riemann(fubini_study_jets.potential_rows(
-          variety, jets22.from_coordinates(x, pullback, second)))
+      return tensors.riemann(
+        fubini_study_jets.potential_rows(variety, jets22.from_coordinates(x, pullback, second))
+      )
 
     return of(eliminated), of(local.normal_complement(variety, z))
 
@@ -159,8 +166,7 @@ def test_scalar_curvature_trains():
 
   @jax.jit
   def loss(params):
-    rows = potential.potential_rows(
-        variety, functools.partial(apply, params), x, pullback, "jets")
+    rows = potential.potential_rows(variety, functools.partial(apply, params), x, pullback, "jets")
     return jnp.square(tensors.scalar(rows)).sum()
 
   direction = jax.tree.map(lambda p: np.random.default_rng(p.size).normal(size=p.shape), params)

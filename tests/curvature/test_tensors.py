@@ -7,12 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import index_maps
-from networks import jets22
+from networks import index_maps, jets22
+from trainer.curvature import fubini_study, tensors, wirtinger
 from trainer.geometry import hermitian
-from trainer.curvature import fubini_study
-from trainer.curvature import tensors
-from trainer.curvature import wirtinger
 
 
 class _Projective:
@@ -47,8 +44,13 @@ def test_fubini_study_identities(n):
   @jax.jit
   def curvature(jet):
     rows = fubini_study.potential_rows(space, jet)
-    return (hermitian.unpack(tensors.metric(rows)), hermitian.unpack(tensors.ricci(rows)),
-            tensors.scalar(rows), tensors.expand(tensors.riemann(rows)), tensors.christoffel(rows))
+    return (
+      hermitian.unpack(tensors.metric(rows)),
+      hermitian.unpack(tensors.ricci(rows)),
+      tensors.scalar(rows),
+      tensors.expand(tensors.riemann(rows)),
+      tensors.christoffel(rows),
+    )
 
   point = _point(n)
   g, ricci, scalar, riemann, gamma = curvature(_affine_jet(n, point))
@@ -77,8 +79,12 @@ def test_riemann_of_a_random_potential():
   index = range(n)
   g = np.array([[value(d.mixed[a][b]) for b in index] for a in index])
   dg = np.array([[[value(d.third[pair[a, c]][b]) for b in index] for a in index] for c in index])
-  ddg = np.array([[[[value(d.fourth[pair[a, c]][pair[b, e]]) for e in index] for c in index]
-                   for b in index] for a in index])  # [a, b, c, d]
+  ddg = np.array(
+    [
+      [[[value(d.fourth[pair[a, c]][pair[b, e]]) for e in index] for c in index] for b in index]
+      for a in index
+    ]
+  )  # [a, b, c, d]
   upper = np.linalg.inv(g).T  # upper[p, q] = g^{p qbar}
   dbar_g = dg.conj().transpose(0, 2, 1)  # dbar_d g_{p bbar} = conj(d_d g_{b pbar})
   expected = -ddg + np.einsum("pq,caq,dpb->abcd", upper, dg, dbar_g)
@@ -92,7 +98,8 @@ def test_riemann_of_a_random_potential():
   np.testing.assert_allclose(hermitian.unpack(tensors.ricci(packed)), ricci, atol=1e-11)
   np.testing.assert_allclose(tensors.scalar(packed), np.einsum("cd,cd->", upper, ricci).real)
   np.testing.assert_allclose(
-      tensors.christoffel(packed), np.einsum("ks,mls->kml", upper, dg), atol=1e-12)
+    tensors.christoffel(packed), np.einsum("ks,mls->kml", upper, dg), atol=1e-12
+  )
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -102,7 +109,7 @@ def test_ricci_is_minus_the_hessian_of_log_det(n):
 
   def potential(u):
     w = point + jax.lax.complex(u[:n], u[n:])
-    size = w.real ** 2 + w.imag ** 2
+    size = w.real**2 + w.imag**2
     return jnp.log(1 + size.sum()) + 0.3 * jnp.sin(w.real).sum() + size.sum() ** 2 / 7
 
   def log_det(u):
@@ -126,8 +133,12 @@ def test_product_of_spheres_is_the_sum_of_its_factors():
   x, y = _point(2)
   z = jnp.asarray(np.array([1.0, x, 1.0, y]))
   pullback = jnp.asarray(np.array([[0, 1, 0, 0], [0, 0, 0, 1]], complex))
-  rows = fubini_study.potential_rows(space, jets22.from_coordinates(
-      jnp.concatenate([z.real, z.imag]), pullback, jnp.zeros((3, 4), complex)))
+  rows = fubini_study.potential_rows(
+    space,
+    jets22.from_coordinates(
+      jnp.concatenate([z.real, z.imag]), pullback, jnp.zeros((3, 4), complex)
+    ),
+  )
   # P^1 has scalar 2 at t = pi, half of it at twice the area; no curvature mixes the factors.
   np.testing.assert_allclose(tensors.scalar(rows), 3.0, rtol=1e-13)
   np.testing.assert_allclose(tensors.expand(tensors.riemann(rows))[0, 0, 1, 1], 0.0, atol=1e-15)

@@ -35,13 +35,20 @@ def test_the_memory_of_a_gradient_stays_within_the_budget_whatever_the_batch():
     plan = microbatch.plan(_function, shapes, budget, gradient=True)
 
     def gradient(scale, batch, plan=plan):
-      at_rows = jax.grad(lambda factor, rows, weight: jnp.sum(
-          weight * _function({"x": factor * rows["x"]})["y"]))
+      at_rows = jax.grad(
+        lambda factor, rows, weight: jnp.sum(weight * _function({"x": factor * rows["x"]})["y"])
+      )
       return microbatch.accumulate(
-          lambda rows, weight: at_rows(scale, rows, weight), batch, batch["x"][:, 0], plan)
+        lambda rows, weight: at_rows(scale, rows, weight), batch, batch["x"][:, 0], plan
+      )
 
-    used = jax.jit(gradient).lower(
-        jax.ShapeDtypeStruct((3,), jnp.float64), shapes).compile().memory_analysis().temp_size_in_bytes
+    used = (
+      jax.jit(gradient)
+      .lower(jax.ShapeDtypeStruct((3,), jnp.float64), shapes)
+      .compile()
+      .memory_analysis()
+      .temp_size_in_bytes
+    )
     assert used <= budget + 3 * points * 8 * 8, (points, used, str(plan))
 
 
@@ -60,7 +67,9 @@ def test_a_batch_that_fits_is_one_chunk():
 
 
 def test_a_point_too_big_is_one_clear_line():
-  with pytest.raises(UserError, match="one point needs about .* bytes, more than the memory budget"):
+  with pytest.raises(
+    UserError, match="one point needs about .* bytes, more than the memory budget"
+  ):
     microbatch.plan(_function, _batch(10), budget=100)
 
 
@@ -68,9 +77,13 @@ def test_a_point_too_big_is_one_clear_line():
 def test_sums_over_chunks_leave_padding_out(chunk):
   batch = _batch(101)
   scale = jnp.asarray(np.random.default_rng(1).uniform(size=101))
-  square = lambda rows, scale: {"sum": (scale[:, None] * rows["x"]).T @ rows["x"], "count": scale.sum()}
-  got = jax.jit(lambda b, s: microbatch.accumulate(
-      square, b, s, microbatch.Plan(101, chunk, 0, 0)))(batch, scale)
+  square = lambda rows, scale: {
+    "sum": (scale[:, None] * rows["x"]).T @ rows["x"],
+    "count": scale.sum(),
+  }
+  got = jax.jit(
+    lambda b, s: microbatch.accumulate(square, b, s, microbatch.Plan(101, chunk, 0, 0))
+  )(batch, scale)
   expected = square(batch, scale)
   np.testing.assert_allclose(got["sum"], expected["sum"], rtol=1e-12, atol=1e-14)
   np.testing.assert_allclose(got["count"], expected["count"], rtol=1e-14)

@@ -21,7 +21,7 @@ def test_nodes_of_the_dwork_quintic():
   starts = np.concatenate([near(node, 3, 0.03, seed) for seed, node in enumerate(nodes)])
   foci = find_foci(variety, starts)
   assert foci.centers.shape == (125, 5)
-  cosines = np.abs(foci.centers @ np.array(nodes).conj().T) / 5 ** 0.5
+  cosines = np.abs(foci.centers @ np.array(nodes).conj().T) / 5**0.5
   assert np.all(np.sum(cosines > 1 - 1e-12, axis=1) == 1)
   # Q = 5 (1 - psi) and d^2 Q = (20 + 5 psi) delta_ij across z = (1, .., 1), where |z|^2 = 5.
   expected = np.sqrt(2 * abs(5 * (0.05 + 0.03j)) / abs(25 + 5 * (0.05 + 0.03j)) / 5)
@@ -29,10 +29,16 @@ def test_nodes_of_the_dwork_quintic():
 
 
 def test_nodes_of_two_cubics():
-  variety = Variety((5,), tuple(parse_polynomial(text, 6, {"psi": 0.97}) for text in (
-      "z0^3+z1^3+z2^3-3*psi*z3*z4*z5", "z3^3+z4^3+z5^3-3*psi*z0*z1*z2")), (1.0,))
+  variety = Variety(
+    (5,),
+    tuple(
+      parse_polynomial(text, 6, {"psi": 0.97})
+      for text in ("z0^3+z1^3+z2^3-3*psi*z3*z4*z5", "z3^3+z4^3+z5^3-3*psi*z0*z1*z2")
+    ),
+    (1.0,),
+  )
   foci = find_foci(variety, near(np.ones(6), 50, 0.03))
-  np.testing.assert_allclose(np.abs(foci.centers @ np.ones(6)) / 6 ** 0.5, [1.0], rtol=1e-12)
+  np.testing.assert_allclose(np.abs(foci.centers @ np.ones(6)) / 6**0.5, [1.0], rtol=1e-12)
   assert 0.05 < foci.radii[0] < 0.15
 
 

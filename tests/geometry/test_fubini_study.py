@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.geometry.varieties import sparse_variety, some_points
+from tests.geometry.varieties import some_points, sparse_variety
 from trainer.geometry import fubini_study, patches, small
 
 
@@ -25,8 +25,10 @@ def test_metric_is_the_hessian_of_the_potential(name):
     pullback = patches.pullback(variety, z, patches.choose_chart(variety, z))
     # z(x) is holomorphic, so its curvature does not enter d dbar.
     potential = lambda x: fubini_study.potential(variety, z + x @ pullback)
-    return (fubini_study.metric(variety, z, pullback),
-            complex_hessian(potential, variety.dimension))
+    return (
+      fubini_study.metric(variety, z, pullback),
+      complex_hessian(potential, variety.dimension),
+    )
 
   for z in some_points(variety, 3):
     closed, differentiated = both(z)
@@ -43,7 +45,8 @@ def test_factor_metrics_add_up_and_do_not_see_the_scale():
   factors = metrics(z, pullback)
   assert factors.shape == (2, 3, 3)
   np.testing.assert_allclose(
-      1.0 * factors[0] + 1.5 * factors[1], fubini_study.metric(variety, z, pullback), rtol=1e-14)
+    1.0 * factors[0] + 1.5 * factors[1], fubini_study.metric(variety, z, pullback), rtol=1e-14
+  )
   scale = np.repeat([2 - 1j, 0.3j], 3)
   np.testing.assert_allclose(metrics(scale * z, scale * pullback), factors, rtol=1e-12, atol=1e-15)
 

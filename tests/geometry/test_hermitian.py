@@ -14,9 +14,11 @@ def test_round_trip_determinant_and_least_eigenvalue(n):
   assert packed.shape == (n * n, 7) and packed.dtype == np.float64
   np.testing.assert_array_equal(hermitian.unpack(packed), g)
   np.testing.assert_allclose(
-      hermitian.determinant(packed), np.linalg.det(g).real, rtol=1e-11, atol=1e-11)
+    hermitian.determinant(packed), np.linalg.det(g).real, rtol=1e-11, atol=1e-11
+  )
   np.testing.assert_allclose(
-      hermitian.least_eigenvalue(packed), np.linalg.eigvalsh(g)[:, 0], atol=1e-12)
+    hermitian.least_eigenvalue(packed), np.linalg.eigvalsh(g)[:, 0], atol=1e-12
+  )
 
 
 def test_rows_are_in_the_documented_order():
@@ -34,7 +36,7 @@ def test_derivative_of_the_determinant_is_its_cofactor():
 def test_positive_definite_forms_are_told_from_others(n):
   rng = np.random.default_rng(n)
   g = rng.normal(size=(50, n, n)) + 1j * rng.normal(size=(50, n, n))
-  g = g + g.conj().transpose(0, 2, 1) + 2.5 * n ** 0.5 * np.eye(n)
+  g = g + g.conj().transpose(0, 2, 1) + 2.5 * n**0.5 * np.eye(n)
   least = np.linalg.eigvalsh(g)[:, 0]
   assert (least > 0).any() and (least < 0).any()
   np.testing.assert_array_equal(hermitian.is_positive(hermitian.pack(g)), least > 0)

@@ -9,12 +9,13 @@ from trainer.geometry.parse import parse_derivative, parse_number, parse_polynom
 
 def test_terms_by_hand():
   q = parse_polynomial("z0^2 - 5*psi*z0*z1 + (1+2j)*z1**2/4", 2, {"psi": 0.5j})
-  assert dict(zip(q.exponents, q.coefficients)) == {
-      (2, 0): 1, (1, 1): -2.5j, (0, 2): 0.25 + 0.5j}
+  assert dict(zip(q.exponents, q.coefficients)) == {(2, 0): 1, (1, 1): -2.5j, (0, 2): 0.25 + 0.5j}
 
 
-@pytest.mark.parametrize("text", [
-    "z0^3 + z1^3", "-z0 + +z1", "(z0 + z1)^3 - 2*(z0 - z2)*(z1 + 3)", "z0*(z1*(z2 + 1) - a)^2/a"])
+@pytest.mark.parametrize(
+  "text",
+  ["z0^3 + z1^3", "-z0 + +z1", "(z0 + z1)^3 - 2*(z0 - z2)*(z1 + 3)", "z0*(z1*(z2 + 1) - a)^2/a"],
+)
 def test_values_equal_python(text):
   rng = np.random.default_rng(0)
   for _ in range(5):
@@ -28,10 +29,21 @@ def test_terms_that_cancel_are_dropped():
   assert parse_polynomial("z0 - z0 + z1", 2).exponents == ((0, 1),)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("z0^3 + psi*z1", "psi"), ("z0 + z5", "z5"), ("z0 +", "cannot read"), ("z0^z1", "cannot read"),
-    ("z0^(-1)", "cannot read"), ("z0/z1", "cannot read"), ("sin(z0)", "cannot read"),
-    ("z0 - z0", "is zero"), ("", "cannot read"), ("__import__('os')", "cannot read")])
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("z0^3 + psi*z1", "psi"),
+    ("z0 + z5", "z5"),
+    ("z0 +", "cannot read"),
+    ("z0^z1", "cannot read"),
+    ("z0^(-1)", "cannot read"),
+    ("z0/z1", "cannot read"),
+    ("sin(z0)", "cannot read"),
+    ("z0 - z0", "is zero"),
+    ("", "cannot read"),
+    ("__import__('os')", "cannot read"),
+  ],
+)
 def test_what_is_no_polynomial_is_refused(text, message):
   with pytest.raises(UserError, match=message):
     parse_polynomial(text, 2)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.geometry.varieties import CONFIGURATIONS, sparse_variety, some_points
+from tests.geometry.varieties import CONFIGURATIONS, some_points, sparse_variety
 from trainer.geometry import fubini_study, patches
 from trainer.geometry.patches import Chart
 
@@ -18,8 +18,11 @@ def other_chart(variety, z, dq, rng):
     scale[s] = z[patch[-1]]
   # Minors of dQ change by scales only.
   rest = [i for i in range(len(z)) if i not in patch]
-  choices = [c for c in itertools.combinations(rest, variety.codimension)
-             if abs(np.linalg.det(dq[:, c])) > 1e-2]
+  choices = [
+    c
+    for c in itertools.combinations(rest, variety.codimension)
+    if abs(np.linalg.det(dq[:, c])) > 1e-2
+  ]
   eliminated = choices[rng.integers(len(choices))]
   kept = [i for i in rest if i not in eliminated]
   identity = np.eye(len(z))
@@ -37,9 +40,13 @@ def test_charts(name):
   def geometry(z, chart):
     pullback = patches.pullback(variety, z, chart)
     dq = patches.gradient(variety, z)
-    return (pullback, patches.omega_squared(variety, z, chart),
-            fubini_study.metric(variety, z, pullback), dq,
-            patches.omega_squared_in_chart(variety, z, dq))
+    return (
+      pullback,
+      patches.omega_squared(variety, z, chart),
+      fubini_study.metric(variety, z, pullback),
+      dq,
+      patches.omega_squared_in_chart(variety, z, dq),
+    )
 
   points = jax.jit(jax.vmap(lambda z: patches.normalise(variety, z)))(2j * some_points(variety, 4))
   charts = jax.jit(jax.vmap(lambda z: patches.choose_chart(variety, z)))(points)
@@ -58,11 +65,11 @@ def test_charts(name):
 
     # The eliminated coordinates are the best of all that avoid the patch coordinates.
     free = [i for i in range(len(z)) if z[i] != 1]
-    best = max(itertools.combinations(free, variety.codimension),
-               key=lambda c: abs(np.linalg.det(dq[:, c])))
+    best = max(
+      itertools.combinations(free, variety.codimension), key=lambda c: abs(np.linalg.det(dq[:, c]))
+    )
     np.testing.assert_array_equal(np.nonzero(charts.eliminated[p])[1], best)
-    np.testing.assert_array_equal(
-        np.nonzero(charts.kept[p])[1], [i for i in free if i not in best])
+    np.testing.assert_array_equal(np.nonzero(charts.kept[p])[1], [i for i in free if i not in best])
     np.testing.assert_allclose(omega, abs(np.linalg.det(dq[:, best])) ** -2, rtol=1e-12)
     np.testing.assert_allclose(omega_short, omega, rtol=1e-12)
 
@@ -75,7 +82,8 @@ def test_charts(name):
     jacobian = scaled @ chart2.kept.T  # dy^b/dx^a
     np.testing.assert_allclose(jacobian @ pullback2, scaled, atol=1e-12 * np.abs(scaled).max())
     np.testing.assert_allclose(
-        jacobian @ metric2 @ jacobian.conj().T, metric, atol=1e-12 * np.abs(metric).max())
+      jacobian @ metric2 @ jacobian.conj().T, metric, atol=1e-12 * np.abs(metric).max()
+    )
     np.testing.assert_allclose(omega2 * abs(np.linalg.det(jacobian)) ** 2, omega, rtol=1e-12)
 
 
@@ -97,8 +105,12 @@ def test_float32_stays_float32():
   def geometry(z):
     chart = patches.choose_chart(variety, z)
     pullback = patches.pullback(variety, z, chart)
-    return (chart.kept, patches.omega_squared(variety, z, chart), pullback,
-            fubini_study.metric(variety, z, pullback))
+    return (
+      chart.kept,
+      patches.omega_squared(variety, z, chart),
+      pullback,
+      fubini_study.metric(variety, z, pullback),
+    )
 
   z = some_points(variety, 1)[0].astype(np.complex64)
   types = [a.dtype for a in geometry(z)]

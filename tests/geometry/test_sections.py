@@ -8,8 +8,7 @@ import pytest
 
 from tests.geometry import varieties
 from trainer.errors import UserError
-from trainer.geometry import members
-from trainer.geometry import sections
+from trainer.geometry import members, sections
 from trainer.geometry.variety import Variety
 
 
@@ -18,8 +17,9 @@ def _values(basis, z):
 
 
 def _norms(variety, z, multidegree):
-  return math.prod(np.sum(np.abs(z[:, s]) ** 2, axis=1) ** d
-                   for s, d in zip(variety.factor_slices, multidegree))
+  return math.prod(
+    np.sum(np.abs(z[:, s]) ** 2, axis=1) ** d for s, d in zip(variety.factor_slices, multidegree)
+  )
 
 
 def _euler_characteristic(variety, multidegree):
@@ -35,12 +35,25 @@ def _euler_characteristic(variety, multidegree):
   return total
 
 
-@pytest.mark.parametrize("name, multidegree, count", [
-    ("quintic", (4,), 70), ("quintic", (5,), 125), ("quintic", (6,), 205), ("quintic", (7,), 315),
-    ("quintic", (8,), 460), ("cubic_pair", (3,), 54), ("cubic_pair", (4,), 114),
-    ("cubic_pair", (6,), None), ("bicubic", (2, 2), 36), ("bicubic", (3, 3), 99),
-    ("bicubic", (4, 4), 216), ("bicubic", (1, 3), None), ("tetraquadric", (2, 2, 2, 2), 80),
-    ("triple", (2, 1, 2), None)])
+@pytest.mark.parametrize(
+  "name, multidegree, count",
+  [
+    ("quintic", (4,), 70),
+    ("quintic", (5,), 125),
+    ("quintic", (6,), 205),
+    ("quintic", (7,), 315),
+    ("quintic", (8,), 460),
+    ("cubic_pair", (3,), 54),
+    ("cubic_pair", (4,), 114),
+    ("cubic_pair", (6,), None),
+    ("bicubic", (2, 2), 36),
+    ("bicubic", (3, 3), 99),
+    ("bicubic", (4, 4), 216),
+    ("bicubic", (1, 3), None),
+    ("tetraquadric", (2, 2, 2, 2), 80),
+    ("triple", (2, 1, 2), None),
+  ],
+)
 def test_count_and_norm_on_the_variety(name, multidegree, count):
   variety = varieties.random_variety(name)
   basis = sections.section_basis(variety, multidegree)
@@ -49,7 +62,8 @@ def test_count_and_norm_on_the_variety(name, multidegree, count):
   assert count is None or count == expected
   z = varieties.some_points(variety, 10)
   np.testing.assert_allclose(
-      np.sum(np.abs(_values(basis, z)) ** 2, axis=1), _norms(variety, z, multidegree), rtol=1e-12)
+    np.sum(np.abs(_values(basis, z)) ** 2, axis=1), _norms(variety, z, multidegree), rtol=1e-12
+  )
 
 
 def test_monomials_outside_all_relations_stay_themselves():
@@ -60,8 +74,9 @@ def test_monomials_outside_all_relations_stay_themselves():
   assert np.sum(alone) == 121
   rows = np.argmax(np.abs(basis.coefficients[:, alone]), axis=0)
   multinomials = math.factorial(5) / np.prod(
-      [[math.factorial(e) for e in row] for row in basis.exponents[rows]], axis=1)
-  np.testing.assert_allclose(np.sum(basis.coefficients[:, alone], axis=0), multinomials ** 0.5)
+    [[math.factorial(e) for e in row] for row in basis.exponents[rows]], axis=1
+  )
+  np.testing.assert_allclose(np.sum(basis.coefficients[:, alone], axis=0), multinomials**0.5)
 
 
 def test_basis_does_not_depend_on_how_the_relations_are_written():
@@ -71,12 +86,17 @@ def test_basis_does_not_depend_on_how_the_relations_are_written():
   make = lambda c: type(variety.polynomials[0])(variety.polynomials[0].exponents, tuple(c))
   assert variety.polynomials[0].exponents == variety.polynomials[1].exponents
   other = Variety(variety.ambient, (make(a - 2j * b), make(3 * b)), variety.moduli)
-  np.testing.assert_allclose(sections.section_basis(other, (4,)).coefficients,
-                             sections.section_basis(variety, (4,)).coefficients, atol=1e-11)
+  np.testing.assert_allclose(
+    sections.section_basis(other, (4,)).coefficients,
+    sections.section_basis(variety, (4,)).coefficients,
+    atol=1e-11,
+  )
 
 
-@pytest.mark.parametrize("name, multidegree, extra", [
-    ("quintic", (4,), (1,)), ("bicubic", (2, 1), (1, 2)), ("triple", (1, 1, 1), (1, 1, 1))])
+@pytest.mark.parametrize(
+  "name, multidegree, extra",
+  [("quintic", (4,), (1,)), ("bicubic", (2, 1), (1, 2)), ("triple", (1, 1, 1), (1, 1, 1))],
+)
 def test_raised_degree_is_the_same_metric(name, multidegree, extra):
   variety = varieties.random_variety(name)
   size = sections.section_basis(variety, multidegree).coefficients.shape[1]
@@ -91,9 +111,13 @@ def test_raised_degree_is_the_same_metric(name, multidegree, extra):
 
   higher = sections.raise_degree(variety, multidegree, h, extra)
   np.testing.assert_allclose(
-      rho(higher, raised), rho(h, multidegree) * _norms(variety, z, extra), rtol=1e-11)
+    rho(higher, raised), rho(h, multidegree) * _norms(variety, z, extra), rtol=1e-11
+  )
   np.testing.assert_allclose(
-      sections.raise_degree(variety, multidegree, np.eye(size), extra), np.eye(len(higher)), atol=1e-12)
+    sections.raise_degree(variety, multidegree, np.eye(size), extra),
+    np.eye(len(higher)),
+    atol=1e-12,
+  )
 
 
 def test_bad_multidegrees_are_refused():

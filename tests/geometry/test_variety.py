@@ -15,7 +15,9 @@ def test_shape_of_a_variety():
   assert hash(variety) == hash(random_variety("triple"))
 
 
-@pytest.mark.parametrize("ambient, polynomials, moduli, message", [
+@pytest.mark.parametrize(
+  "ambient, polynomials, moduli, message",
+  [
     ((4,), (members.fermat(4),), (1,), "4 variables, but the ambient space P\\^4 has 5"),
     ((3,), (Polynomial(((3, 0, 0, 0),), (1,)),), (1,), "not Calabi-Yau.*sum to 3.*must sum to 4"),
     ((4,), (members.fermat(5),), (0.0,), "Kaehler modulus 0 is not a positive number"),
@@ -23,13 +25,16 @@ def test_shape_of_a_variety():
     ((4,), (), (1,), "at least one polynomial"),
     ((1,), (members.fermat(2),), (1,), "leave no dimension"),
     ((), (members.fermat(5),), (), "projective spaces"),
-])
+  ],
+)
 def test_bad_varieties(ambient, polynomials, moduli, message):
   with pytest.raises(UserError, match=message):
     Variety(ambient, polynomials, moduli)
 
 
-@pytest.mark.parametrize("ambient, degrees, message", [
+@pytest.mark.parametrize(
+  "ambient, degrees, message",
+  [
     # Too many equations in some factors alone: one, and two of them together.
     ((1, 3), ((1, 1, 0), (0, 0, 4)), r"in P\^1 x P\^3 have no solutions"),
     ((1, 1, 3), ((1, 1, 0, 0), (1, 0, 1, 0), (0, 0, 0, 4)), "have no solutions"),
@@ -38,7 +43,8 @@ def test_bad_varieties(ambient, polynomials, moduli, message):
     ((0, 4), ((1,), (5,)), "dimension 1 or more"),
     ((4,), ((),), "at least one factor and one polynomial"),
     ((1, 3), ((2,), (3,)), r"factor 2 \(P\^3\) sum to 3, but must sum to 4"),
-])
+  ],
+)
 def test_bad_configurations(ambient, degrees, message):
   with pytest.raises(UserError, match=message):
     check_calabi_yau(ambient, degrees)

@@ -7,12 +7,12 @@ from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 
 CONFIGURATIONS = {
-    "cubic_curve": ((2,), ((3,),)),
-    "quintic": ((4,), ((5,),)),
-    "cubic_pair": ((5,), ((3, 3),)),
-    "bicubic": ((2, 2), ((3,), (3,))),
-    "tetraquadric": ((1, 1, 1, 1), ((2,), (2,), (2,), (2,))),
-    "triple": ((2, 2, 2), ((1, 1, 1), (1, 1, 1), (1, 1, 1))),
+  "cubic_curve": ((2,), ((3,),)),
+  "quintic": ((4,), ((5,),)),
+  "cubic_pair": ((5,), ((3, 3),)),
+  "bicubic": ((2, 2), ((3,), (3,))),
+  "tetraquadric": ((1, 1, 1, 1), ((2,), (2,), (2,), (2,))),
+  "triple": ((2, 2, 2), ((1, 1, 1), (1, 1, 1), (1, 1, 1))),
 }
 
 
@@ -20,8 +20,7 @@ def random_variety(name, seed=0):
   """A random member of a configuration, with unequal Kaehler moduli."""
   ambient, degrees = CONFIGURATIONS[name]
   rng = np.random.default_rng(seed)
-  polynomials = tuple(
-      members.random_polynomial(ambient, column, rng) for column in zip(*degrees))
+  polynomials = tuple(members.random_polynomial(ambient, column, rng) for column in zip(*degrees))
   return Variety(ambient, polynomials, tuple(1 + 0.5 * i for i in range(len(ambient))))
 
 
@@ -33,8 +32,9 @@ def sparse_variety(name, monomials=15):
   for q in variety.polynomials:
     size = len(q.exponents)
     chosen = rng.choice(size, min(size, monomials), replace=False)
-    polynomials.append(Polynomial(tuple(q.exponents[i] for i in chosen),
-                                  tuple(q.coefficients[i] for i in chosen)))
+    polynomials.append(
+      Polynomial(tuple(q.exponents[i] for i in chosen), tuple(q.coefficients[i] for i in chosen))
+    )
   return Variety(variety.ambient, tuple(polynomials), variety.moduli)
 
 

@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 
-from trainer.run import run as runs
 from trainer.optimizers.first_order_step import TrainState
+from trainer.run import run as runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -22,37 +22,67 @@ atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 
 # A budget that takes seconds; every number of it can be overridden.
 TINY = {
-    "config": "configs/fermat_cubic.py", "config.data.train_points": 1003,
-    "config.data.heldout_points": 500, "config.batch_size": 64, "config.steps": 60, "config.gauss_newton.steps": 0,
-    "config.log_every": 5, "config.evaluate_every": 20, "config.checkpoint_every": 20,
-    "config.network": "phi_mlp(widths=(8,8), activation='gelu')", "config.optimizer.warmup_steps": 5,
-    "config.optimizer.learning_rate": 0.01}
+  "config": "configs/fermat_cubic.py",
+  "config.data.train_points": 1003,
+  "config.data.heldout_points": 500,
+  "config.batch_size": 64,
+  "config.steps": 60,
+  "config.gauss_newton.steps": 0,
+  "config.log_every": 5,
+  "config.evaluate_every": 20,
+  "config.checkpoint_every": 20,
+  "config.network": "phi_mlp(widths=(8,8), activation='gelu')",
+  "config.optimizer.warmup_steps": 5,
+  "config.optimizer.learning_rate": 0.01,
+}
 
 
 def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> subprocess.Popen:
   """Starts `python -m launch.MODULE --name=value ...` on fake CPU devices."""
   environment = dict(
-      os.environ, JAX_PLATFORMS="cpu", PYTHONPATH=str(ROOT), JAX_COMPILATION_CACHE_DIR=_COMPILED,
-      JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
-      XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}")
+    os.environ,
+    JAX_PLATFORMS="cpu",
+    PYTHONPATH=str(ROOT),
+    JAX_COMPILATION_CACHE_DIR=_COMPILED,
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
+    XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
+  )
   command = [sys.executable, "-m", f"launch.{module}"]
   return subprocess.Popen(
-      command + [f"--{name}={value}" for name, value in flags.items()], cwd=cwd, env=environment,
-      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command + [f"--{name}={value}" for name, value in flags.items()],
+    cwd=cwd,
+    env=environment,
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
 
 
-def start_several(count: int, module: str, data_dir: pathlib.Path, **flags) -> list[subprocess.Popen]:
+def start_several(
+  count: int, module: str, data_dir: pathlib.Path, **flags
+) -> list[subprocess.Popen]:
   """Starts `count` processes of two fake devices that find each other, each with points of its own."""
   with socket.socket() as probe:
     probe.bind(("localhost", 0))
     port = probe.getsockname()[1]
   return [
-      start(module, devices=2, **flags, data_dir=data_dir / f"points{i}",
-            coordinator_address=f"localhost:{port}", num_processes=count, process_id=i)
-      for i in range(count)]
+    start(
+      module,
+      devices=2,
+      **flags,
+      data_dir=data_dir / f"points{i}",
+      coordinator_address=f"localhost:{port}",
+      num_processes=count,
+      process_id=i,
+    )
+    for i in range(count)
+  ]
 
 
-def signal_once(process: subprocess.Popen, workdir: pathlib.Path, checkpoint: str, what: int) -> None:
+def signal_once(
+  process: subprocess.Popen, workdir: pathlib.Path, checkpoint: str, what: int
+) -> None:
   """Sends a signal to a training process as soon as it has a checkpoint, a pattern in `checkpoints`."""
   while not list(workdir.glob(f"checkpoints/{checkpoint}")):
     assert process.poll() is None, process.stderr.read()

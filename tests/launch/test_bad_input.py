@@ -6,23 +6,29 @@ from tests.launch.commands import TINY, finish, start
 
 _QUINTIC = {"config.variety.ambient": "(4,)"}
 _MISTAKES = {
-    "unknown key": ({"config.lerning_rate": 1}, "lerning_rate"),
-    "unknown flag": ({"wrokdir": "x"}, "wrokdir"),
-    "wrong type": ({"config.batch_size": "many"}, "batch_size"),
-    "no such config": ({"config": "configs/nothing.py"}, "nothing.py"),
-    "inhomogeneous": ({"config.variety.polynomials": "z0^3+z1^3+z2^2"}, "homogeneous"),
-    "not Calabi-Yau": ({"config.variety.polynomials": "z0^4+z1^4+z2^4"}, "Calabi-Yau"),
-    "singular": (_QUINTIC | {"config.variety.polynomials": "z0^5+z1^5"}, "singular"),
-    "no solutions": ({"config.variety.ambient": "(1,3)", "config.variety.polynomials": "",
-                      "config.variety.degrees": "((1,1,0),(0,0,4))"}, "no solutions"),
-    "unreadable polynomial": ({"config.variety.polynomials": "z0^3+psi*z1^3"}, "psi"),
-    "batch larger than dataset": ({"config.batch_size": 2048}, "larger than the dataset"),
-    "batch not divisible": ({"config.batch_size": 63}, "multiple of 2"),
-    "no points": ({"config.data.train_points": 0}, "at least 1"),
-    "workdir not writable": ({"workdir": "/proc/nothing/run"}, "workdir"),
-    "wrong dtype": ({"dtype": "float16"}, "float32 or float64"),
-    "unknown network": ({"config.network": "phi_mpl"}, "phi_mpl"),
-    "unknown optimizer": ({"config.optimizer.name": "adamm"}, "adamm"),
+  "unknown key": ({"config.lerning_rate": 1}, "lerning_rate"),
+  "unknown flag": ({"wrokdir": "x"}, "wrokdir"),
+  "wrong type": ({"config.batch_size": "many"}, "batch_size"),
+  "no such config": ({"config": "configs/nothing.py"}, "nothing.py"),
+  "inhomogeneous": ({"config.variety.polynomials": "z0^3+z1^3+z2^2"}, "homogeneous"),
+  "not Calabi-Yau": ({"config.variety.polynomials": "z0^4+z1^4+z2^4"}, "Calabi-Yau"),
+  "singular": (_QUINTIC | {"config.variety.polynomials": "z0^5+z1^5"}, "singular"),
+  "no solutions": (
+    {
+      "config.variety.ambient": "(1,3)",
+      "config.variety.polynomials": "",
+      "config.variety.degrees": "((1,1,0),(0,0,4))",
+    },
+    "no solutions",
+  ),
+  "unreadable polynomial": ({"config.variety.polynomials": "z0^3+psi*z1^3"}, "psi"),
+  "batch larger than dataset": ({"config.batch_size": 2048}, "larger than the dataset"),
+  "batch not divisible": ({"config.batch_size": 63}, "multiple of 2"),
+  "no points": ({"config.data.train_points": 0}, "at least 1"),
+  "workdir not writable": ({"workdir": "/proc/nothing/run"}, "workdir"),
+  "wrong dtype": ({"dtype": "float16"}, "float32 or float64"),
+  "unknown network": ({"config.network": "phi_mpl"}, "phi_mpl"),
+  "unknown optimizer": ({"config.optimizer.name": "adamm"}, "adamm"),
 }
 
 
@@ -33,9 +39,14 @@ def outcomes(tmp_path_factory):
   names, results = list(_MISTAKES), {}
   for pair in zip(names[::2], names[1::2] + [None]):
     processes = {
-        name: start("train", devices=2, **(
-            TINY | {"workdir": root / "run", "data_dir": root / "data"} | _MISTAKES[name][0]))
-        for name in pair if name}
+      name: start(
+        "train",
+        devices=2,
+        **(TINY | {"workdir": root / "run", "data_dir": root / "data"} | _MISTAKES[name][0]),
+      )
+      for name in pair
+      if name
+    }
     results |= {name: finish(process) for name, process in processes.items()}
   return root, results
 

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from tests.launch.commands import (
-    TINY, finish, history, losses, signal_once, start, start_several, succeed, trained_state)
+  TINY,
+  finish,
+  history,
+  losses,
+  signal_once,
+  start,
+  start_several,
+  succeed,
+  trained_state,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +44,15 @@ def test_a_run_ends_with_a_certificate(uninterrupted):
   workdir, output = uninterrupted
   certificate = json.loads((workdir / "certificate.json").read_text())
   measures = certificate["measures"]
-  for name in ("sigma", "E", "max_abs_eta_minus_1", "min_eigenvalue", "volume", "kappa",
-               "omega_integral"):
+  for name in (
+    "sigma",
+    "E",
+    "max_abs_eta_minus_1",
+    "min_eigenvalue",
+    "volume",
+    "kappa",
+    "omega_integral",
+  ):
     assert set(measures[name]) == {"value", "stderr", "exact"}
   assert measures["sigma"]["value"] < certificate["fubini_study"]["sigma"]["value"]
   assert measures["sigma"]["exact"] is None
@@ -57,7 +73,7 @@ def test_history_starts_at_fubini_study_and_falls(uninterrupted):
   certificate = json.loads((uninterrupted[0] / "certificate.json").read_text())
   # The loop measures on points of its own.
   sigma = certificate["measures"]["sigma"]
-  assert abs(sigma["value"] - sigmas[-1]) < 5 * 2 ** 0.5 * sigma["stderr"]
+  assert abs(sigma["value"] - sigmas[-1]) < 5 * 2**0.5 * sigma["stderr"]
   assert np.all(np.diff([r["seconds"] for r in rows]) > 0)
 
 
@@ -96,23 +112,27 @@ def test_two_processes_train_as_one(uninterrupted, tmp_path):
   for parallelism in ("shard_map", "pmap"):
     workdir = tmp_path / parallelism
     processes = start_several(
-        2, "train", tmp_path, **TINY, workdir=workdir, parallelism=parallelism)
+      2, "train", tmp_path, **TINY, workdir=workdir, parallelism=parallelism
+    )
     output = [succeed(process) for process in processes]
     assert "sigma" in output[0]
     np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-4)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4),
-        _params(workdir), _params(uninterrupted[0]))
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4),
+      _params(workdir),
+      _params(uninterrupted[0]),
+    )
 
 
 def test_networks_from_outside_the_repository(tmp_path, data_dir):
   (tmp_path / "mine.py").write_text(
-      "import haiku as hk\n"
-      "import jax.numpy as jnp\n"
-      "def phi(x, scale):\n"
-      "  z = x[:3] + 1j * x[3:]\n"
-      "  s = jnp.abs(z) ** 2 / jnp.sum(jnp.abs(z) ** 2)\n"
-      "  return scale * hk.Linear(1)(jnp.tanh(hk.Linear(8)(s)))[0]\n")
+    "import haiku as hk\n"
+    "import jax.numpy as jnp\n"
+    "def phi(x, scale):\n"
+    "  z = x[:3] + 1j * x[3:]\n"
+    "  s = jnp.abs(z) ** 2 / jnp.sum(jnp.abs(z) ** 2)\n"
+    "  return scale * hk.Linear(1)(jnp.tanh(hk.Linear(8)(s)))[0]\n"
+  )
   flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
   output = succeed(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
   assert "general" in output
@@ -132,8 +152,9 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
 def test_another_runs_workdir_is_refused(uninterrupted, data_dir):
   workdir, _ = uninterrupted
   before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-  process = start("train", **(TINY | {"config.steps": 70, "seed": 1}), workdir=workdir,
-                  data_dir=data_dir)
+  process = start(
+    "train", **(TINY | {"config.steps": 70, "seed": 1}), workdir=workdir, data_dir=data_dir
+  )
   status, stdout, stderr = finish(process)
   assert status == 1 and stdout == "" and len(stderr.splitlines()) == 1
   assert stderr.startswith("error: the workdir") and "config.steps is 60 there, 70 here" in stderr

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
-from trainer.loop import gauss_newton as gauss_newton_loop
 from trainer.devices import parallel
+from trainer.loop import gauss_newton as gauss_newton_loop
 from trainer.optimizers import gauss_newton
-from trainer.run.phases import GAUSS_NEWTON, Phase
 from trainer.optimizers.first_order_step import TrainState
+from trainer.run.phases import GAUSS_NEWTON, Phase
 
 
 class _Manager:
@@ -30,7 +30,9 @@ class _Job:
   def __init__(self, sigmas, steps, seconds_left=1e9, sections=True):
     settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
     self.run = SimpleNamespace(
-        config=SimpleNamespace(gauss_newton=settings), ansatz=SimpleNamespace(sections=sections, invariant=None))
+      config=SimpleNamespace(gauss_newton=settings),
+      ansatz=SimpleNamespace(sections=sections, invariant=None),
+    )
     self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
     self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
     self.saved, self._sigmas, self._left = [], sigmas, seconds_left
@@ -62,16 +64,25 @@ def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
   def step(state, segment):
     params = {"network": jnp.float64(state.step + 1), "log_kappa": jnp.float64(0)}
     optimizer = state.optimizer._replace(taken=state.optimizer.taken + 1)
-    row = {"loss": 1.0, "loss_before": 2.0, "predicted_loss": 0.1, "damping": damping, "accepted": True,
-           "iterations": 20}
-    return (TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
-            {name: jnp.asarray(value) for name, value in row.items()})
+    row = {
+      "loss": 1.0,
+      "loss_before": 2.0,
+      "predicted_loss": 0.1,
+      "damping": damping,
+      "accepted": True,
+      "iterations": 20,
+    }
+    return (
+      TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
+      {name: jnp.asarray(value) for name, value in row.items()},
+    )
 
   monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
   params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
   optimizer = gauss_newton.init(params, params, 1.0)._replace(taken=jnp.int32(start))
   return gauss_newton_loop.train(
-      job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager())
+    job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager()
+  )
 
 
 def test_steps_that_run_out_leave_the_best_parameters_in_the_last_checkpoint(monkeypatch):
@@ -102,11 +113,17 @@ def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterat
   assert int(state.optimizer.iterations) == iterations
 
 
-@pytest.mark.parametrize("damping, sigmas, steps", [
+@pytest.mark.parametrize(
+  "damping, sigmas, steps",
+  [
     (0.1, [0.4, 0.2, 0.19, 0.1, 0.099], 4),
     # Damped steps are short: sigma need not fall by much.
-    (1.0, [0.4, 0.2, 0.19, 0.195, 0.1, 0.099], 5)])
-def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(monkeypatch, damping, sigmas, steps):
+    (1.0, [0.4, 0.2, 0.19, 0.195, 0.1, 0.099], 5),
+  ],
+)
+def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(
+  monkeypatch, damping, sigmas, steps
+):
   state = _train(monkeypatch, _Job(sigmas, steps=9), damping=damping)
   assert int(state.step) == steps and int(state.optimizer.level) == 2
 

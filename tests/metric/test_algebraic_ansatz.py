@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 
 from tests.geometry import varieties
-from trainer.points import batch as batches
-from trainer.geometry import hermitian
-from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
+from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
+from trainer.metric.ansatz import make_ansatz
+from trainer.points import batch as batches
 
 
-@pytest.mark.parametrize("name, network", [
-    ("quintic", "algebraic(degree=5)"), ("cubic_pair", "algebraic(degree=3)"),
-    ("bicubic", "algebraic(degree=2)")])
+@pytest.mark.parametrize(
+  "name, network",
+  [
+    ("quintic", "algebraic(degree=5)"),
+    ("cubic_pair", "algebraic(degree=3)"),
+    ("bicubic", "algebraic(degree=2)"),
+  ],
+)
 def test_starts_at_fubini_study(name, network):
   """Degrees in which the polynomials are relations between the monomials."""
   variety = varieties.sparse_variety(name)
@@ -34,11 +39,15 @@ def test_starts_at_fubini_study(name, network):
   assert np.min(hermitian.least_eigenvalue(moved)) > 0
 
 
-@pytest.mark.parametrize("moduli, network, message", [
+@pytest.mark.parametrize(
+  "moduli, network, message",
+  [
     ((1.0, 0.5), "algebraic(degree=3)", "use a multiple of 2"),
-    ((1.0, 2 ** 0.5), "algebraic(degree=3)", "rational"),
+    ((1.0, 2**0.5), "algebraic(degree=3)", "rational"),
     ((1.0, 1.0), "algebraic(degree=0)", "positive whole number"),
-    ((1.0, 1.0), "algebraic", "degree")])
+    ((1.0, 1.0), "algebraic", "degree"),
+  ],
+)
 def test_what_has_no_sections_is_refused(moduli, network, message):
   bicubic = varieties.random_variety("bicubic")
   with pytest.raises(UserError, match=message):

@@ -8,12 +8,12 @@ import pytest
 
 from configs import k3_quartic
 from networks import registry
-from trainer.points import batch as batches
-from trainer.run import config as configs
+from trainer.errors import UserError
 from trainer.geometry import hermitian
 from trainer.metric.ansatz import make_ansatz
-from trainer.errors import UserError
 from trainer.metric.network_text import parse_network, split_terms
+from trainer.points import batch as batches
+from trainer.run import config as configs
 from trainer.sampling import datasets
 
 _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"
@@ -27,7 +27,8 @@ def variety():
 @pytest.fixture(scope="module")
 def batch(variety, data_dir):
   points = datasets.load_or_sample(
-      variety, seed=0, split="train", start=0, stop=12, directory=data_dir)
+    variety, seed=0, split="train", start=0, stop=12, directory=data_dir
+  )
   return batches.prepare(variety, jnp.asarray(points.z), jnp.asarray(points.weight))
 
 
@@ -47,8 +48,7 @@ def _random(params):
   """Parameters none of which is zero."""
   leaves, tree = jax.tree.flatten(params)
   keys = jax.random.split(jax.random.key(3), len(leaves))
-  return tree.unflatten([
-      jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves)])
+  return tree.unflatten([jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves)])
 
 
 def test_general_path_equals_jets(variety, batch):
@@ -57,7 +57,9 @@ def test_general_path_equals_jets(variety, batch):
   params = _random(fast.init(jax.random.key(0)))
   renamed = dict(zip(general.init(jax.random.key(0)), params.values()))
   expected = jax.jit(fast.metric)(params, batch)
-  np.testing.assert_allclose(jax.jit(general.metric)(renamed, batch), expected, rtol=1e-11, atol=1e-11)
+  np.testing.assert_allclose(
+    jax.jit(general.metric)(renamed, batch), expected, rtol=1e-11, atol=1e-11
+  )
   assert float(jnp.max(jnp.abs(expected - batch.fubini_study.T))) > 1e-2
 
 
@@ -70,10 +72,11 @@ def test_training_starts_at_fubini_study(variety, batch):
 def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_path):
   """phi = log(sum_i c_i |z_i|^2) - log |z|^2 is the difference of two Kaehler potentials."""
   (tmp_path / "mine.py").write_text(
-      "import jax.numpy as jnp\n"
-      "def phi(x, c):\n"
-      "  size = x[:4] ** 2 + x[4:] ** 2\n"
-      "  return jnp.log(size @ jnp.asarray(c, x.dtype)) - jnp.log(size.sum())\n")
+    "import jax.numpy as jnp\n"
+    "def phi(x, c):\n"
+    "  size = x[:4] ** 2 + x[4:] ** 2\n"
+    "  return jnp.log(size @ jnp.asarray(c, x.dtype)) - jnp.log(size.sum())\n"
+  )
   c = np.array([1.0, 2.0, 3.0, 4.0])
   ansatz = make_ansatz(variety, f"{tmp_path}/mine.py:phi(c={c.tolist()})")
   n = variety.num_coordinates
@@ -82,8 +85,10 @@ def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_pat
   def closed_form(c):
     """d dbar log(sum c |z|^2), pulled back."""
     size = (np.abs(z) ** 2) @ c
-    ambient = (np.diag(c) / size[:, None, None]
-               - (c * z.conj())[:, :, None] * (c * z)[:, None, :] / size[:, None, None] ** 2)
+    ambient = (
+      np.diag(c) / size[:, None, None]
+      - (c * z.conj())[:, :, None] * (c * z)[:, None, :] / size[:, None, None] ** 2
+    )
     j = np.asarray(batch.pullback)
     return np.einsum("bai,bij,bcj->bac", j, ambient, j.conj())
 
@@ -96,9 +101,9 @@ def test_float32_stays_float32(variety, batch):
   for network in (_NETWORK, "test_general_mlp", "algebraic(degree=2) + curvature_mlp(widths=(3,))"):
     ansatz = make_ansatz(variety, network)
     params = jax.tree.map(lambda a: a.astype(jnp.float32), ansatz.init(jax.random.key(0)))
-    jaxpr = jax.make_jaxpr(jax.grad(
-        lambda p, b: jnp.sum(hermitian.determinant(ansatz.metric(p, b)))))(
-            params, batches.cast(batch, jnp.float32))
+    jaxpr = jax.make_jaxpr(
+      jax.grad(lambda p, b: jnp.sum(hermitian.determinant(ansatz.metric(p, b))))
+    )(params, batches.cast(batch, jnp.float32))
     assert "f64" not in str(jaxpr) and "c128" not in str(jaxpr)
 
 
@@ -114,26 +119,34 @@ def test_a_sum_adds_what_each_network_corrects(variety, batch):
   """g - g_FS of a sum is the sum of the networks' own, and the (2, 2) jet of the potential holds the same g."""
   terms = ["algebraic(degree=2)", "curvature_mlp(widths=(3,))"]
   assert split_terms(" + ".join(terms)) == terms
-  parts, total = [make_ansatz(variety, term) for term in terms], make_ansatz(variety, " + ".join(terms))
+  parts, total = (
+    [make_ansatz(variety, term) for term in terms],
+    make_ansatz(variety, " + ".join(terms)),
+  )
   params = _random(total.init(jax.random.key(0)))
   params["base"] = jax.tree.map(lambda h: jnp.eye(len(h)) + 0.02 * h, params["base"])
-  alone = [part.metric(params[name], batch) - batch.fubini_study.T
-           for part, name in zip(parts, ("base", "correction"), strict=True)]
+  alone = [
+    part.metric(params[name], batch) - batch.fubini_study.T
+    for part, name in zip(parts, ("base", "correction"), strict=True)
+  ]
   assert min(np.abs(a).max() for a in alone) > 1e-3
   g = jax.jit(total.metric)(params, batch)
   np.testing.assert_allclose(g, batch.fubini_study.T + sum(alone), rtol=1e-11, atol=1e-12)
   n = variety.dimension
   rows = jax.jit(total.potential)(params, batch)
-  np.testing.assert_allclose(rows[1 + 2 * n:(1 + n) ** 2], g, rtol=1e-10, atol=1e-11)
+  np.testing.assert_allclose(rows[1 + 2 * n : (1 + n) ** 2], g, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("network, message", [
+@pytest.mark.parametrize(
+  "network, message",
+  [
     ("phi_mlp(width=3)", "width"),
     ("phi_mlp(widths=(0,))", "positive"),
     ("phi_mlp(activation='gelo')", "gelo"),
     ("jax.numpy:sin", "real scalar"),
     ("jax.numpy:no_such_function", "no_such_function"),
-])
+  ],
+)
 def test_wrong_networks_are_refused(variety, network, message):
   with pytest.raises(UserError, match=message):
     make_ansatz(variety, network)

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from networks import algebraic
-from trainer.metric import balanced
-from trainer.points import dataset as data
-from trainer.geometry import hermitian
 from trainer.devices import parallel
-from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
-from trainer.geometry import members
-from trainer.geometry import sections
+from trainer.geometry import hermitian, members, sections
 from trainer.geometry.variety import Variety
+from trainer.metric import balanced
+from trainer.metric.ansatz import make_ansatz
+from trainer.points import dataset as data
 
 _DWORK = Variety((4,), (members.dwork(5, 0.5),), (1.0,))
 # Not a multiple of the four devices: there is padding.
@@ -34,8 +32,8 @@ def test_t_operator_equals_complex_arithmetic():
   rho = np.einsum("pi,ij,pj->p", s.conj(), form, s).real
   expected = np.einsum("p,pi,pj->ij", weight / rho, s, s.conj())
   (real, imaginary), total = balanced.t_operator(
-      np.concatenate([s.real, s.imag], axis=1), weight,
-      algebraic.real_matrix(form.real, form.imag))
+    np.concatenate([s.real, s.imag], axis=1), weight, algebraic.real_matrix(form.real, form.imag)
+  )
   np.testing.assert_allclose(real + 1j * imaginary, expected, rtol=1e-12)
   np.testing.assert_allclose(total, weight.sum())
 
@@ -45,7 +43,8 @@ def test_balanced_metric_of_the_dwork_quintic(data_dir):
   h = balanced.balanced_metric(_DWORK, 2, batch, mesh, tolerance=1e-9)
   alone, mesh_of_one = _load(data_dir, 1)
   np.testing.assert_allclose(
-      balanced.balanced_metric(_DWORK, 2, alone, mesh_of_one, tolerance=1e-9), h, atol=1e-11)
+    balanced.balanced_metric(_DWORK, 2, alone, mesh_of_one, tolerance=1e-9), h, atol=1e-11
+  )
 
   # Sections are orthonormal in the metric they define.
   basis = sections.section_basis(_DWORK, (2,))

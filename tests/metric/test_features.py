@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.optimizers import problems
-from trainer.points import dataset as data
 from trainer.devices import parallel
 from trainer.metric.features import Features
+from trainer.points import dataset as data
 from trainer.points.segments import Segments
 
-_MEMORY = 2 ** 26
+_MEMORY = 2**26
 
 
 def _setting(data_dir, devices=1, kind="invariant"):
@@ -25,7 +25,7 @@ def _setting(data_dir, devices=1, kind="invariant"):
 def test_metric_and_derivatives_are_those_without(data_dir, devices):
   linear, params, ansatz, mesh, batch = _setting(data_dir, devices)
   extended = Features(ansatz, params["network"], mesh, _MEMORY)(batch)
-  unknowns, = jax.tree.leaves(params["network"])
+  (unknowns,) = jax.tree.leaves(params["network"])
   assert extended.features.shape == (64, 4, unknowns.size)
   assert len(extended.features.sharding.device_set) == devices
 
@@ -44,10 +44,16 @@ def test_a_sum_keeps_the_metric_it_corrects(data_dir, devices):
   extended = Features(ansatz, params["network"], mesh, _MEMORY)(batch)
   base = ansatz.base.metric(params["network"]["base"], batch)
   np.testing.assert_allclose(extended.base, base.T, rtol=1e-12, atol=1e-13)
-  assert extended.features.shape == (64, 4, 9 + 4) and len(extended.base.sharding.device_set) == devices
+  assert (
+    extended.features.shape == (64, 4, 9 + 4) and len(extended.base.sharding.device_set) == devices
+  )
 
   def everything(batch):
-    return ansatz.metric(params["network"], batch), linear.eta(params, batch)[0], linear.prepare(params, batch)
+    return (
+      ansatz.metric(params["network"], batch),
+      linear.eta(params, batch)[0],
+      linear.prepare(params, batch),
+    )
 
   with_features, without = jax.jit(everything)(extended), jax.jit(everything)(batch)
   for a, b in zip(with_features, without, strict=True):
@@ -69,8 +75,14 @@ def test_features_are_computed_for_every_segment(data_dir):
   _, params, ansatz, mesh, _ = _setting(data_dir, 4)
   source = data.Source(problems.variety(), "train", 0, data_dir, mesh, jnp.float64)
   segments = Segments(
-      source, num_points=64, resident_points=32, stream=False, batch_size=8, mode="shard_map",
-      extend=Features(ansatz, params["network"], mesh, _MEMORY))
+    source,
+    num_points=64,
+    resident_points=32,
+    stream=False,
+    batch_size=8,
+    mode="shard_map",
+    extend=Features(ansatz, params["network"], mesh, _MEMORY),
+  )
   for index in (0, 1, 2):
     segment = segments(index)
     rows = jax.vmap(ansatz.invariant.rows)(segment._replace(features=None))

@@ -35,9 +35,18 @@ def test_measures_by_hand():
   values = _values([1, 3], [2, 6], omega=[0.5, 4], least=[0.25, 0.5])
   result = measures.measure_all(values, 1)
   expected = {
-      "sigma": 0.3, "E": 0.12, "max_abs_eta_minus_1": 0.6, "abs_eta_minus_1_q50": 0.2,
-      "abs_eta_minus_1_q90": 0.6, "abs_eta_minus_1_q99": 0.6, "min_eigenvalue": 0.25,
-      "volume": 10, "omega_integral": 2, "kappa": 5, "effective_sample_size": 1.6}
+    "sigma": 0.3,
+    "E": 0.12,
+    "max_abs_eta_minus_1": 0.6,
+    "abs_eta_minus_1_q50": 0.2,
+    "abs_eta_minus_1_q90": 0.6,
+    "abs_eta_minus_1_q99": 0.6,
+    "min_eigenvalue": 0.25,
+    "volume": 10,
+    "omega_integral": 2,
+    "kappa": 5,
+    "effective_sample_size": 1.6,
+  }
   assert {name: measure.value for name, measure in result.items()} == pytest.approx(expected)
   # Two slices: SE of kappa = sqrt(2 (u1^2 + u2^2)), u = w (r - 5) / 4 = -3/4, 3/4.
   assert result["kappa"].stderr == pytest.approx(1.5)
@@ -67,12 +76,14 @@ def test_last_slice_may_be_cut_short():
 
 def test_dropped_points_count_nowhere():
   values = _synthetic(np.random.default_rng(1), 300)
-  kept = np.repeat(np.any(values.weight.reshape(-1, _POINTS_PER_SLICE) > 0, axis=1),
-                   _POINTS_PER_SLICE)
+  kept = np.repeat(
+    np.any(values.weight.reshape(-1, _POINTS_PER_SLICE) > 0, axis=1), _POINTS_PER_SLICE
+  )
   assert not kept.all()
   spoiled = values._replace(
-      determinant=np.where(kept, values.determinant, np.nan),
-      least_eigenvalue=np.where(kept, values.least_eigenvalue, -np.inf))
+    determinant=np.where(kept, values.determinant, np.nan),
+    least_eigenvalue=np.where(kept, values.least_eigenvalue, -np.inf),
+  )
   without = PointValues(*(a[kept] for a in values))
   result = measures.measure_all(spoiled, _POINTS_PER_SLICE)
   expected = measures.measure_all(without, _POINTS_PER_SLICE)
@@ -84,12 +95,17 @@ def test_standard_errors_match_the_spread_of_repetitions():
   rng = np.random.default_rng(2)
   results = [measures.measure_all(_synthetic(rng, 250), _POINTS_PER_SLICE) for _ in range(400)]
   # 400 repetitions know the spread to 4 %. What measure_all's docstring admits gets more room.
-  tolerances = {"max_abs_eta_minus_1": 0.5, "min_eigenvalue": 0.5, "abs_eta_minus_1_q50": 0.25,
-                "abs_eta_minus_1_q90": 0.25, "abs_eta_minus_1_q99": 0.45}
+  tolerances = {
+    "max_abs_eta_minus_1": 0.5,
+    "min_eigenvalue": 0.5,
+    "abs_eta_minus_1_q50": 0.25,
+    "abs_eta_minus_1_q90": 0.25,
+    "abs_eta_minus_1_q99": 0.45,
+  }
   for name in results[0]:
     value = np.array([r[name].value for r in results])
     stderr = np.array([r[name].stderr for r in results])
-    ratio = math.sqrt(np.mean(stderr ** 2)) / np.std(value)
+    ratio = math.sqrt(np.mean(stderr**2)) / np.std(value)
     assert ratio == pytest.approx(1, abs=tolerances.get(name, 0.13)), (name, ratio)
 
 
@@ -118,7 +134,9 @@ def test_one_slice_has_no_standard_error():
   assert all(math.isnan(measure.stderr) for measure in result.values())
 
 
-@pytest.mark.parametrize("value, stderr, text", [
+@pytest.mark.parametrize(
+  "value, stderr, text",
+  [
     (0.0123449, 0.00056, "0.01234 ± 0.00056"),
     (0.8333, 0.0021, "0.8333 ± 0.0021"),
     (14523.4, 118.0, "14523 ± 118"),
@@ -128,6 +146,7 @@ def test_one_slice_has_no_standard_error():
     (0.0, 0.0, "0 ± 0"),
     (0.25, math.nan, "0.25"),
     (math.nan, 0.1, "unknown"),
-])
+  ],
+)
 def test_format(value, stderr, text):
   assert str(Measure(value, stderr)) == text

@@ -2,11 +2,11 @@
 
 import pytest
 
-from trainer.moduli import measure as moduli_space
 from trainer.geometry import members
 from trainer.geometry.foci import Foci
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
+from trainer.moduli import measure as moduli_space
 
 # From period series.
 METRIC, YUKAWA = 0.24993817668, 5.89652712852
@@ -21,7 +21,8 @@ def near_conifold():
 def test_crowded_points_agree_with_periods(near_conifold):
   reports = []
   space = moduli_space.measure(
-      *near_conifold, seed=0, num_points=60_000, progress=lambda *a: reports.append(a))
+    *near_conifold, seed=0, num_points=60_000, progress=lambda *a: reports.append(a)
+  )
   assert reports[-1] == (60_000, 60_000) and space.num_points == 60_000
   assert space.num_foci == 125 and space.dropped_slices == 0
   result = space.moduli["psi"]
@@ -32,7 +33,8 @@ def test_crowded_points_agree_with_periods(near_conifold):
 
 def test_uniform_points_are_not_trusted(near_conifold, monkeypatch):
   monkeypatch.setattr(
-      moduli_space, "find_foci", lambda variety, starts: Foci(starts[:0], starts[:0, 0].real))
+    moduli_space, "find_foci", lambda variety, starts: Foci(starts[:0], starts[:0, 0].real)
+  )
   space = moduli_space.measure(*near_conifold, seed=0, num_points=60_000)
   assert space.num_foci == 0
   assert not space.moduli["psi"].trustworthy()

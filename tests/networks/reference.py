@@ -14,8 +14,11 @@ def pack(h):
   """Hermitian (n, n, ...) -> (n * n, ...) real."""
   n = h.shape[0]
   upper = jets.pairs(n)
-  return jnp.stack([h[a, a].real for a in range(n)] + [h[a, b].real for a, b in upper]
-                   + [h[a, b].imag for a, b in upper])
+  return jnp.stack(
+    [h[a, a].real for a in range(n)]
+    + [h[a, b].real for a, b in upper]
+    + [h[a, b].imag for a, b in upper]
+  )
 
 
 def unpack(rows):
@@ -38,7 +41,8 @@ def jet_at_origin(function, n):
   xx, xy, yx, yy = hessian[:n, :n], hessian[:n, n:], hessian[n:, :n], hessian[n:, n:]
   mixed = 0.25 * (xx + yy + 1j * (xy - yx))
   return jnp.concatenate(
-      [function(origin)[None], 0.5 * gradient[:n], -0.5 * gradient[n:], pack(mixed)])
+    [function(origin)[None], 0.5 * gradient[:n], -0.5 * gradient[n:], pack(mixed)]
+  )
 
 
 def points(ambient, n, batch, seed=0):
@@ -65,6 +69,7 @@ def network(function, ambient, n, batch=3):
 def nested_jet(function, x, pullback):
   """The same rows as a jet network, from (batch, 2N), (batch, n, N): autodiff over the 2N ambient
   coordinates, pulled back by the chain rule."""
+
   def point(x, j):
     size = j.shape[-1]
     value, gradient, hessian = function(x), jax.grad(function)(x), jax.hessian(function)(x)
@@ -74,6 +79,7 @@ def nested_jet(function, x, pullback):
     levi = 0.25 * (xx + yy + 1j * (xy - yx))
     first = j @ holomorphic
     return jnp.concatenate([value[None], first.real, first.imag, pack(j @ levi @ j.conj().T)])
+
   return jax.vmap(point, out_axes=1)(x, pullback)
 
 
@@ -84,5 +90,8 @@ def assert_invariant_under_rescaling(apply, params, x, pullback):
   scaled = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))
   np.testing.assert_allclose(apply(params, scaled), apply(params, x), rtol=1e-12)
   np.testing.assert_allclose(
-      apply(params, jets.from_coordinates(scaled, pullback * factor)).rows,
-      apply(params, jets.from_coordinates(x, pullback)).rows, rtol=1e-11, atol=1e-12)
+    apply(params, jets.from_coordinates(scaled, pullback * factor)).rows,
+    apply(params, jets.from_coordinates(x, pullback)).rows,
+    rtol=1e-11,
+    atol=1e-12,
+  )

@@ -8,16 +8,16 @@ import pytest
 from networks import activations
 
 _PLAIN = {
-    "exp": jnp.exp,
-    "gelu": lambda v: jax.nn.gelu(v, approximate=False),
-    "log": jnp.log,
-    "reciprocal": lambda v: 1 / v,
-    "sigmoid": jax.nn.sigmoid,
-    "silu": jax.nn.silu,
-    "sin": jnp.sin,
-    "softplus": jax.nn.softplus,
-    "square": jnp.square,
-    "tanh": jnp.tanh,
+  "exp": jnp.exp,
+  "gelu": lambda v: jax.nn.gelu(v, approximate=False),
+  "log": jnp.log,
+  "reciprocal": lambda v: 1 / v,
+  "sigmoid": jax.nn.sigmoid,
+  "silu": jax.nn.silu,
+  "sin": jnp.sin,
+  "softplus": jax.nn.softplus,
+  "square": jnp.square,
+  "tanh": jnp.tanh,
 }
 
 

@@ -5,10 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import adjoint22
-from networks import index_maps
-from networks import jets
-from networks import jets22
+from networks import adjoint22, index_maps, jets, jets22
 
 
 def _all_rows(activation, weights, biases, x):
@@ -44,10 +41,15 @@ def test_gradient_equals_that_of_all_rows():
     loss = lambda *a: (cotangent * jnp.sin(scalar_mlp("tanh", *a).rows)).sum()
     return jax.grad(loss, argnums=(0, 1, 2))
 
-  got, expected = (jax.jit(gradient(adjoint22.scalar_mlp))(weights, biases, x),
-                   gradient(_all_rows)(weights, biases, x))
-  jax.tree.map(lambda g, e: np.testing.assert_allclose(
-      g, e, rtol=1e-9, atol=1e-10 * np.abs(e).max()), got, expected)
+  got, expected = (
+    jax.jit(gradient(adjoint22.scalar_mlp))(weights, biases, x),
+    gradient(_all_rows)(weights, biases, x),
+  )
+  jax.tree.map(
+    lambda g, e: np.testing.assert_allclose(g, e, rtol=1e-9, atol=1e-10 * np.abs(e).max()),
+    got,
+    expected,
+  )
 
 
 def test_any_batch_axes():

@@ -1,28 +1,33 @@
 """The network that sees the second fundamental form: jets, invariance, the start and what it is given."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import curvature_mlp
-from networks import jets
+from networks import curvature_mlp, jets
 from tests.networks import reference
-from trainer.metric.ansatz import make_ansatz
 from trainer.errors import UserError
 from trainer.geometry import members
+from trainer.metric.ansatz import make_ansatz
 
 # Conics of P2, and pairs of equations in P1 x P2.
 _CONIC = [([[2, 0, 0], [0, 1, 1], [0, 0, 2]], [1.0, 0.5 - 1j, 2.0])]
-_PAIR = [([[1, 0, 1, 0, 0], [0, 1, 0, 1, 0]], [1.0, 1j]),
-         ([[2, 0, 1, 0, 0], [0, 2, 0, 1, 0], [1, 1, 0, 0, 1]], [1.0, 2j, -1.0])]
+_PAIR = [
+  ([[1, 0, 1, 0, 0], [0, 1, 0, 1, 0]], [1.0, 1j]),
+  ([[2, 0, 1, 0, 0], [0, 2, 0, 1, 0], [1, 1, 0, 0, 1]], [1.0, 2j, -1.0]),
+]
 
 
 def _network(ambient, polynomials, n):
   polynomials = [(np.array(e), np.array(c, complex)) for e, c in polynomials]
   return reference.network(
-      lambda x: curvature_mlp.CurvatureMLP(ambient, (1.3, 0.6)[:len(ambient)], polynomials, widths=(4,))(x),
-      ambient, n, batch=2)
+    lambda x: curvature_mlp.CurvatureMLP(
+      ambient, (1.3, 0.6)[: len(ambient)], polynomials, widths=(4,)
+    )(x),
+    ambient,
+    n,
+    batch=2,
+  )
 
 
 @pytest.mark.parametrize("ambient, n, polynomials", [((2,), 2, _CONIC), ((1, 2), 1, _PAIR)])
@@ -38,7 +43,9 @@ def test_invariant_under_rescaling_each_factor():
 
 
 def test_training_starts_at_fubini_study():
-  ansatz = make_ansatz(members.random_variety((2,), ((3,),), (1.0,), 0), "curvature_mlp(widths=(4,))")
+  ansatz = make_ansatz(
+    members.random_variety((2,), ((3,),), (1.0,), 0), "curvature_mlp(widths=(4,))"
+  )
   params = ansatz.init(jax.random.key(0))
   # z_i conj(z_j), and four scalars.
   assert jax.tree.leaves(params)[2].shape == (9 + 4, 4) and not np.any(jax.tree.leaves(params)[3])

@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import extrinsic
-from networks import index_maps
-from networks import jets
-from trainer.points.batch import prepare
+from networks import extrinsic, index_maps, jets
 from trainer.geometry import members
+from trainer.points.batch import prepare
 from trainer.sampling.sampler import Sampler
 
 # Ambient space, degrees, moduli.
@@ -26,7 +24,11 @@ def _setting(ambient, degrees, moduli):
   variety = members.random_variety(ambient, degrees, moduli, 0)
   points = Sampler(variety).block(jax.random.key(0), 0)
   batch = prepare(variety, points.z[:3], points.weight[:3])
-  return variety, [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials], batch
+  return (
+    variety,
+    [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials],
+    batch,
+  )
 
 
 def _jet(setting):
@@ -50,7 +52,7 @@ def test_first_scalar_and_its_slope_are_those_of_the_induced_volume(case):
   g = np.pi * _forms(batch.fubini_study.T, n)
   ratio = np.log(np.linalg.det(g).real / np.asarray(batch.omega)) - np.asarray(jet.value[:, 0])
   np.testing.assert_allclose(ratio, ratio[0], atol=1e-11)
-  slope = np.asarray(jet.rows[1:1 + n, :, 0] + 1j * jet.rows[1 + n:1 + 2 * n, :, 0]).T
+  slope = np.asarray(jet.rows[1 : 1 + n, :, 0] + 1j * jet.rows[1 + n : 1 + 2 * n, :, 0]).T
   size = np.einsum("pb,pba,pa->p", slope.conj(), np.linalg.inv(g), slope).real
   np.testing.assert_allclose(np.expm1(jet.value[:, 1]), size, rtol=1e-10)
 
@@ -64,8 +66,12 @@ def test_gauss_equation(case):
   n = variety.dimension
   g = np.pi * _forms(batch.fubini_study.T, n)
   m = (n + 1) * np.eye(n) + np.linalg.solve(g, _forms(jet.mixed[..., 0], n))
-  np.testing.assert_allclose(np.expm1(jet.value[:, 2]), np.trace(m, axis1=1, axis2=2).real, rtol=1e-10)
-  np.testing.assert_allclose(np.expm1(jet.value[:, 3]), np.trace(m @ m, axis1=1, axis2=2).real, rtol=1e-10)
+  np.testing.assert_allclose(
+    np.expm1(jet.value[:, 2]), np.trace(m, axis1=1, axis2=2).real, rtol=1e-10
+  )
+  np.testing.assert_allclose(
+    np.expm1(jet.value[:, 3]), np.trace(m @ m, axis1=1, axis2=2).real, rtol=1e-10
+  )
 
 
 @pytest.mark.parametrize("case", [_PAIR, _SURFACE])
@@ -79,14 +85,19 @@ def test_jets_agree_with_finite_differences(case):
   dz = np.einsum("a,pai->pi", u, batch.pullback)
 
   def at(w):
-    return np.asarray(scalars(batch.x + jnp.asarray(np.concatenate([(w * dz).real, (w * dz).imag], axis=1))))
+    return np.asarray(
+      scalars(batch.x + jnp.asarray(np.concatenate([(w * dz).real, (w * dz).imag], axis=1)))
+    )
 
   # The Laplacian on a line in the tangent space, to sixth order, is 4 u_a conj(u_b) d_a dbar_b.
   step, weights = 2e-3, {0: -49 / 18, 1: 3 / 2, 2: -3 / 20, 3: 1 / 90}
-  laplacian = sum(weights[abs(k)] * (at(k * step) + at(1j * k * step)) for k in range(-3, 4)) / step ** 2
+  laplacian = (
+    sum(weights[abs(k)] * (at(k * step) + at(1j * k * step)) for k in range(-3, 4)) / step**2
+  )
   mixed = np.einsum("abk,kpf->pabf", index_maps.form(variety.dimension), np.asarray(jet.mixed))
   np.testing.assert_allclose(
-      4 * np.einsum("a,b,pabf->pf", u, u.conj(), mixed).real, laplacian, rtol=1e-6, atol=1e-7)
+    4 * np.einsum("a,b,pabf->pf", u, u.conj(), mixed).real, laplacian, rtol=1e-6, atol=1e-7
+  )
 
 
 def test_neither_unitary_maps_nor_other_combinations_of_the_polynomials_change_them():
@@ -97,7 +108,9 @@ def test_neither_unitary_maps_nor_other_combinations_of_the_polynomials_change_t
   def table(form):
     """z -> z^T form z."""
     i, j = np.triu_indices(5)
-    return np.eye(5, dtype=int)[i] + np.eye(5, dtype=int)[j], np.where(i == j, form[i, j], form[i, j] + form[j, i])
+    return np.eye(5, dtype=int)[i] + np.eye(5, dtype=int)[j], np.where(
+      i == j, form[i, j], form[i, j] + form[j, i]
+    )
 
   def scalars(forms, z):
     x = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))
@@ -106,7 +119,9 @@ def test_neither_unitary_maps_nor_other_combinations_of_the_polynomials_change_t
   z = np.stack([_on_both(forms, rng.normal(size=5) + 1j * rng.normal(size=5)) for _ in range(3)])
   expected = scalars(forms, z)
   turned = [unitary.T @ form @ unitary for form in forms]
-  np.testing.assert_allclose(scalars(turned, (2 - 1j) * np.linalg.solve(unitary, z.T).T), expected, rtol=1e-9)
+  np.testing.assert_allclose(
+    scalars(turned, (2 - 1j) * np.linalg.solve(unitary, z.T).T), expected, rtol=1e-9
+  )
   mixed = [forms[0] + 2j * forms[1], 3 * forms[1] - forms[0]]
   offset = np.asarray(scalars(mixed, z) - expected)
   np.testing.assert_allclose(offset[:, 1:], 0, atol=1e-9)

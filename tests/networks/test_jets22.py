@@ -8,12 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import activations
-from networks import embeddings
-from networks import index_maps
-from networks import jets
-from networks import jets22
-from networks import phi
+from networks import activations, embeddings, index_maps, jets, jets22, phi
 from tests.networks import reference
 
 
@@ -38,25 +33,35 @@ def nested_rows(function, x, pullback, second):
 
   def derivative(f, conjugate):
     """u -> d_a f or dbar_a f, along a new leading axis."""
+
     def result(u):
       jacobian = jnp.moveaxis(jax.jacfwd(f)(u), -1, 0)
       sign = 1j if conjugate else -1j
       return 0.5 * (jacobian[:n] + sign * jacobian[n:])
+
     return result
 
-  d, dbar = functools.partial(derivative, conjugate=False), functools.partial(
-      derivative, conjugate=True)
+  d, dbar = (
+    functools.partial(derivative, conjugate=False),
+    functools.partial(derivative, conjugate=True),
+  )
   origin = jnp.zeros(2 * n)
   c = lambda array: jets22.Complex(array.real, array.imag)
   first, mixed = d(along)(origin), d(dbar(along))(origin)
   second_d, third = d(d(along))(origin), d(d(dbar(along)))(origin)
   fourth = d(d(dbar(dbar(along))))(origin)
-  return jnp.stack(jets22.pack(jets22.Derivatives(
-      c(along(origin)), [c(first[a]) for a in range(n)],
-      [[c(mixed[a, b]) for b in range(n)] for a in range(n)],
-      [c(second_d[p]) for p in pairs],
-      [[c(third[p][b]) for b in range(n)] for p in pairs],
-      [[c(fourth[p][q]) for q in pairs] for p in pairs])))
+  return jnp.stack(
+    jets22.pack(
+      jets22.Derivatives(
+        c(along(origin)),
+        [c(first[a]) for a in range(n)],
+        [[c(mixed[a, b]) for b in range(n)] for a in range(n)],
+        [c(second_d[p]) for p in pairs],
+        [[c(third[p][b]) for b in range(n)] for p in pairs],
+        [[c(fourth[p][q]) for q in pairs] for p in pairs],
+      )
+    )
+  )
 
 
 def _features(ambient):
@@ -86,8 +91,9 @@ def test_every_rule_equals_nested_autodiff():
     u = jets.linear(f, w, np.array([0.3, 0.1]))
     v = jets.activate("exp", u)
     return jets.concatenate(
-        [jets.activate(name, v) for name in activations.ACTIVATIONS]
-        + [v * u, 2.0 * u - v + 1.0, jets.dense("gelu", f, w, np.array([0.1, 0.2]))])
+      [jets.activate(name, v) for name in activations.ACTIVATIONS]
+      + [v * u, 2.0 * u - v + 1.0, jets.dense("gelu", f, w, np.array([0.1, 0.2]))]
+    )
 
   got = jax.jit(lambda *a: rules(jets22.from_coordinates(*a)).rows)(x, pullback, second)
   expected = nested_rows(rules, x[0], pullback[0], second[0])
@@ -98,16 +104,18 @@ def test_every_rule_equals_nested_autodiff():
 def test_network_agrees_with_its_first_order_jet_and_with_autodiff():
   ambient, n = (3,), 2
   apply, params, x, pullback = reference.network(
-      lambda x: phi.PhiMLP(ambient=ambient, widths=(5, 4))(x), ambient, n, batch=2)
+    lambda x: phi.PhiMLP(ambient=ambient, widths=(5, 4))(x), ambient, n, batch=2
+  )
   second = _second(ambient, n, 2)
   jet = apply(params, jets22.from_coordinates(x, pullback, second))
   lower = apply(params, jets.from_coordinates(x, pullback))
   assert jet.num_directions == n and jet.shape == (2,)
-  np.testing.assert_allclose(jet.rows[:(1 + n) ** 2], lower.rows, rtol=1e-11, atol=1e-12)
+  np.testing.assert_allclose(jet.rows[: (1 + n) ** 2], lower.rows, rtol=1e-11, atol=1e-12)
   np.testing.assert_allclose(jet.mixed, lower.mixed, rtol=1e-11, atol=1e-12)
   expected = nested_rows(lambda x: apply(params, x), x[0], pullback[0], second[0])
   np.testing.assert_allclose(
-      jet.rows[:, 0], expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max())
+    jet.rows[:, 0], expected, rtol=1e-11, atol=1e-12 * np.abs(expected).max()
+  )
 
 
 @pytest.mark.parametrize("name", ["gelu", "log"])
@@ -125,7 +133,9 @@ def test_backward_equals_autodiff_of_the_rule(name):
     fs = activations.derivatives(name, pre[0] + b, 4)
     return (weights * jets22.Jet22.compose(fs, pre)).sum()
 
-  got, expected = (jax.jit(jax.grad(f, argnums=(0, 1, 2)))(rows, w, b) for f in (handwritten, plain))
+  got, expected = (
+    jax.jit(jax.grad(f, argnums=(0, 1, 2)))(rows, w, b) for f in (handwritten, plain)
+  )
   for g, e in zip(got, expected, strict=True):
     np.testing.assert_allclose(g, e, rtol=1e-11, atol=1e-11)
 

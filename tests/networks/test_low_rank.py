@@ -6,13 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import algebraic
-from networks import jets
-from networks import jets22
-from networks import low_rank
-from tests.networks import reference
-from tests.networks import test_jets22
-from tests.networks import test_sections
+from networks import algebraic, jets, jets22, low_rank
+from tests.networks import reference, test_jets22, test_sections
 
 _AMBIENT, _MODULI, _N, _RANK = (1, 2), (1.0, 0.5), 2, 2
 
@@ -23,8 +18,9 @@ def _sections(degree):
 
 
 def _network(cls, **kwargs):
-  return hk.without_apply_rng(hk.transform(
-      lambda x: cls(_AMBIENT, _MODULI, _sections, degree=2, **kwargs)(x)))
+  return hk.without_apply_rng(
+    hk.transform(lambda x: cls(_AMBIENT, _MODULI, _sections, degree=2, **kwargs)(x))
+  )
 
 
 def _two_networks():
@@ -33,8 +29,11 @@ def _two_networks():
   network = _network(low_rank.LowRankMetric, rank=_RANK)
   rng = np.random.default_rng(3)
   params = jax.tree.map(
-      lambda a: 0.2 * rng.normal(size=a.shape), network.init(jax.random.key(0), x[0]))
-  u, v = (params["low_rank_metric"][name][0] + 1j * params["low_rank_metric"][name][1] for name in "uv")
+    lambda a: 0.2 * rng.normal(size=a.shape), network.init(jax.random.key(0), x[0])
+  )
+  u, v = (
+    params["low_rank_metric"][name][0] + 1j * params["low_rank_metric"][name][1] for name in "uv"
+  )
   form = np.eye(len(u)) + u @ v.conj().T + v @ u.conj().T
   full = {"algebraic_metric": {"h": algebraic.real_matrix(form.real, form.imag)}}
   return (network.apply, params), (_network(algebraic.AlgebraicMetric).apply, full), x, pullback
@@ -43,7 +42,11 @@ def _two_networks():
 def test_values_and_jets_equal_those_of_the_full_form():
   (apply, params), (full, form), x, pullback = _two_networks()
   second = test_jets22._second(_AMBIENT, _N, 2)
-  for points in (x, jets.from_coordinates(x, pullback), jets22.from_coordinates(x, pullback, second)):
+  for points in (
+    x,
+    jets.from_coordinates(x, pullback),
+    jets22.from_coordinates(x, pullback, second),
+  ):
     got, expected = jax.jit(apply)(params, points), jax.jit(full)(form, points)
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
       np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11 * np.abs(b).max())
@@ -52,8 +55,7 @@ def test_values_and_jets_equal_those_of_the_full_form():
 def test_parameter_gradient_equals_that_of_nested_autodiff():
   (apply, params), _, x, pullback = _two_networks()
   by_jets = lambda p: jnp.square(apply(p, jets.from_coordinates(x, pullback)).rows).sum()
-  by_autodiff = lambda p: jnp.square(
-      reference.nested_jet(lambda x: apply(p, x), x, pullback)).sum()
+  by_autodiff = lambda p: jnp.square(reference.nested_jet(lambda x: apply(p, x), x, pullback)).sum()
   got, expected = jax.jit(jax.grad(by_jets))(params), jax.jit(jax.grad(by_autodiff))(params)
   for name in "uv":
     a, b = (tree["low_rank_metric"][name] for tree in (got, expected))

@@ -6,29 +6,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets
-from networks import jets22
-from networks import monomial_mlp
-from tests.networks import reference
-from tests.networks import test_jets22
-from trainer.metric.ansatz import make_ansatz
+from networks import jets, jets22, monomial_mlp
+from tests.networks import reference, test_jets22
 from trainer.errors import UserError
 from trainer.geometry import members
+from trainer.metric.ansatz import make_ansatz
 
 # The Dwork quintic, a Hesse cubic, P5[3,3], and a pair of equations each in one factor of P2 x P1, with one in both.
 _DWORK = np.concatenate([5 * np.eye(5, dtype=int), np.ones((1, 5), int)])
 _CUBIC = np.concatenate([3 * np.eye(3, dtype=int), np.ones((1, 3), int)])
-_PAIR = ([[3, 0, 0, 0, 0, 0], [0, 3, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1]],
-         [[0, 0, 0, 3, 0, 0], [0, 3, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]])
+_PAIR = (
+  [[3, 0, 0, 0, 0, 0], [0, 3, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1]],
+  [[0, 0, 0, 3, 0, 0], [0, 3, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]],
+)
 _MIXED = ([[2, 0, 0, 0, 0], [0, 1, 1, 0, 0]], [[1, 0, 0, 2, 0], [0, 1, 0, 1, 1], [0, 0, 1, 0, 2]])
 
 
 def _network(ambient, monomials, n, batch=2):
   return reference.network(
-      lambda x: monomial_mlp.MonomialMLP(ambient, monomials, widths=(6, 5))(x), ambient, n, batch=batch)
+    lambda x: monomial_mlp.MonomialMLP(ambient, monomials, widths=(6, 5))(x),
+    ambient,
+    n,
+    batch=batch,
+  )
 
 
-@pytest.mark.parametrize("ambient, n, monomials", [((2,), 2, [_CUBIC]), ((5,), 1, _PAIR), ((2, 1), 1, _MIXED)])
+@pytest.mark.parametrize(
+  "ambient, n, monomials", [((2,), 2, [_CUBIC]), ((5,), 1, _PAIR), ((2, 1), 1, _MIXED)]
+)
 def test_network_jet_equals_nested_autodiff(ambient, n, monomials):
   apply, params, x, pullback = _network(ambient, monomials, n)
   jet = apply(params, jets.from_coordinates(x, pullback))
@@ -45,7 +50,7 @@ def test_invariant_under_rescaling_each_factor():
 def test_products_are_those_of_the_monomials():
   x, _ = reference.points((4,), 3, 2)
   z = x[:, :5] + 1j * x[:, 5:]
-  m = np.concatenate([z ** 5, z.prod(axis=1, keepdims=True)], axis=1)
+  m = np.concatenate([z**5, z.prod(axis=1, keepdims=True)], axis=1)
   m /= np.linalg.norm(z, axis=1, keepdims=True) ** 5
   got = np.asarray(monomial_mlp.monomial_products((4,), (5,), _DWORK, jnp.asarray(x)))
   left, right = np.triu_indices(6, 1)
@@ -53,14 +58,19 @@ def test_products_are_those_of_the_monomials():
   # Means over the Fubini-Study measure of P4 by hand: 4! 5! 5! / 14! and 4! 6! / 14!; that of z_i conj(z_j) is 1/30.
   mean = np.where(right < 5, 345600.0, 17280.0) / 87178291200.0
   expected = expected / np.sqrt(30 * mean)
-  np.testing.assert_allclose(got, np.concatenate([expected.real, expected.imag], axis=1), rtol=1e-12)
+  np.testing.assert_allclose(
+    got, np.concatenate([expected.real, expected.imag], axis=1), rtol=1e-12
+  )
 
 
 def test_phases_that_keep_the_polynomials_up_to_a_factor_keep_the_products():
   x, _ = reference.points((4,), 3, 2)
   z = (x[:, :5] + 1j * x[:, 5:]) * np.exp(2j * np.pi / 5 * np.array([1, 4, 0, 2, 3]))
   turned = np.concatenate([z.real, z.imag], axis=1)
-  values = [np.asarray(monomial_mlp.monomial_products((4,), (5,), _DWORK, jnp.asarray(y))) for y in (x, turned)]
+  values = [
+    np.asarray(monomial_mlp.monomial_products((4,), (5,), _DWORK, jnp.asarray(y)))
+    for y in (x, turned)
+  ]
   np.testing.assert_allclose(*values, atol=1e-13)
 
 
@@ -70,15 +80,19 @@ def test_curvature_jet_equals_nested_autodiff():
   second = test_jets22._second((2,), 1, 1)
   jet = apply(params, jets22.from_coordinates(x, pullback, second))
   expected = test_jets22.nested_rows(lambda x: apply(params, x), x[0], pullback[0], second[0])
-  np.testing.assert_allclose(jet.rows[:, 0], expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+  np.testing.assert_allclose(
+    jet.rows[:, 0], expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
+  )
 
 
 def test_starts_at_fubini_study_and_float32_stays_narrow():
   apply, params, x, pullback = _network((4,), [_DWORK], 3)
   narrow = jax.tree.map(lambda a: a.astype(jnp.float32), (params, x))
   rows = lambda params, x, j: apply(params, jets.from_coordinates(x, j)).rows
-  assert not any(wide in str(jax.make_jaxpr(rows)(*narrow, pullback.astype(jnp.complex64)))
-                 for wide in ("f64", "c128"))
+  assert not any(
+    wide in str(jax.make_jaxpr(rows)(*narrow, pullback.astype(jnp.complex64)))
+    for wide in ("f64", "c128")
+  )
   net = hk.without_apply_rng(hk.transform(lambda x: monomial_mlp.MonomialMLP((4,), [_DWORK])(x)))
   start = jax.jit(net.init)(jax.random.key(0), x[0])
   assert not np.any(jax.jit(net.apply)(start, jets.from_coordinates(x, pullback)).rows)

@@ -5,9 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets
-from networks import phi
-from networks import precision
+from networks import jets, phi, precision
 from tests.networks import reference
 
 
@@ -54,9 +52,11 @@ def test_full_precision_is_the_default_and_comes_back():
 
 def test_a_network_follows_and_stays_close():
   apply, params, x, pullback = reference.network(
-      lambda x: phi.PhiMLP(ambient=(2,), widths=(8, 8))(x), (2,), 1)
-  gradient = lambda: jax.grad(lambda p: jnp.square(
-      apply.__wrapped__(p, jets.from_coordinates(x, pullback)).mixed).sum())(params)
+    lambda x: phi.PhiMLP(ambient=(2,), widths=(8, 8))(x), (2,), 1
+  )
+  gradient = lambda: jax.grad(
+    lambda p: jnp.square(apply.__wrapped__(p, jets.from_coordinates(x, pullback)).mixed).sum()
+  )(params)
   exact = gradient()
   with precision.matmuls("bfloat16"):
     rounded = gradient()

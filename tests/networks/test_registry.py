@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from networks import phi
-from networks import registry
+from networks import phi, registry
 
-_SOURCE = '''
+_SOURCE = """
 import dataclasses
 import haiku as hk
 
@@ -27,7 +26,7 @@ def plain(x, power=2):
 @dataclasses.dataclass
 class Setting:
   value: int = 1
-'''
+"""
 
 
 def test_registered_name():
@@ -51,11 +50,15 @@ def test_module_on_the_path(tmp_path, monkeypatch):
   del sys.modules["user_module_for_registry"]
 
 
-@pytest.mark.parametrize("name, message", [
+@pytest.mark.parametrize(
+  "name, message",
+  [
     ("phi_mpl", "unknown network 'phi_mpl': choose one of .*phi_mlp"),
     ("no_such_module:Net", "'no_such_module' cannot be imported"),
     ("networks.phi:Missing", "networks.phi has no class or function 'Missing'"),
-    ("nowhere.py:Net", "'nowhere.py' does not exist")])
+    ("nowhere.py:Net", "'nowhere.py' does not exist"),
+  ],
+)
 def test_mistakes_are_one_clear_line(name, message):
   with pytest.raises(ValueError, match=message) as error:
     registry.resolve(name)

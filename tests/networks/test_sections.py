@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets
-from networks import sections
+from networks import jets, sections
 from tests.networks import reference
 
 
@@ -32,21 +31,31 @@ def coefficients_like(exponents, kind, ambient):
   degrees = np.array([block[0].sum() for block in np.split(exponents, ends, axis=1)])
   scales = (factorials[degrees].prod() / factorials[exponents].prod(axis=1)) ** 0.5
   near = np.eye(size) + 0.1 / size * (
-      rng.normal(size=(size, 1)) if kind == "real" else complex_normal(size, 1)) * np.ones(size)
+    rng.normal(size=(size, 1)) if kind == "real" else complex_normal(size, 1)
+  ) * np.ones(size)
   return scales[:, None] * np.delete(near, 1, axis=1)
 
 
-@pytest.mark.parametrize("ambient, degrees, kind", [
-    ((2,), (1,), "dense"), ((3,), (4,), "near"), ((4,), (3,), "real"), ((4,), (3,), "diagonal"),
-    ((1, 2), (2, 1), "near"), ((1, 1, 1), (2, 1, 2), "real")])
+@pytest.mark.parametrize(
+  "ambient, degrees, kind",
+  [
+    ((2,), (1,), "dense"),
+    ((3,), (4,), "near"),
+    ((4,), (3,), "real"),
+    ((4,), (3,), "diagonal"),
+    ((1, 2), (2, 1), "near"),
+    ((1, 1, 1), (2, 1, 2), "real"),
+  ],
+)
 def test_rows_equal_complex_arithmetic(ambient, degrees, kind):
   exponents = np.random.default_rng(1).permutation(monomials(ambient, degrees))
   coefficients = coefficients_like(exponents, kind, ambient)
   n = 2
   x, pullback = reference.points(ambient, n, 3)
   size = pullback.shape[-1]
-  rows = jax.jit(lambda *a: sections.section_rows(
-      exponents, coefficients, ambient, jets.from_coordinates(*a)))(x, pullback)
+  rows = jax.jit(
+    lambda *a: sections.section_rows(exponents, coefficients, ambient, jets.from_coordinates(*a))
+  )(x, pullback)
   values = jax.jit(lambda x: sections.section_rows(exponents, coefficients, ambient, x))(x)
   assert rows.shape == (1 + n, 3, 2 * coefficients.shape[1])
   np.testing.assert_allclose(values, rows[:1], rtol=1e-13, atol=1e-13)
@@ -61,9 +70,11 @@ def test_rows_equal_complex_arithmetic(ambient, degrees, kind):
     start = s.stop
   evaluate = lambda z: jnp.prod(z[:, None, :] ** exponents, axis=2) @ coefficients
   for got, expected in [(rows[0], evaluate(z))] + [
-      (rows[1 + a], jax.jvp(evaluate, (z,), (j[a],))[1]) for a in range(n)]:
+    (rows[1 + a], jax.jvp(evaluate, (z,), (j[a],))[1]) for a in range(n)
+  ]:
     np.testing.assert_allclose(
-        got, np.concatenate([expected.real, expected.imag], axis=1), rtol=1e-11, atol=1e-12)
+      got, np.concatenate([expected.real, expected.imag], axis=1), rtol=1e-11, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind, dense", [("near", False), ("real", False), ("dense", True)])
@@ -77,7 +88,9 @@ def test_float32_stays_float32():
   exponents = monomials((2,), (2,))
   coefficients = coefficients_like(exponents, "near", (2,))
   x, pullback = reference.points((2,), 1, 2)
-  text = str(jax.make_jaxpr(lambda *a: sections.section_rows(
-      exponents, coefficients, (2,), jets.from_coordinates(*a)))(
-          x.astype(np.float32), pullback.astype(np.complex64)))
+  text = str(
+    jax.make_jaxpr(
+      lambda *a: sections.section_rows(exponents, coefficients, (2,), jets.from_coordinates(*a))
+    )(x.astype(np.float32), pullback.astype(np.complex64))
+  )
   assert "f64" not in text and "c128" not in text

@@ -8,18 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import fermat_cubic
-from trainer.run import config as configs
-from trainer.points import dataset as data
 from trainer.devices import parallel
 from trainer.metric.ansatz import make_ansatz
 from trainer.optimizers.linearise import of_network
 from trainer.optimizers.linearise_algebraic import of_sections
 from trainer.optimizers.linearise_invariant import of_invariant_form
+from trainer.points import dataset as data
+from trainer.run import config as configs
 
 NETWORKS = {
-    "network": "phi_mlp(widths=(3,))", "algebraic": "algebraic(degree=3)",
-    "invariant": "invariant(degree=4, permutations=((1, 2, 0),))",
-    "sum": "algebraic(degree=2) + curvature_mlp(widths=(3,))"}
+  "network": "phi_mlp(widths=(3,))",
+  "algebraic": "algebraic(degree=3)",
+  "invariant": "invariant(degree=4, permutations=((1, 2, 0),))",
+  "sum": "algebraic(degree=2) + curvature_mlp(widths=(3,))",
+}
 
 
 @functools.cache
@@ -46,13 +48,17 @@ def linearisation(kind: str, factors: int = 1):
   rng = np.random.default_rng(1)
   sizes = {"network": 0.2, "base": 0.02, "correction": 0.2}
   near = lambda size, part: jax.tree.map(
-      lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), part)
+    lambda a: jnp.asarray(a + size * rng.normal(size=a.shape), jnp.float64), part
+  )
   if kind == "sum":
     network = {part: near(sizes[part], network[part]) for part in network}
   else:
     network = near(sizes.get(kind, 0.02), network)
   params = {"network": network, "log_kappa": jnp.asarray(-0.3, jnp.float64)}
   linear = {
-      "network": lambda: of_network(ansatz), "sum": lambda: of_network(ansatz), "algebraic": lambda: of_sections(*ansatz.sections),
-      "invariant": lambda: of_invariant_form(ansatz.invariant)}[kind]()
+    "network": lambda: of_network(ansatz),
+    "sum": lambda: of_network(ansatz),
+    "algebraic": lambda: of_sections(*ansatz.sections),
+    "invariant": lambda: of_invariant_form(ansatz.invariant),
+  }[kind]()
   return linear, params, ansatz

@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from configs import fermat_cubic
-from trainer.points import batch as batches
-from trainer.run import config as configs
-from trainer.points import dataset as data
 from trainer.devices import parallel
 from trainer.metric.ansatz import make_ansatz
 from trainer.metric.losses import monge_ampere
 from trainer.optimizers.first_order_step import init_state, make_step
+from trainer.points import batch as batches
+from trainer.points import dataset as data
+from trainer.run import config as configs
 
 _STEPS = 20
 _POINTS = 1003  # Divides neither over 4 devices nor into batches.
@@ -58,14 +58,19 @@ def test_same_losses_on_any_number_of_devices(data_dir, dtype, tolerance):
 
 
 def test_rows_do_not_depend_on_the_mesh(data_dir):
-  load = lambda count: data.load(data.Source(
-      _variety(), "train", 0, data_dir, parallel.make_mesh(jax.devices()[:count]), jnp.float64),
-      _POINTS)
+  load = lambda count: data.load(
+    data.Source(
+      _variety(), "train", 0, data_dir, parallel.make_mesh(jax.devices()[:count]), jnp.float64
+    ),
+    _POINTS,
+  )
   one, four = load(1), load(4)
   assert four.batch.x.shape[0] == 1004 and float(four.batch.weight[-1]) == 0
   jax.tree.map(
-      lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)[:_POINTS]),
-      one.batch, four.batch)
+    lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)[:_POINTS]),
+    one.batch,
+    four.batch,
+  )
   assert one.omega_integral == four.omega_integral
 
 
@@ -82,6 +87,8 @@ def test_an_epoch_visits_every_point_at_most_once(data_dir):
 
 def test_geometry_is_computed_in_float64_before_the_cast(data_dir):
   mesh = parallel.make_mesh(jax.devices()[:1])
-  load = lambda dtype: data.load(data.Source(_variety(), "train", 0, data_dir, mesh, dtype), _POINTS).batch
+  load = lambda dtype: (
+    data.load(data.Source(_variety(), "train", 0, data_dir, mesh, dtype), _POINTS).batch
+  )
   cast = batches.cast(load(jnp.float64), jnp.float32)
   jax.tree.map(np.testing.assert_array_equal, load(jnp.float32), cast)

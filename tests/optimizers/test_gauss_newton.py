@@ -6,30 +6,32 @@ import numpy as np
 import pytest
 
 from tests.optimizers import problems
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.points.batch import Batch
-from trainer.optimizers import gauss_newton
-from trainer.optimizers import solvers
-from trainer.optimizers.linearise import of_matrix
+from trainer.devices import microbatch, parallel
+from trainer.optimizers import gauss_newton, solvers
 from trainer.optimizers.first_order_step import TrainState
+from trainer.optimizers.linearise import of_matrix
+from trainer.points.batch import Batch
 
 
-def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, params=None,
-         momentum=0.0):
+def _run(
+  kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, params=None, momentum=0.0
+):
   linear, start, _ = problems.linearisation(kind)
   mesh = parallel.make_mesh(jax.devices()[:devices])
   batch = problems.points(data_dir)
   plan = microbatch.Plan(256 // devices, 16, 0, 0)
   solver = solvers.make_solver(name, linear, plan, iterations=30, tolerance=1e-3)
   step = parallel.compile_step(
-      gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, momentum, decay=momentum),
-      mesh, mode)
+    gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, momentum, decay=momentum),
+    mesh,
+    mode,
+  )
   params = start if params is None else params
-  state = TrainState(jnp.int32(0), params, gauss_newton.init(params, params, damping), jnp.int32(-1))
+  state = TrainState(
+    jnp.int32(0), params, gauss_newton.init(params, params, damping), jnp.int32(-1)
+  )
   state = parallel.replicate(mesh, state)
-  epoch = jax.device_put(
-      jax.tree.map(lambda a: a[None], batch), parallel.sharded(mesh, axis=1))
+  epoch = jax.device_put(jax.tree.map(lambda a: a[None], batch), parallel.sharded(mesh, axis=1))
   epoch = parallel.lay_out_epoch(epoch, mesh, mode)
   rows = []
   for _ in range(steps):
@@ -38,22 +40,33 @@ def _run(kind, name, devices, steps, data_dir, mode="shard_map", damping=1e-3, p
   return state, rows
 
 
-@pytest.mark.parametrize("kind, name, momentum", [
-    ("network", "parameter_space", 0.0), ("network", "sample_space", 0.9),
-    ("algebraic", "conjugate_gradient", 0.0)])
+@pytest.mark.parametrize(
+  "kind, name, momentum",
+  [
+    ("network", "parameter_space", 0.0),
+    ("network", "sample_space", 0.9),
+    ("algebraic", "conjugate_gradient", 0.0),
+  ],
+)
 def test_the_trajectory_does_not_depend_on_the_devices(kind, name, momentum, data_dir):
-  states, histories = zip(*[
-      _run(kind, name, devices, 10, data_dir, momentum=momentum) for devices in (1, 2, 4)])
+  states, histories = zip(
+    *[_run(kind, name, devices, 10, data_dir, momentum=momentum) for devices in (1, 2, 4)]
+  )
   for state, rows in zip(states[1:], histories[1:]):
     np.testing.assert_allclose(
-        [row["loss"] for row in rows], [row["loss"] for row in histories[0]], rtol=1e-8)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8),
-                 state.params, states[0].params)
+      [row["loss"] for row in rows], [row["loss"] for row in histories[0]], rtol=1e-8
+    )
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8),
+      state.params,
+      states[0].params,
+    )
 
 
 def test_pmap_takes_the_same_steps(data_dir):
-  results = [_run("algebraic", "conjugate_gradient", 4, 3, data_dir, mode)[1]
-             for mode in parallel.MODES]
+  results = [
+    _run("algebraic", "conjugate_gradient", 4, 3, data_dir, mode)[1] for mode in parallel.MODES
+  ]
   np.testing.assert_allclose(*[[row["loss"] for row in rows] for rows in results], rtol=1e-9)
 
 
@@ -71,12 +84,12 @@ def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
   linear, params, _ = problems.linearisation("algebraic")
   rng = np.random.default_rng(8)
   bent = jax.tree.map(
-      lambda h: jnp.diag(jnp.asarray(10.0 ** rng.uniform(-2, 2, size=len(h)))), params["network"])
+    lambda h: jnp.diag(jnp.asarray(10.0 ** rng.uniform(-2, 2, size=len(h)))), params["network"]
+  )
   params = params | {"network": bent}
   batch = problems.points(data_dir)
   assert linear.eta(params, batch)[1].all()
-  state, (row,) = _run(
-      "algebraic", "parameter_space", 1, 1, data_dir, damping=1e-4, params=params)
+  state, (row,) = _run("algebraic", "parameter_space", 1, 1, data_dir, damping=1e-4, params=params)
   assert row["accepted"] and row["length"] < 1 and row["tries"] == 1
   assert state.optimizer.damping == 1e-4
   assert linear.eta(jax.tree.map(jnp.asarray, state.params), batch)[1].all()
@@ -100,11 +113,13 @@ def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(
   plan = microbatch.Plan(_POINTS, _POINTS, 0, 0)
   solver = solvers.make_solver("sample_space", linear, plan, 0, 0.0)
   mesh = parallel.make_mesh(jax.devices()[:1])
-  step = parallel.compile_step(gauss_newton.make_gauss_newton_step(
-      linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map")
+  step = parallel.compile_step(
+    gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map"
+  )
   params = {"v": jnp.zeros(_UNKNOWNS)}
   optimizer = gauss_newton.init(params, params, _DAMPING)._replace(
-      previous=jnp.asarray(previous), taken=jnp.int32(taken))
+    previous=jnp.asarray(previous), taken=jnp.int32(taken)
+  )
   ones = jnp.ones(_POINTS)
   epoch = jax.tree.map(lambda a: a[None], Batch(jnp.asarray(rows), ones, ones, ones, ones))
   state = TrainState(jnp.int32(0), params, optimizer, jnp.int32(-1))
@@ -119,7 +134,8 @@ def test_the_damping_of_momentum_pulls_towards_the_step_before():
   state, row, j, residual, shift = _linear_step(previous, taken=3, decay=0.5)
   # minimise |r + J delta|^2 + shift |delta - mu previous|^2
   delta = np.linalg.solve(
-      j.T @ j + shift * np.eye(_UNKNOWNS), shift * _MU * previous - j.T @ residual)
+    j.T @ j + shift * np.eye(_UNKNOWNS), shift * _MU * previous - j.T @ residual
+  )
   assert row["tries"] == 1 and row["accepted"]
   np.testing.assert_allclose(state.optimizer.previous, delta, rtol=1e-10)
   np.testing.assert_allclose(state.params["v"], delta / (1 + 0.5 * 3), rtol=1e-10)
@@ -141,6 +157,7 @@ def test_points_that_are_indefinite_before_a_step_do_not_stop_it():
   assert row["accepted"] and row["tries"] == 1 and row["loss"] < row["loss_before"]
   # One that becomes so does; the damping rises, but not for ever.
   state, row, *_ = _linear_step(
-      zero, 0, 0.0, positive=lambda v: (jnp.arange(_POINTS) > 0) | jnp.all(v == 0))
+    zero, 0, 0.0, positive=lambda v: (jnp.arange(_POINTS) > 0) | jnp.all(v == 0)
+  )
   assert not row["accepted"] and not np.any(state.params["v"])
   assert float(state.optimizer.damping) == 1e4

@@ -10,7 +10,10 @@ from tests.optimizers import problems
 from trainer.optimizers import linearise
 
 
-@pytest.mark.parametrize("kind, factors", [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 2)])
+@pytest.mark.parametrize(
+  "kind, factors",
+  [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 2)],
+)
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   linear, params, ansatz = problems.linearisation(kind, factors)
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
@@ -27,14 +30,16 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   assert (unknowns < flat.size) == (kind == "sum")
   v, u = rng.normal(size=unknowns), rng.normal(size=(6,))
   at = linear.at(params)
-  jacobian = np.asarray(jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns)) @ jacobian.T).T
+  jacobian = np.asarray(
+    jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns)) @ jacobian.T
+  ).T
   for chosen in (linear, linearise.lazily(linear)):
     prepared = chosen.prepare(at, batch)
     close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
     close(chosen.apply(at, prepared, jnp.asarray(v)), jacobian @ v)
     close(chosen.transpose(at, prepared, jnp.asarray(u)), u @ jacobian)
     close(chosen.rows(at, prepared), jacobian)
-    close(chosen.squares(at, prepared), np.sum(jacobian ** 2, axis=1))
+    close(chosen.squares(at, prepared), np.sum(jacobian**2, axis=1))
 
 
 def test_the_jacobian_agrees_with_finite_differences(data_dir):
@@ -72,4 +77,5 @@ def test_the_derivative_exists_where_g_is_indefinite(data_dir):
   for u in (jnp.where(positive, 0.0, 1.0), jnp.ones_like(eta)):
     expected = jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(flat.size)) @ pull(u)[0]
     np.testing.assert_allclose(
-        linear.transpose(at, prepared, u), expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
+      linear.transpose(at, prepared, u), expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max()
+    )

@@ -6,17 +6,18 @@ from jax.sharding import PartitionSpec
 import numpy as np
 import pytest
 
-from trainer.devices import microbatch
-from trainer.devices import parallel
+from trainer.devices import microbatch, parallel
 from trainer.optimizers import solvers
 from trainer.optimizers.linearise import Linearisation
 
 _MATRIX = Linearisation(
-    eta=None, prepare=lambda params, rows: rows,
-    apply=lambda params, rows, v: rows @ v,
-    transpose=lambda params, rows, u: u @ rows,
-    rows=lambda params, rows: rows,
-    squares=lambda params, rows: jnp.sum(rows ** 2, axis=1))
+  eta=None,
+  prepare=lambda params, rows: rows,
+  apply=lambda params, rows, v: rows @ v,
+  transpose=lambda params, rows, u: u @ rows,
+  rows=lambda params, rows: rows,
+  squares=lambda params, rows: jnp.sum(rows**2, axis=1),
+)
 
 
 def _problem(num_points, num_unknowns):
@@ -37,9 +38,11 @@ def _solve(name, devices, rows, scale, residual, damping, limit=200):
     return solver.solve(solver.prepare(solvers.System({}, rows, scale)), residual, damping, limit)
 
   spec = PartitionSpec(parallel.AXIS)
-  return jax.jit(jax.shard_map(
-      run, mesh=mesh, in_specs=(spec, spec, spec), out_specs=PartitionSpec(),
-      check_vma=False))(rows, scale, residual)
+  return jax.jit(
+    jax.shard_map(
+      run, mesh=mesh, in_specs=(spec, spec, spec), out_specs=PartitionSpec(), check_vma=False
+    )
+  )(rows, scale, residual)
 
 
 def _expected(name, rows, scale, residual, damping):
@@ -80,9 +83,15 @@ def test_conjugate_gradients_stop_where_time_is_over():
   assert int(got.iterations) == 3 and 0 < got.decrease < residual @ residual
 
 
-@pytest.mark.parametrize("size, low_rank, name", [
-    ((2_000, 20_000), False, "parameter_space"), ((10_000, 2_048), False, "sample_space"),
-    ((10_000, 20_000), False, "conjugate_gradient"), ((257, 4_000), True, "parameter_space"),
-    ((4_901, 50_000), True, "conjugate_gradient")])
+@pytest.mark.parametrize(
+  "size, low_rank, name",
+  [
+    ((2_000, 20_000), False, "parameter_space"),
+    ((10_000, 2_048), False, "sample_space"),
+    ((10_000, 20_000), False, "conjugate_gradient"),
+    ((257, 4_000), True, "parameter_space"),
+    ((4_901, 50_000), True, "conjugate_gradient"),
+  ],
+)
 def test_the_solver_follows_the_size(size, low_rank, name):
   assert solvers.choose(*size, low_rank) == name

@@ -7,15 +7,21 @@ import optax
 import pytest
 
 from configs import fermat_cubic
-from trainer.run import config as configs
-from trainer.points import dataset as data
+from trainer.curvature import tensors
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.metric.ansatz import make_ansatz
-from trainer.curvature import tensors
-from trainer.optimizers.first_order import make_optimizer
 from trainer.metric.losses import Tensors, make_loss, monge_ampere, ricci
-from trainer.optimizers.first_order_step import TrainState, init_state, make_step, plan_memory, point_tensors
+from trainer.optimizers.first_order import make_optimizer
+from trainer.optimizers.first_order_step import (
+  TrainState,
+  init_state,
+  make_step,
+  plan_memory,
+  point_tensors,
+)
+from trainer.points import dataset as data
+from trainer.run import config as configs
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +57,9 @@ def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
   laid_out = parallel.lay_out_epoch(jax.device_put(epoch, parallel.sharded(mesh, 1)), mesh, mode)
   state, metrics = step(parallel.replicate(mesh, state), laid_out)
   assert float(metrics["loss"]) == pytest.approx(float(value), rel=1e-12)
-  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14),
-               state.params, expected)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14), state.params, expected
+  )
   second_value = float(loss(state.params, second))
   state, metrics = step(state, laid_out)
   assert float(metrics["loss"]) == pytest.approx(second_value, rel=1e-12)
@@ -112,18 +119,22 @@ def test_microbatches_change_nothing(setting, name):
   state = _state(ansatz, optimizer)
   params = jax.tree.map(lambda a: a + 0.1, state.params)
   batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), epoch)
-  whole = plan_memory(ansatz, loss, params, batch, 2 ** 30)
+  whole = plan_memory(ansatz, loss, params, batch, 2**30)
   parts = plan_memory(ansatz, loss, params, batch, 2 * whole.bytes_per_point)
   assert (whole.num_chunks, parts.num_chunks) == (1, 16)
   results = []
   for plan in (None, whole, parts):
     step = parallel.compile_step(make_step(ansatz, loss, optimizer, plan), mesh, "shard_map")
-    results.append(step(
+    results.append(
+      step(
         parallel.replicate(mesh, state._replace(params=params)),
-        jax.device_put(jax.tree.map(np.asarray, epoch), parallel.sharded(mesh, 1))))
+        jax.device_put(jax.tree.map(np.asarray, epoch), parallel.sharded(mesh, 1)),
+      )
+    )
   for other in results[1:]:
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12),
-                 other, results[0])
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), other, results[0]
+    )
 
 
 def test_the_metric_of_both_paths_to_eta_is_one(setting):
@@ -134,7 +145,8 @@ def test_the_metric_of_both_paths_to_eta_is_one(setting):
   without = point_tensors(ansatz, params, batch, False)
   np.testing.assert_allclose(with_curvature.eta, without.eta, rtol=1e-12)
   np.testing.assert_array_equal(
-      with_curvature.ricci_scalar, tensors.scalar(ansatz.potential(params["network"], batch)))
+    with_curvature.ricci_scalar, tensors.scalar(ansatz.potential(params["network"], batch))
+  )
   assert without.ricci_scalar is None
 
 

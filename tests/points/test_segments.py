@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from configs import fermat_cubic
-from trainer.run import config as configs
-from trainer.points import dataset as data
 from trainer.devices import parallel
-from trainer.sampling import datasets
+from trainer.points import dataset as data
 from trainer.points.segments import Segments
+from trainer.run import config as configs
+from trainer.sampling import datasets
 
 _SEED = 4
 
@@ -29,7 +29,8 @@ def _segments(variety, data_dir, devices=4, **settings):
 def _rows(variety, data_dir, start, stop):
   """x of the points start <= i < stop, in order."""
   points = datasets.load_or_sample(
-      variety, seed=_SEED, split="train", start=start, stop=stop, directory=data_dir)
+    variety, seed=_SEED, split="train", start=start, stop=stop, directory=data_dir
+  )
   return np.asarray(data.prepare_on_host(variety, points.z, points.weight, jnp.float64).x)
 
 
@@ -68,5 +69,5 @@ def test_a_stream_has_fresh_points_and_stores_nothing(variety, data_dir, tmp_pat
   segments = _segments(variety, None, num_points=32, resident_points=1000, stream=True)
   for index in range(3):
     np.testing.assert_array_equal(
-        _sorted(segments(index).x),
-        _sorted(_rows(variety, data_dir, 32 * index, 32 * index + 32)))
+      _sorted(segments(index).x), _sorted(_rows(variety, data_dir, 32 * index, 32 * index + 32))
+    )

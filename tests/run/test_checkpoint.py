@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from trainer.run import checkpoint
 from trainer.devices import parallel
 from trainer.errors import UserError
+from trainer.run import checkpoint
 
 _RUN = {"config": {"a": 1, "b": {"c": (1, 2)}}, "seed": 0, "dtype": "float32"}
 
@@ -45,6 +45,7 @@ def test_missing_runs_and_checkpoints_are_named(tmp_path):
 
 def test_an_unwritable_workdir_is_refused():
   import pathlib
+
   with pytest.raises(UserError, match="cannot write to the workdir /proc/x"):
     checkpoint.check_writable(pathlib.Path("/proc/x"))
 

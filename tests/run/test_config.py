@@ -10,13 +10,16 @@ import optax
 import pytest
 
 from configs import dwork_quintic
-from trainer.run import config as configs
-from trainer.run import run as runs
 from trainer.errors import UserError
 from trainer.optimizers.first_order import make_optimizer
+from trainer.run import config as configs
+from trainer.run import run as runs
 
-_NAMES = sorted(p.stem for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
-                if p.stem != "__init__")
+_NAMES = sorted(
+  p.stem
+  for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
+  if p.stem != "__init__"
+)
 
 
 @pytest.mark.parametrize("name", _NAMES)
@@ -28,7 +31,9 @@ def test_shipped_configs_are_sound(name):
   assert f"--config=configs/{name}.py" in module.__doc__ and "sigma" in module.__doc__
 
 
-@pytest.mark.parametrize("key, value, message", [
+@pytest.mark.parametrize(
+  "key, value, message",
+  [
     ("batch_size", 100_001, "larger than the dataset"),
     ("batch_size", 1023, "multiple of 4"),
     ("steps", -1, "config.steps = -1"),
@@ -36,7 +41,8 @@ def test_shipped_configs_are_sound(name):
     ("data.heldout_points", 0, "config.data.heldout_points = 0"),
     ("loss.power", 3, "must be 1 or 2"),
     ("loss.name", "ricci", "is for first-order steps"),
-])
+  ],
+)
 def test_numbers_that_make_no_sense(key, value, message):
   config = configs.default_config()
   config.update_from_flattened_dict({key: value})
@@ -62,13 +68,16 @@ def test_learning_rate_schedule():
   assert isinstance(optimizer, optax.GradientTransformation)
 
 
-@pytest.mark.parametrize("change, message", [
+@pytest.mark.parametrize(
+  "change, message",
+  [
     ({"name": "adamm"}, "unknown optimizer"),
     ({"name": "chain"}, "unknown optimizer"),
     ({"learning_rate": 0.0}, "must be positive"),
     ({"clip_norm": -1.0}, "must be positive"),
     ({"warmup_steps": 10}, "below steps = 10"),
-])
+  ],
+)
 def test_wrong_optimizers(change, message):
   settings = {"name": "adam", "learning_rate": 1e-3, "warmup_steps": 1, "clip_norm": 1.0} | change
   with pytest.raises(UserError, match=message):
@@ -83,7 +92,9 @@ def test_singular_points_are_found_from_sampled_points_too():
     runs.check_smooth(conifold, runs.near_singular_points(conifold))
 
 
-@pytest.mark.parametrize("fields, message", [
+@pytest.mark.parametrize(
+  "fields, message",
+  [
     (dict(ambient=(1, 3), degrees=((2,), (3,))), "must sum to 4"),
     (dict(ambient=(1, 3), degrees=((2,),)), "one row for each"),
     (dict(ambient=(4,), degrees=((5,),), moduli=(-1.0,)), "not a positive number"),
@@ -93,7 +104,8 @@ def test_singular_points_are_found_from_sampled_points_too():
     (dict(ambient=(2, 2), degrees=(3, 3)), "one row of whole numbers for each"),
     (dict(ambient=(1.5,), degrees=((2,),)), "dimensions of the projective spaces"),
     (dict(ambient=(2,), arrays=(([[1.5, 1, 1]], [1]),)), "whole numbers"),
-])
+  ],
+)
 def test_wrong_varieties(fields, message):
   config = configs.default_config()
   config.variety = configs.variety(**fields)
@@ -102,8 +114,9 @@ def test_wrong_varieties(fields, message):
 
 
 def test_a_matrix_makes_a_seeded_random_member():
-  build = lambda seed: configs.make_variety(ml_collections.ConfigDict(
-      dict(variety=configs.variety((1, 3), ((2,), (4,)), seed=seed))))
+  build = lambda seed: configs.make_variety(
+    ml_collections.ConfigDict(dict(variety=configs.variety((1, 3), ((2,), (4,)), seed=seed)))
+  )
   assert build(3) == build(3) != build(4)
   assert build(3).degrees == ((2,), (4,)) and build(3).moduli == (1.0, 1.0)
   arrays = build(3).polynomials[0]

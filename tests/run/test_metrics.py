@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from trainer.run import metrics
 from trainer.errors import UserError
+from trainer.run import metrics
 
 
 class _Terminal(io.StringIO):
@@ -93,11 +93,23 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
   lines = stream.getvalue().splitlines()
   assert "\r" not in stream.getvalue()
   assert lines[:5] == [
-      "4 devices", "sampling 500/1000", "sampling 1000/1000", "sampling 100/200",
-      "training 100/400: loss 0.5, 61.2k points/s"]
+    "4 devices",
+    "sampling 500/1000",
+    "sampling 1000/1000",
+    "sampling 100/200",
+    "training 100/400: loss 0.5, 61.2k points/s",
+  ]
   # Every 10 seconds (four rows), and where sigma was measured, and at the end.
   assert [int(line.split()[1].split("/")[0]) for line in lines[5:]] == [
-      140, 180, 200, 240, 280, 320, 360, 400]
+    140,
+    180,
+    200,
+    240,
+    280,
+    320,
+    360,
+    400,
+  ]
   assert lines[7] == "training 200/400: loss 0.5, sigma 0.2, 61.2k points/s, 01:00 left"
   assert lines[8].startswith("training 240/400: loss 0.5, sigma 0.2,")
   assert lines[-1] == "training 400/400: loss 0.5, sigma 0.1, 61.2k points/s"

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from configs import fermat_cubic
-from trainer.metric import balanced
-from trainer.loop import continuation
-from trainer.points import dataset as data
-from trainer.loop import gauss_newton as gauss_newton_loop
-from trainer.geometry import hermitian
 from trainer.devices import parallel
-from trainer.run import run as runs
-from trainer.points.batch import prepare
 from trainer.errors import UserError
+from trainer.geometry import hermitian
+from trainer.loop import continuation
+from trainer.loop import gauss_newton as gauss_newton_loop
 from trainer.loop.job import Job
+from trainer.metric import balanced
+from trainer.points import dataset as data
+from trainer.points.batch import prepare
+from trainer.run import run as runs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
 
 
@@ -35,29 +35,51 @@ def test_first_order_steps_come_first():
 
 
 def test_an_algebraic_network_goes_through_its_degrees():
-  config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=5)",
-                      "continuation": (2, 4)})
+  config = _config(
+    **{
+      "steps": 0,
+      "gauss_newton.steps": 5,
+      "network": "algebraic(degree=5)",
+      "continuation": (2, 4),
+    }
+  )
   assert [phase.network for phase in make_phases(config)] == [
-      "algebraic(degree=2)", "algebraic(degree=4)", "algebraic(degree=5)"]
+    "algebraic(degree=2)",
+    "algebraic(degree=4)",
+    "algebraic(degree=5)",
+  ]
 
 
 def test_a_sum_of_networks_is_trained_term_by_term():
-  config = _config(**{"steps": 10, "gauss_newton.steps": 5, "continuation": (2,),
-                      "network": "algebraic(degree=3) + curvature_mlp() + phi_mlp()"})
+  config = _config(
+    **{
+      "steps": 10,
+      "gauss_newton.steps": 5,
+      "continuation": (2,),
+      "network": "algebraic(degree=3) + curvature_mlp() + phi_mlp()",
+    }
+  )
   phases = make_phases(config)
   assert [(phase.optimizer, phase.network) for phase in phases] == [
-      (FIRST_ORDER, "algebraic(degree=2)"), (GAUSS_NEWTON, "algebraic(degree=2)"),
-      (GAUSS_NEWTON, "algebraic(degree=3)"), (GAUSS_NEWTON, "algebraic(degree=3) + curvature_mlp()"),
-      (GAUSS_NEWTON, config.network)]
+    (FIRST_ORDER, "algebraic(degree=2)"),
+    (GAUSS_NEWTON, "algebraic(degree=2)"),
+    (GAUSS_NEWTON, "algebraic(degree=3)"),
+    (GAUSS_NEWTON, "algebraic(degree=3) + curvature_mlp()"),
+    (GAUSS_NEWTON, config.network),
+  ]
   assert [phase.rough for phase in phases] == [False, True, False, False, False]
 
 
-@pytest.mark.parametrize("fields, message", [
+@pytest.mark.parametrize(
+  "fields, message",
+  [
     ({"network": "phi_mlp() + curvature_mlp()"}, "a sum of networks needs"),
     ({"steps": 0}, "nothing to train"),
     ({"continuation": (2,), "network": "algebraic(degree=3)"}, "gauss_newton.steps > 0"),
     ({"continuation": (3, 2), "network": "algebraic(degree=4)", "gauss_newton.steps": 1}, "rising"),
-    ({"continuation": (3,), "network": "phi_mlp()", "gauss_newton.steps": 1}, "rising")])
+    ({"continuation": (3,), "network": "phi_mlp()", "gauss_newton.steps": 1}, "rising"),
+  ],
+)
 def test_phases_that_make_no_sense(fields, message):
   with pytest.raises(UserError, match=message):
     make_phases(_config(**fields))
@@ -65,8 +87,9 @@ def test_phases_that_make_no_sense(fields, message):
 
 def test_a_higher_degree_starts_from_the_metric_of_the_lower():
   """K' = (k K + (k' - k) K_FS) / k', so phi' = (k / k') phi."""
-  config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)",
-                      "continuation": (2,)})
+  config = _config(
+    **{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)", "continuation": (2,)}
+  )
   high = runs.open_run(config, 0, jnp.dtype("float64"))
   low = runs.enter_phase(high, 0)
   state = runs.first_state(low)
@@ -77,8 +100,10 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
   assert following.params["log_kappa"] == bent["log_kappa"]
   z = runs.near_singular_points(low.variety)[:4]
   batch = prepare(low.variety, jnp.asarray(z), jnp.ones(4))
-  correction = [run.ansatz.metric(params["network"], batch) - batch.fubini_study.T
-                for run, params in ((low, bent), (high, following.params))]
+  correction = [
+    run.ansatz.metric(params["network"], batch) - batch.fubini_study.T
+    for run, params in ((low, bent), (high, following.params))
+  ]
   assert np.abs(correction[0]).max() > 1e-3
   np.testing.assert_allclose(correction[1], 2 / 3 * correction[0], rtol=1e-10, atol=1e-12)
 
@@ -99,7 +124,9 @@ def test_a_correction_starts_on_top_of_the_metric_before_it():
   batch = prepare(first.variety, jnp.asarray(z), jnp.ones(4))
   before = first.ansatz.metric(bent["network"], batch)
   assert np.abs(before - batch.fubini_study.T).max() > 1e-3
-  np.testing.assert_allclose(both.ansatz.metric(following.params["network"], batch), before, rtol=1e-12)
+  np.testing.assert_allclose(
+    both.ansatz.metric(following.params["network"], batch), before, rtol=1e-12
+  )
 
 
 @pytest.mark.parametrize("size", [17, 64, 370, 4_901, 60_000, 1_234_567])
@@ -112,10 +139,23 @@ def test_batch_sizes_divide_over_devices_and_do_not_depend_on_them(size):
 
 
 def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
-  config = _config(**{"start": "balanced", "network": "algebraic(degree=2)", "data.train_points": 3000})
+  config = _config(
+    **{"start": "balanced", "network": "algebraic(degree=2)", "data.train_points": 3000}
+  )
   run = runs.enter_phase(runs.open_run(config, 0, jnp.dtype("float64")), 0)
   mesh = parallel.make_mesh()
-  job = Job(run, mesh, "shard_map", tmp_path, data_dir, 2 ** 28, None, None, SimpleNamespace(sampling=None), 0.0)
+  job = Job(
+    run,
+    mesh,
+    "shard_map",
+    tmp_path,
+    data_dir,
+    2**28,
+    None,
+    None,
+    SimpleNamespace(sampling=None),
+    0.0,
+  )
   first = runs.first_state(run)
   state = continuation.balanced_state(job, parallel.replicate(mesh, first))
   assert state.params["log_kappa"] == first.params["log_kappa"]
@@ -132,10 +172,14 @@ def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
   assert sigmas[1] < 0.5 * sigmas[0]
 
 
-@pytest.mark.parametrize("fields", [
+@pytest.mark.parametrize(
+  "fields",
+  [
     {"start": "balanced", "network": "phi_mlp()"},
     {"start": "balanced", "network": "phi_mlp() + algebraic(degree=2)", "gauss_newton.steps": 1},
-    {"continuation": (2,), "network": "low_rank(degree=3, rank=2)", "gauss_newton.steps": 1}])
+    {"continuation": (2,), "network": "low_rank(degree=3, rank=2)", "gauss_newton.steps": 1},
+  ],
+)
 def test_only_algebraic_metrics_start_from_balanced_ones_or_lower_degrees(fields):
   with pytest.raises(UserError, match="for algebraic networks"):
     runs.open_run(_config(**fields), 0, jnp.dtype("float64"))

@@ -12,7 +12,8 @@ from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.smoothness import find_singular_point
 from trainer.geometry.variety import Variety
 from trainer.moduli import weil_petersson
-from trainer.sampling import homotopy, sampler as samplers, start, weights
+from trainer.sampling import homotopy, start, weights
+from trainer.sampling import sampler as samplers
 from trainer.sampling.points import dropped_slices, effective_sample_size
 from trainer.sampling.slices import SliceType, slice_types
 
@@ -34,8 +35,7 @@ def some_types(variety, types, num_slices):
   """Points from slices of some of the types only, which takes less compilation than from all."""
   frames = samplers.random_frames(variety, types, num_slices, jax.random.key(0), 0)
   z = [samplers.solve_slices(variety, t, f) for t, f in zip(types, frames)]
-  return jax.tree.map(
-      np.asarray, samplers.finish(variety, types, jnp.concatenate(z, axis=1)))
+  return jax.tree.map(np.asarray, samplers.finish(variety, types, jnp.concatenate(z, axis=1)))
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -74,7 +74,8 @@ def test_solutions_lie_on_their_slices():
   for a in range(4):
     for b in range(a):
       cosine = abs(np.sum(z[:, a].conj() * z[:, b], axis=0)) / (
-          np.linalg.norm(z[:, a], axis=0) * np.linalg.norm(z[:, b], axis=0))
+        np.linalg.norm(z[:, a], axis=0) * np.linalg.norm(z[:, b], axis=0)
+      )
       assert np.all(cosine < 1 - 1e-12)
 
 
@@ -83,8 +84,11 @@ def test_lost_paths_are_not_a_number(monkeypatch):
   (slice_type,) = slice_types(variety.ambient, variety.degrees)
   frames = samplers.random_frames(variety, (slice_type,), 30, jax.random.key(3), 0)[0]
   monkeypatch.setattr(homotopy, "_MAX_STEPS", 20)
-  z = np.asarray(jax.jit(homotopy.solve, static_argnums=(0, 1))(
-      variety, slice_type, start.solve_one_slice(variety, slice_type), frames))
+  z = np.asarray(
+    jax.jit(homotopy.solve, static_argnums=(0, 1))(
+      variety, slice_type, start.solve_one_slice(variety, slice_type), frames
+    )
+  )
   lost = np.isnan(z).any(axis=0)
   assert 0 < lost.sum() < lost.size
   assert np.max(samplers.residual(variety, z[:, ~lost])) < 1e-12
@@ -97,13 +101,17 @@ def test_all_slice_types_together_are_worth_more_points(name):
   """Multiple importance sampling: less variance than the best slice type alone."""
   variety, cluster = member(name)
   sampler, points = sample(variety, 1)
-  over_points = lambda types: np.asarray(jax.jit(jax.vmap(lambda z: weights.weight(
-      variety, types, z, patches.gradient(variety, z))))(points.z))
+  over_points = lambda types: np.asarray(
+    jax.jit(jax.vmap(lambda z: weights.weight(variety, types, z, patches.gradient(variety, z))))(
+      points.z
+    )
+  )
   together = effective_sample_size(points.weight) / len(points.weight)
   first, sizes = 0, []
   for t in sampler.types:
     chosen = (np.arange(len(points.z)) % cluster >= first) & (
-        np.arange(len(points.z)) % cluster < first + t.num_points)
+      np.arange(len(points.z)) % cluster < first + t.num_points
+    )
     alone = over_points((t,))[chosen]
     sizes.append(effective_sample_size(alone) / len(alone))
     first += t.num_points
@@ -114,7 +122,8 @@ def test_weil_petersson_on_the_dwork_family():
   variety = Variety((4,), (members.dwork(5, 0.5),), (1.0,))
   sampler, points = sample(variety, 40_000)
   moduli = weil_petersson(
-      variety, (Polynomial(((1,) * 5,), (-5,)),), points, sampler.points_per_slice)
+    variety, (Polynomial(((1,) * 5,), (-5,)),), points, sampler.points_per_slice
+  )
   assert abs(moduli.metric - 0.190027711556) < 3 * moduli.metric_stderr < 0.01
   assert abs(moduli.yukawa - 1.71309298431) < 3 * moduli.yukawa_stderr < 0.1
 

@@ -18,7 +18,7 @@ from trainer.sampling.sampler import Sampler
 def some_foci(variety, radius=0.2):
   """Around three points of the variety: weights are exact whether or not anything is singular."""
   sampler = Sampler(variety)
-  centers = np.array(sampler.block(jax.random.key(7), 0).z[::sampler.points_per_slice][:3])
+  centers = np.array(sampler.block(jax.random.key(7), 0).z[:: sampler.points_per_slice][:3])
   for s in variety.factor_slices:
     centers[:, s] /= np.linalg.norm(centers[:, s], axis=1, keepdims=True)
   return Foci(centers, np.full(3, radius))
@@ -37,12 +37,18 @@ def test_integral_omega_and_where_points_go():
   value, error = mean(points.weight, sampler.points_per_slice)
   assert abs(value - exact_omega_integral(variety)) < 3 * error < 1
   uniform = Sampler(variety).block(jax.random.key(0), 0)
-  close = [np.mean(distance(np.asarray(p.z), sampler.foci.centers) < 0.2)
-           for p in (points, uniform)]
+  close = [
+    np.mean(distance(np.asarray(p.z), sampler.foci.centers) < 0.2) for p in (points, uniform)
+  ]
   assert close[0] > 3 * close[1]
   # The same integral from points close to the foci alone.
-  values = [mean(np.asarray(p.weight) * (distance(np.asarray(p.z), sampler.foci.centers) < 0.3),
-                 sampler.points_per_slice) for p in (points, uniform)]
+  values = [
+    mean(
+      np.asarray(p.weight) * (distance(np.asarray(p.z), sampler.foci.centers) < 0.3),
+      sampler.points_per_slice,
+    )
+    for p in (points, uniform)
+  ]
   assert abs(values[0][0] - values[1][0]) < 3 * np.hypot(values[0][1], values[1][1])
   assert values[0][1] < values[1][1]
 
@@ -51,8 +57,8 @@ def test_integral_omega_and_where_points_go():
 def test_weights_on_products_and_complete_intersections(name):
   """The means of weights and of functions agree with uniform slices."""
   variety = {
-      "K3 in P1 x P2": members.random_variety((1, 2), ((2,), (3,)), (1, 1), seed=1),
-      "two quadrics": members.fermat_variety((3,), ((2, 2),), (1,)),
+    "K3 in P1 x P2": members.random_variety((1, 2), ((2,), (3,)), (1, 1), seed=1),
+    "two quadrics": members.fermat_variety((3,), ((2, 2),), (1,)),
   }[name]
   concentrated = ConcentratedSampler(variety, some_foci(variety))
   results = []
@@ -60,8 +66,12 @@ def test_weights_on_products_and_complete_intersections(name):
     points = jax.tree.map(np.asarray, sampler.block(jax.random.key(1), 0))
     assert dropped_slices(points, sampler.points_per_slice) == 0
     share = np.abs(points.z[:, 0]) ** 2 / np.sum(np.abs(points.z) ** 2, axis=1)
-    results.append([mean(points.weight * f, sampler.points_per_slice)
-                    for f in (np.ones(len(share)), share, share ** 2)])
+    results.append(
+      [
+        mean(points.weight * f, sampler.points_per_slice)
+        for f in (np.ones(len(share)), share, share**2)
+      ]
+    )
   for (value, error), (other, other_error) in zip(*results):
     assert abs(value - other) < 3.5 * np.hypot(error, other_error) < 0.2 * other
 
@@ -73,7 +83,7 @@ def test_adapted_shares_lower_the_variance():
   def terms(points):
     """An integrand that lies near the first focus alone."""
     points = jax.tree.map(np.asarray, points)
-    return points.weight * np.exp(-(distance(points.z, sampler.foci.centers[:1]) / 0.3) ** 2)
+    return points.weight * np.exp(-((distance(points.z, sampler.foci.centers[:1]) / 0.3) ** 2))
 
   pilot = sampler.block(jax.random.key(0), 0)
   before = mean(terms(pilot), 3)

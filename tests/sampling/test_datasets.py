@@ -16,7 +16,8 @@ SIZE = Sampler(CURVE).points_per_block
 
 def load(directory, start=0, stop=100, variety=CURVE, seed=0, split="train", **kwargs):
   return datasets.load_or_sample(
-      variety, seed=seed, split=split, start=start, stop=stop, directory=directory, **kwargs)
+    variety, seed=seed, split=split, start=start, stop=stop, directory=directory, **kwargs
+  )
 
 
 def test_points_do_not_depend_on_the_range_asked(tmp_path):
@@ -26,23 +27,27 @@ def test_points_do_not_depend_on_the_range_asked(tmp_path):
   assert whole.z.dtype == np.complex128 and whole.z.shape == (2 * SIZE, 3)
   part = load(tmp_path / "b", SIZE - 10, SIZE + 10)
   for a, b in zip(whole, part):
-    np.testing.assert_array_equal(a[SIZE - 10:SIZE + 10], b)
+    np.testing.assert_array_equal(a[SIZE - 10 : SIZE + 10], b)
 
 
 def test_what_is_on_disk_is_not_sampled_again(tmp_path, monkeypatch):
   first = load(tmp_path, 0, SIZE)
   blocks = []
   block = Sampler.block
-  monkeypatch.setattr(Sampler, "block", lambda self, key, index: (
-      blocks.append(index), block(self, key, index))[1])
+  monkeypatch.setattr(
+    Sampler, "block", lambda self, key, index: (blocks.append(index), block(self, key, index))[1]
+  )
   more = load(tmp_path, 0, SIZE + 5)
   assert blocks == [1]
   np.testing.assert_array_equal(more.z[:SIZE], first.z)
   # Moduli do not move points; seeds, splits and polynomials do.
   load(tmp_path, 0, SIZE, Variety(CURVE.ambient, CURVE.polynomials, (2.0,)))
   assert blocks == [1]
-  others = [load(tmp_path, seed=1), load(tmp_path, split="heldout"),
-            load(tmp_path, variety=Variety((2,), (members.dwork(3, 0.1),), (1.0,)))]
+  others = [
+    load(tmp_path, seed=1),
+    load(tmp_path, split="heldout"),
+    load(tmp_path, variety=Variety((2,), (members.dwork(3, 0.1),), (1.0,))),
+  ]
   for other in others:
     assert not np.isin(other.weight, first.weight).any()
   assert len(list(tmp_path.iterdir())) == 4
@@ -72,14 +77,21 @@ def test_another_manifolds_directory_is_refused(tmp_path):
     load(tmp_path)
 
 
-@pytest.mark.parametrize("damage", [
+@pytest.mark.parametrize(
+  "damage",
+  [
     lambda path: path.write_bytes(path.read_bytes()[:1000]),
     lambda path: path.write_bytes(b""),
-    lambda path: path.write_bytes(path.read_bytes().replace(b"\x00\x00\x00\x00\x00\x00\xf0\x3f",
-                                                            b"\x00\x00\x00\x00\x00\x00\xf1\x3f")),
+    lambda path: path.write_bytes(
+      path.read_bytes().replace(
+        b"\x00\x00\x00\x00\x00\x00\xf0\x3f", b"\x00\x00\x00\x00\x00\x00\xf1\x3f"
+      )
+    ),
     lambda path: np.save(path, np.ones((3, 3))),
     lambda path: np.save(path, np.load(path)[:3]),
-], ids=["cut", "empty", "flipped", "foreign", "short"])
+  ],
+  ids=["cut", "empty", "flipped", "foreign", "short"],
+)
 def test_damaged_files_are_refused(tmp_path, damage):
   load(tmp_path)
   (path,) = tmp_path.glob("*/block_000000.npy")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.sampling.members import member
-from trainer.sampling import elimination, homotopy, resultants, sampler as samplers, start
+from trainer.sampling import elimination, homotopy, resultants, start
+from trainer.sampling import sampler as samplers
 from trainer.sampling.elimination import Step
 from trainer.sampling.slices import slice_types
 
@@ -41,7 +42,7 @@ def test_common_zeros_of_curves(degrees):
   for d, c in zip(degrees, curves):
     powers = lambda t: t[None] ** np.arange(d + 1)[:, None, None]
     value = np.einsum("ikb,jkb,ijb->kb", powers(x), powers(y), c)
-    assert np.max(abs(value) / scale ** d) < 1e-8
+    assert np.max(abs(value) / scale**d) < 1e-8
   for a in range(len(x)):
     for b in range(a):
       assert np.min(abs(x[a] - x[b]) + abs(y[a] - y[b])) > 1e-6
@@ -56,12 +57,14 @@ def test_the_same_points_as_homotopy(name, index):
   steps = elimination.plan(variety.degrees, slice_type.dimensions)
   found = jax.jit(elimination.solve, static_argnums=(0, 1, 2))(variety, slice_type, steps, frames)
   expected = jax.jit(homotopy.solve, static_argnums=(0, 1))(
-      variety, slice_type, start.solve_one_slice(variety, slice_type), frames)
+    variety, slice_type, start.solve_one_slice(variety, slice_type), frames
+  )
   assert found.shape == expected.shape
   for c in range(20):
     apart = np.zeros((slice_type.num_points,) * 2)
     for s in variety.factor_slices:
-      a, b = (np.asarray(z[s, :, c]) / np.linalg.norm(z[s, :, c], axis=0)
-              for z in (found, expected))
+      a, b = (
+        np.asarray(z[s, :, c]) / np.linalg.norm(z[s, :, c], axis=0) for z in (found, expected)
+      )
       apart = np.maximum(apart, np.sqrt(np.maximum(0, 1 - np.abs(a.conj().T @ b) ** 2)))
     assert np.all(np.sum(apart < 1e-6, axis=0) == 1) and np.all(np.sum(apart < 1e-6, axis=1) == 1)

@@ -36,8 +36,7 @@ def test_one_bad_polynomial_does_not_spoil_the_others():
 def test_interpolation_recovers_coefficients():
   rng = np.random.default_rng(0)
   expected = rng.normal(size=(6, 4, 2)) @ np.array([1, 1j])
-  found = roots.interpolate(
-      lambda t: sum(expected[k] * t ** k for k in range(6)), degree=5, batch=4)
+  found = roots.interpolate(lambda t: sum(expected[k] * t**k for k in range(6)), degree=5, batch=4)
   np.testing.assert_allclose(found, expected, atol=1e-14)
 
 

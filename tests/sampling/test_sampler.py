@@ -18,12 +18,18 @@ def hypersurface(q):
 FERMAT = 47.29756091865622
 
 
-@pytest.mark.parametrize("polynomial, exact", [
-    (members.fermat(3), 2.70287609), (members.fermat(4), 11.81704501), (members.fermat(5), FERMAT),
+@pytest.mark.parametrize(
+  "polynomial, exact",
+  [
+    (members.fermat(3), 2.70287609),
+    (members.fermat(4), 11.81704501),
+    (members.fermat(5), FERMAT),
     (members.dwork(5, 0.5), 0.953724213961 * FERMAT),
     (members.dwork(5, 1.035 - 0.02j), 0.823187199383 * FERMAT),
     (members.dwork(5, 5), 0.237249959095 * FERMAT),
-], ids=["cubic", "quartic", "quintic", "dwork 0.5", "dwork 1.035-0.02i", "dwork 5"])
+  ],
+  ids=["cubic", "quartic", "quintic", "dwork 0.5", "dwork 1.035-0.02i", "dwork 5"],
+)
 def test_integral_of_omega(polynomial, exact):
   variety = hypersurface(polynomial)
   sampler, points = sample(variety, 200_000)

@@ -33,12 +33,17 @@ def test_weight_is_omega_over_density(name):
   def geometry(z):
     chart = patches.choose_chart(variety, z)
     pullback = patches.pullback(variety, z, chart)
-    scale = jnp.repeat(jnp.exp(jnp.arange(len(variety.ambient)) * 1j) * 1.7,
-                       jnp.array(variety.ambient) + 1, total_repeat_length=z.shape[0])
-    return (weights.weight(variety, types, z, patches.gradient(variety, z)),
-            weights.weight(variety, types, scale * z, patches.gradient(variety, scale * z)),
-            patches.omega_squared(variety, z, chart),
-            fubini_study.factor_metrics(variety.ambient, z, pullback))
+    scale = jnp.repeat(
+      jnp.exp(jnp.arange(len(variety.ambient)) * 1j) * 1.7,
+      jnp.array(variety.ambient) + 1,
+      total_repeat_length=z.shape[0],
+    )
+    return (
+      weights.weight(variety, types, z, patches.gradient(variety, z)),
+      weights.weight(variety, types, scale * z, patches.gradient(variety, scale * z)),
+      patches.omega_squared(variety, z, chart),
+      fubini_study.factor_metrics(variety.ambient, z, pullback),
+    )
 
   total = sum(t.num_points for t in types)
   for weight, rescaled, omega, factors in zip(*map(np.asarray, geometry(z))):
@@ -46,7 +51,8 @@ def test_weight_is_omega_over_density(name):
     for t in types:
       orders = [n - s for n, s in zip(variety.ambient, t.dimensions)]
       share = t.num_points / total
-      density += share * math.prod(map(math.factorial, orders)) * coefficient(
-          factors, orders) / t.num_points
+      density += (
+        share * math.prod(map(math.factorial, orders)) * coefficient(factors, orders) / t.num_points
+      )
     np.testing.assert_allclose(weight, omega / density, rtol=1e-11)
     np.testing.assert_allclose(rescaled, weight, rtol=1e-12)

@@ -10,16 +10,23 @@ import sys
 import time
 from typing import Any
 
-from trainer.run import metrics
 from trainer.certificate import pictures
 from trainer.errors import UserError
+from trainer.run import metrics
 
-MANIFOLDS = ("fermat_quintic", "dwork_quintic", "random_quintic", "cubic_pair", "bicubic", "tetraquadric")
+MANIFOLDS = (
+  "fermat_quintic",
+  "dwork_quintic",
+  "random_quintic",
+  "cubic_pair",
+  "bicubic",
+  "tetraquadric",
+)
 _MEASURES = ("sigma", "E", "max_abs_eta_minus_1")
 
 
 def run(
-    manifolds: Sequence[str], seeds: Sequence[int], budget_seconds: float, directory: pathlib.Path
+  manifolds: Sequence[str], seeds: Sequence[int], budget_seconds: float, directory: pathlib.Path
 ) -> Iterator[dict[str, Any]]:
   """Trains every manifold with every seed, one after the other, each in a process of its own.
 
@@ -43,24 +50,48 @@ def run(
         raise UserError(f"{workdir} exists: runs of the accuracy suite start from nothing")
       began = time.monotonic()
       result = subprocess.run(
-          [sys.executable, "-m", "launch.train", f"--config=configs/{name}.py",
-           f"--workdir={workdir}", f"--data_dir={workdir / 'points'}", f"--seed={seed}",
-           f"--config.time_limit={budget_seconds}"], capture_output=True, text=True, check=False)
+        [
+          sys.executable,
+          "-m",
+          "launch.train",
+          f"--config=configs/{name}.py",
+          f"--workdir={workdir}",
+          f"--data_dir={workdir / 'points'}",
+          f"--seed={seed}",
+          f"--config.time_limit={budget_seconds}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+      )
       if result.returncode:
-        raise UserError(f"training {name} with seed {seed} failed: {result.stderr.splitlines()[-1]}")
+        raise UserError(
+          f"training {name} with seed {seed} failed: {result.stderr.splitlines()[-1]}"
+        )
       yield _row(name, seed, workdir) | {"seconds_in_all": time.monotonic() - began}
 
 
 def _row(name: str, seed: int, workdir: pathlib.Path) -> dict[str, Any]:
   certificate = json.loads((workdir / "certificate.json").read_text())
   measures = {
-      key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
-      for key in _MEASURES}
-  curve = [(row["seconds"], row["sigma"]) for row in metrics.read_history(workdir / "metrics.jsonl")
-           if "sigma" in row]
+    key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
+    for key in _MEASURES
+  }
+  curve = [
+    (row["seconds"], row["sigma"])
+    for row in metrics.read_history(workdir / "metrics.jsonl")
+    if "sigma" in row
+  ]
   run = certificate["run"]
-  return {"manifold": name, "network": run["network"], "seed": seed, "seconds": run["seconds"],
-          "parameters": run["parameters"], **measures, "curve": curve}
+  return {
+    "manifold": name,
+    "network": run["network"],
+    "seed": seed,
+    "seconds": run["seconds"],
+    "parameters": run["parameters"],
+    **measures,
+    "curve": curve,
+  }
 
 
 def leaderboard(rows: Sequence[dict[str, Any]]) -> str:
@@ -70,8 +101,9 @@ def leaderboard(rows: Sequence[dict[str, Any]]) -> str:
     worst = max((row for row in rows if row["manifold"] == name), key=lambda r: r["sigma"]["value"])
     sigma = worst["sigma"]
     lines.append(
-        f"{name:<16} {worst['network'][:34]:<34} {worst['parameters']:>9,} {worst['seconds']:>8.0f}  "
-        f"{sigma['value']:.3g} +- {sigma['stderr']:.1g}  (seed {worst['seed']})")
+      f"{name:<16} {worst['network'][:34]:<34} {worst['parameters']:>9,} {worst['seconds']:>8.0f}  "
+      f"{sigma['value']:.3g} +- {sigma['stderr']:.1g}  (seed {worst['seed']})"
+    )
   return "\n".join(lines)
 
 

@@ -8,18 +8,18 @@ import multiprocessing
 import jax
 import jax.numpy as jnp
 
-from trainer.devices import parallel
-from trainer.metric.ansatz import make_ansatz
-from trainer.points.batch import cast
 from trainer.benchmarks import timing
 from trainer.benchmarks.points import some_points
 from trainer.benchmarks.step import make_stepper
+from trainer.devices import parallel
 from trainer.geometry.variety import Variety
+from trainer.metric.ansatz import make_ansatz
+from trainer.points.batch import cast
 
 
 def time_devices(
-    variety: Variety, size: int, widths: Sequence[int], counts: Sequence[int],
-    seconds: float) -> dict[str, float]:
+  variety: Variety, size: int, widths: Sequence[int], counts: Sequence[int], seconds: float
+) -> dict[str, float]:
   """Milliseconds of the jets' step with the same batch spread over 1, 2, .. devices.
 
   On a processor the devices are fake and share its cores: this shows the cost of spreading, no gain. They live in a
@@ -52,6 +52,8 @@ def _time(variety, size, widths, counts, seconds):
   ansatz = make_ansatz(variety, f"phi_mlp(widths={widths})")
   batch = cast(some_points(variety, size), jnp.float32)
   functions = {
-      str(count): make_stepper(ansatz, batch, parallel.make_mesh(jax.local_devices()[:count]))
-      for count in counts if count <= jax.local_device_count()}
+    str(count): make_stepper(ansatz, batch, parallel.make_mesh(jax.local_devices()[:count]))
+    for count in counts
+    if count <= jax.local_device_count()
+  }
   return {name: 1e3 * t.median for name, t in timing.alternate(functions, seconds).items()}

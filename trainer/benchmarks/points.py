@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from trainer.points.batch import Batch, prepare
 from trainer.geometry.variety import Variety
+from trainer.points.batch import Batch, prepare
 from trainer.sampling.sampler import Sampler
 
 
@@ -14,6 +14,7 @@ def some_points(variety: Variety, count: int) -> Batch:
   while have < count:
     blocks.append(sampler.block(jax.random.key(0), len(blocks)))
     have += blocks[-1].z.shape[0]
-  z, weight = (jnp.concatenate([getattr(b, name) for b in blocks])[:count]
-               for name in ("z", "weight"))
+  z, weight = (
+    jnp.concatenate([getattr(b, name) for b in blocks])[:count] for name in ("z", "weight")
+  )
   return jax.jit(prepare, static_argnums=0)(variety, z, weight)

@@ -16,37 +16,40 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from trainer.points import batch as batches
-from trainer.loop import gauss_newton as gauss_newton_loop
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.metric.ansatz import make_ansatz
+from trainer.devices import microbatch, parallel
 from trainer.geometry.variety import Variety
+from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.metric.ansatz import make_ansatz
 from trainer.metric.losses import monge_ampere
-from trainer.optimizers import gauss_newton
-from trainer.optimizers import solvers
+from trainer.optimizers import gauss_newton, solvers
 from trainer.optimizers.first_order_step import TrainState, init_params, init_state, make_step
+from trainer.points import batch as batches
 
 
 class Problem(NamedTuple):
   """Attributes: solver, "first_order" or one of solvers.SOLVERS; network; points of a batch, over all devices."""
+
   solver: str
   network: str
   points: int
 
 
 PROBLEMS = (
-    Problem("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
-    Problem("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
-    Problem("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
-    Problem("conjugate_gradient", "algebraic(degree=4)", 65_536))
+  Problem("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
+  Problem("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
+  Problem("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
+  Problem("conjugate_gradient", "algebraic(degree=4)", 65_536),
+)
 
-_COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
+_COLLECTIVE = re.compile(
+  r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
+)
 _ARRAY = re.compile(r"(pred|[sufc]\d+)\[([\d,]*)\]")
 
 
 def count_work(
-    variety: Variety, problems: Sequence[Problem], counts: Sequence[int]) -> list[dict[str, Any]]:
+  variety: Variety, problems: Sequence[Problem], counts: Sequence[int]
+) -> list[dict[str, Any]]:
   """Counts the work of a float32 step on a device of a mesh of fake ones, in a process of their own.
 
   Args:
@@ -67,8 +70,10 @@ def count_work(
 def communication(program: str) -> tuple[int, int]:
   """The number of collectives in the text of a compiled program and the bytes of their results."""
   shapes = [match.group(1) for match in map(_COLLECTIVE.search, program.splitlines()) if match]
-  size = lambda dtype, dims: np.prod([int(d) for d in dims.split(",") if d], dtype=int) * max(
-      int(re.sub(r"\D", "", dtype) or 8) // 8, 1)
+  size = lambda dtype, dims: (
+    np.prod([int(d) for d in dims.split(",") if d], dtype=int)
+    * max(int(re.sub(r"\D", "", dtype) or 8) // 8, 1)
+  )
   return len(shapes), int(sum(size(*array) for text in shapes for array in _ARRAY.findall(text)))
 
 
@@ -86,17 +91,24 @@ def _count(variety, problem, devices):
   mesh = parallel.make_mesh(jax.local_devices()[:devices])
   step, state = _step(ansatz, problem, problem.points // devices)
   epoch = jax.tree.map(
-      lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
-      batches.abstract(variety, problem.points, jnp.float32))
+    lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
+    batches.abstract(variety, problem.points, jnp.float32),
+  )
   compiled = parallel.compile_step(step, mesh, "shard_map").lower(state, epoch).compile()
   cost = compiled.cost_analysis()
   collectives, communicated = communication(compiled.as_text())
   parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
   dense = {"parameter_space": parameters, "sample_space": problem.points}.get(problem.solver, 0)
   return {
-      **problem._asdict(), "parameters": parameters, "devices": devices, "flops": cost["flops"],
-      "bytes": cost["bytes accessed"], "collectives": collectives, "communicated_bytes": communicated,
-      "cholesky_flops": dense ** 3 / 3}
+    **problem._asdict(),
+    "parameters": parameters,
+    "devices": devices,
+    "flops": cost["flops"],
+    "bytes": cost["bytes accessed"],
+    "collectives": collectives,
+    "communicated_bytes": communicated,
+    "cholesky_flops": dense**3 / 3,
+  }
 
 
 def _step(ansatz, problem, local):
@@ -105,7 +117,8 @@ def _step(ansatz, problem, local):
   if problem.solver == "first_order":
     optimizer = optax.adam(1e-3)
     return make_step(ansatz, monge_ampere(2), optimizer), jax.eval_shape(
-        lambda: init_state(ansatz, optimizer, key, 0.0, jnp.float32))
+      lambda: init_state(ansatz, optimizer, key, 0.0, jnp.float32)
+    )
   plan = microbatch.Plan(local, local, 0, 0)
   linear = gauss_newton_loop.linearise(ansatz)
   solver = solvers.make_solver(problem.solver, linear, plan, iterations=100, tolerance=5e-3)

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import optax
 
 from networks import phi
-from trainer.geometry import hermitian
-from trainer.devices import parallel
-from trainer.metric.ansatz import Ansatz, make_ansatz
-from trainer.points.batch import Batch, cast
 from trainer.benchmarks import timing
+from trainer.devices import parallel
+from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
+from trainer.metric.ansatz import Ansatz, make_ansatz
 from trainer.metric.losses import monge_ampere
 from trainer.optimizers.first_order_step import init_state, make_step, plan_memory
+from trainer.points.batch import Batch, cast
 
 
 def plain_phi(x: jax.Array, ambient: Sequence[int], widths: Sequence[int]) -> jax.Array:
@@ -28,7 +28,8 @@ def plain_phi(x: jax.Array, ambient: Sequence[int], widths: Sequence[int]) -> ja
 
 
 def time_step(
-    variety: Variety, batch: Batch, widths: Sequence[int], seconds: float) -> dict[str, float]:
+  variety: Variety, batch: Batch, widths: Sequence[int], seconds: float
+) -> dict[str, float]:
   """Times a full training step, loss, gradient and Adam, in float32 on one device.
 
   Args:
@@ -45,15 +46,18 @@ def time_step(
   batch = cast(batch, jnp.float32)
   nested = _nested_ansatz(variety, widths)
   ansatzes = {
-      "nested": nested,
-      "nested_in_chunks": nested,
-      "general": make_ansatz(
-          variety, f"{__name__}:plain_phi(ambient={variety.ambient}, widths={tuple(widths)})"),
-      "jets": make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})"),
+    "nested": nested,
+    "nested_in_chunks": nested,
+    "general": make_ansatz(
+      variety, f"{__name__}:plain_phi(ambient={variety.ambient}, widths={tuple(widths)})"
+    ),
+    "jets": make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})"),
   }
   mesh = parallel.make_mesh(jax.local_devices()[:1])
   functions = {
-      name: make_stepper(ansatz, batch, mesh, whole=name == "nested") for name, ansatz in ansatzes.items()}
+    name: make_stepper(ansatz, batch, mesh, whole=name == "nested")
+    for name, ansatz in ansatzes.items()
+  }
   functions["matmul"], matmul_flops = timing.matmul(jnp.float32)
   times = timing.alternate(functions, seconds)
   rate = matmul_flops / times["matmul"].median
@@ -62,12 +66,15 @@ def time_step(
   for name in ansatzes:
     result |= times[name].scaled(1e3, f"{name}_ms")
   return result | {
-      "matmul_ms": 1e3 * flops / rate,
-      "matmul_gflops_per_second": rate / 1e9,
-      "jets_gflops_per_second": flops / times["jets"].median / 1e9,
-      **{f"{name}_over_jets": times[name].median / times["jets"].median
-         for name in ansatzes if name != "jets"},
-      "jets_over_matmul": times["jets"].median * rate / flops,
+    "matmul_ms": 1e3 * flops / rate,
+    "matmul_gflops_per_second": rate / 1e9,
+    "jets_gflops_per_second": flops / times["jets"].median / 1e9,
+    **{
+      f"{name}_over_jets": times[name].median / times["jets"].median
+      for name in ansatzes
+      if name != "jets"
+    },
+    "jets_over_matmul": times["jets"].median * rate / flops,
   }
 
 
@@ -100,13 +107,13 @@ def make_stepper(ansatz: Ansatz, batch: Batch, mesh: Any, whole: bool = False) -
   """
   optimizer, loss = optax.adam(1e-3), monge_ampere(2)
   state = init_state(ansatz, optimizer, jax.random.key(0), 0.0, jnp.float32)
-  local = jax.tree.map(lambda a: a[:a.shape[0] // mesh.size], batch)
-  plan = None if whole else plan_memory(
-      ansatz, loss, state.params, local, parallel.default_memory())
+  local = jax.tree.map(lambda a: a[: a.shape[0] // mesh.size], batch)
+  plan = (
+    None if whole else plan_memory(ansatz, loss, state.params, local, parallel.default_memory())
+  )
   compiled = parallel.compile_step(make_step(ansatz, loss, optimizer, plan), mesh, "shard_map")
   state = parallel.replicate(mesh, state)
-  epoch = jax.tree.map(
-      lambda a: jax.device_put(a[None], parallel.sharded(mesh, axis=1)), batch)
+  epoch = jax.tree.map(lambda a: jax.device_put(a[None], parallel.sharded(mesh, axis=1)), batch)
 
   def step():
     nonlocal state
@@ -118,8 +125,9 @@ def make_stepper(ansatz: Ansatz, batch: Batch, mesh: Any, whole: bool = False) -
 
 def _nested_ansatz(variety: Variety, widths: Sequence[int]) -> Ansatz:
   """d dbar phi as the Hessian over the 2N real ambient coordinates, pulled back: what others do."""
-  network = hk.without_apply_rng(hk.transform(
-      functools.partial(plain_phi, ambient=variety.ambient, widths=widths)))
+  network = hk.without_apply_rng(
+    hk.transform(functools.partial(plain_phi, ambient=variety.ambient, widths=widths))
+  )
   size = variety.num_coordinates
 
   def metric(params, batch):

@@ -32,8 +32,7 @@ def manifolds(suite: str) -> tuple[str, ...]:
   return (_MANIFOLD, "cubic_pair", "bicubic", "tetraquadric", "schoen")
 
 
-def run(
-    suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[tuple[str, Any]]:
+def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[tuple[str, Any]]:
   """Yields the sections of a suite, by name, as they are finished.
 
   Args:
@@ -50,20 +49,27 @@ def run(
     return
   batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
-  yield "curvature", time_curvature(
-      quintic, batch, _WIDTHS, jnp.float64, 4096 if suite == "quick" else 65536, seconds)
+  yield (
+    "curvature",
+    time_curvature(
+      quintic, batch, _WIDTHS, jnp.float64, 4096 if suite == "quick" else 65536, seconds
+    ),
+  )
   yield "sampling", time_sampling(varieties, seconds)
-  yield "devices", {
-      "milliseconds": time_devices(quintic, _BATCH, _WIDTHS, _DEVICE_COUNTS, seconds)}
+  yield "devices", {"milliseconds": time_devices(quintic, _BATCH, _WIDTHS, _DEVICE_COUNTS, seconds)}
   yield "evaluation", time_evaluation(quintic, batch, _WIDTHS, seconds)
   if suite == "quick":
     return
-  yield "batch_sweep", [time_step(quintic, some_points(quintic, size), _WIDTHS, seconds)
-                        for size in _SWEEP_BATCHES]
+  yield (
+    "batch_sweep",
+    [time_step(quintic, some_points(quintic, size), _WIDTHS, seconds) for size in _SWEEP_BATCHES],
+  )
   for name in (_MANIFOLD, "bicubic"):
     points = some_points(varieties[name], _BATCH)
-    yield f"width_sweep_{name}", [
-        time_step(varieties[name], points, (width,) * 3, seconds) for width in _SWEEP_WIDTHS]
+    yield (
+      f"width_sweep_{name}",
+      [time_step(varieties[name], points, (width,) * 3, seconds) for width in _SWEEP_WIDTHS],
+    )
 
 
 def table(name: str, section: Any) -> str:

@@ -8,14 +8,13 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from trainer.devices import parallel
-from trainer.metric.ansatz import make_ansatz
-from trainer.points.batch import Batch, cast
 from trainer.benchmarks import timing
-from trainer.metric.evaluation import Evaluator
+from trainer.devices import parallel
 from trainer.geometry.variety import Variety
+from trainer.metric.ansatz import make_ansatz
+from trainer.metric.evaluation import Evaluator
+from trainer.points.batch import Batch, cast
 from trainer.sampling.sampler import Sampler, finish
-
 
 # Bytes for intermediate results of an evaluation.
 _MEMORY = 2**30
@@ -39,22 +38,26 @@ def time_sampling(varieties: dict[str, Variety], seconds: float) -> dict[str, di
     frames = sampler.frames(key, 0)
     z = sampler.solve(frames)
     functions |= {
-        (name, "block"): functools.partial(sampler.block, key, 0),
-        (name, "random_numbers"): functools.partial(sampler.frames, key, 0),
-        (name, "solutions"): functools.partial(sampler.solve, frames),
-        (name, "checks_and_weights"): functools.partial(finish, variety, sampler.types, z)}
+      (name, "block"): functools.partial(sampler.block, key, 0),
+      (name, "random_numbers"): functools.partial(sampler.frames, key, 0),
+      (name, "solutions"): functools.partial(sampler.solve, frames),
+      (name, "checks_and_weights"): functools.partial(finish, variety, sampler.types, z),
+    }
     sizes[name] = sampler.points_per_block
   times = timing.alternate(functions, seconds)
-  result = {"points_per_second": {
-      name: sizes[name] / times[name, "block"].median for name in varieties}}
+  result = {
+    "points_per_second": {name: sizes[name] / times[name, "block"].median for name in varieties}
+  }
   for stage in ("random_numbers", "solutions", "checks_and_weights"):
     result[f"share_of_{stage}"] = {
-        name: times[name, stage].median / times[name, "block"].median for name in varieties}
+      name: times[name, stage].median / times[name, "block"].median for name in varieties
+    }
   return result
 
 
 def time_evaluation(
-    variety: Variety, batch: Batch, widths: Sequence[int], seconds: float) -> dict[str, float]:
+  variety: Variety, batch: Batch, widths: Sequence[int], seconds: float
+) -> dict[str, float]:
   """Points a second of the metric, its determinant and its least eigenvalue, in float64."""
   ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
   mesh = parallel.make_mesh(jax.local_devices()[:1])
@@ -63,5 +66,6 @@ def time_evaluation(
   params = {"network": ansatz.init(jax.random.key(0))}
   points = batch.x.shape[0]
   times = timing.alternate(
-      {"evaluation": lambda: evaluator(params["network"], batch, points)}, seconds)
+    {"evaluation": lambda: evaluator(params["network"], batch, points)}, seconds
+  )
   return {"points": points, "points_per_second": points / times["evaluation"].median}

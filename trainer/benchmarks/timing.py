@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-
 # Untimed calls before a timed one, if a call is shorter than so many seconds.
 _UNTIMED, _LONG = 4, 1.0
 
 
 class Timing(NamedTuple):
   """Seconds of a call: median, and the quartiles that 'spread' is read from."""
+
   median: float
   low: float
   high: float
@@ -24,8 +24,11 @@ class Timing(NamedTuple):
 
   def scaled(self, factor: float, suffix: str) -> dict[str, float]:
     """As JSON: {suffix: median, suffix_low, suffix_high} times a factor."""
-    return {suffix: self.median * factor, f"{suffix}_low": self.low * factor,
-            f"{suffix}_high": self.high * factor}
+    return {
+      suffix: self.median * factor,
+      f"{suffix}_low": self.low * factor,
+      f"{suffix}_high": self.high * factor,
+    }
 
 
 def alternate(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Timing]:
@@ -52,8 +55,10 @@ def alternate(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[s
       start = time.perf_counter()
       jax.block_until_ready(function())
       samples[name].append(time.perf_counter() - start)
-  return {name: Timing(*np.percentile(times, [50, 25, 75]).tolist(), len(times))
-          for name, times in samples.items()}
+  return {
+    name: Timing(*np.percentile(times, [50, 25, 75]).tolist(), len(times))
+    for name, times in samples.items()
+  }
 
 
 def matmul(dtype: jnp.dtype, size: int = 1024) -> tuple[Callable[[], jax.Array], float]:

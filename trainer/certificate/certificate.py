@@ -20,20 +20,22 @@ from typing import Any
 
 import jax
 
-from trainer.run import checkpoint
 from trainer.geometry import topology
 from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.polynomials import Polynomial, monomial
 from trainer.geometry.variety import Variety
 from trainer.metric.measures import ROUNDING, Measure, format_measure
+from trainer.run import checkpoint
 
-_PACKAGES = (
-    "ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
+_PACKAGES = ("ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
 
 
 def make_certificate(
-    measures: Mapping[str, Measure], fubini_study: Mapping[str, Measure], variety: Variety,
-    run: Mapping[str, Any]) -> dict[str, Any]:
+  measures: Mapping[str, Measure],
+  fubini_study: Mapping[str, Measure],
+  variety: Variety,
+  run: Mapping[str, Any],
+) -> dict[str, Any]:
   """Puts a certificate together.
 
   Args:
@@ -46,12 +48,20 @@ def make_certificate(
     The certificate, exactly as it reads back from JSON.
   """
   exact = exact_values(variety)
-  entries = lambda group: {name: {
-      "value": _finite(measure.value), "stderr": _finite(measure.stderr),
-      "exact": exact.get(name)} for name, measure in group.items()}
+  entries = lambda group: {
+    name: {
+      "value": _finite(measure.value),
+      "stderr": _finite(measure.stderr),
+      "exact": exact.get(name),
+    }
+    for name, measure in group.items()
+  }
   content = {
-      "measures": entries(measures), "fubini_study": entries(fubini_study),
-      "manifold": describe_manifold(variety), "run": dict(run)}
+    "measures": entries(measures),
+    "fubini_study": entries(fubini_study),
+    "manifold": describe_manifold(variety),
+    "run": dict(run),
+  }
   return json.loads(json.dumps(content, allow_nan=False))
 
 
@@ -63,8 +73,17 @@ def write_certificate(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> 
 
 
 def describe_run(
-    config: Mapping[str, Any], *, network: str, parameters: int, seed: int, dtype: str,
-    steps: int, seconds: float, points: Mapping[str, int], heldout_seed: int) -> dict[str, Any]:
+  config: Mapping[str, Any],
+  *,
+  network: str,
+  parameters: int,
+  seed: int,
+  dtype: str,
+  steps: int,
+  seconds: float,
+  points: Mapping[str, int],
+  heldout_seed: int,
+) -> dict[str, Any]:
   """What was run, JSON-like, with the versions and devices of this process.
 
   Args:
@@ -79,23 +98,35 @@ def describe_run(
     heldout_seed: the seed of the points the measures were taken on.
   """
   return {
-      "config": dict(config), "network": network, "parameters": parameters, "seed": seed, "dtype": dtype, "steps": steps, "seconds": seconds,
-      "points": dict(points), "heldout_seed": heldout_seed,
-      "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
-      "devices": {
-          "platform": jax.devices()[0].platform, "kind": jax.devices()[0].device_kind,
-          "count": jax.device_count(), "processes": jax.process_count()}}
+    "config": dict(config),
+    "network": network,
+    "parameters": parameters,
+    "seed": seed,
+    "dtype": dtype,
+    "steps": steps,
+    "seconds": seconds,
+    "points": dict(points),
+    "heldout_seed": heldout_seed,
+    "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
+    "devices": {
+      "platform": jax.devices()[0].platform,
+      "kind": jax.devices()[0].device_kind,
+      "count": jax.device_count(),
+      "processes": jax.process_count(),
+    },
+  }
 
 
 def describe_manifold(variety: Variety) -> dict[str, Any]:
   """The manifold, its polynomials and its exact topology, JSON-like."""
   return {
-      **describe_topology(variety.ambient, variety.degrees, variety.moduli),
-      "polynomials": [readable(q) for q in variety.polynomials]}
+    **describe_topology(variety.ambient, variety.degrees, variety.moduli),
+    "polynomials": [readable(q) for q in variety.polynomials],
+  }
 
 
 def describe_topology(
-    ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...], moduli: tuple[float, ...]
+  ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...], moduli: tuple[float, ...]
 ) -> dict[str, Any]:
   """What follows from a configuration matrix alone, JSON-like.
 
@@ -111,11 +142,15 @@ def describe_topology(
   """
   numbers = topology.intersection_numbers(ambient, degrees)
   return {
-      "ambient": ambient, "degrees": degrees, "moduli": moduli,
-      "dimension": sum(ambient) - len(degrees[0]), "euler": topology.euler_number(ambient, degrees),
-      "volume": topology.volume(ambient, degrees, moduli),
-      "intersection": {"".join(str(i + 1) for i in index): k for index, k in numbers.items()},
-      "c2": list(topology.c2(ambient, degrees).values())}
+    "ambient": ambient,
+    "degrees": degrees,
+    "moduli": moduli,
+    "dimension": sum(ambient) - len(degrees[0]),
+    "euler": topology.euler_number(ambient, degrees),
+    "volume": topology.volume(ambient, degrees, moduli),
+    "intersection": {"".join(str(i + 1) for i in index): k for index, k in numbers.items()},
+    "c2": list(topology.c2(ambient, degrees).values()),
+  }
 
 
 def exact_values(variety: Variety) -> dict[str, float]:
@@ -150,20 +185,30 @@ def summary(certificate: Mapping[str, Any]) -> str:
   rows = [("", "value", "exact", "deviation")]
   for name, entry in certificate["measures"].items():
     off = deviation(entry)
-    rows.append((
-        name, format_measure(entry["value"], entry["stderr"]),
+    rows.append(
+      (
+        name,
+        format_measure(entry["value"], entry["stderr"]),
         "" if entry["exact"] is None else f"{entry['exact']:.8g}",
-        "" if off is None else f"{off:+.1f} standard errors"))
+        "" if off is None else f"{off:+.1f} standard errors",
+      )
+    )
   widths = [max(len(row[i]) for row in rows) for i in range(3)]
-  lines = [f"{configuration(manifold)}: dimension {manifold['dimension']}, "
-           f"Euler number {manifold['euler']}, volume {manifold['volume']:.8g}", ""]
+  lines = [
+    f"{configuration(manifold)}: dimension {manifold['dimension']}, "
+    f"Euler number {manifold['euler']}, volume {manifold['volume']:.8g}",
+    "",
+  ]
   for row in rows:
     cells = (cell.ljust(width) for cell, width in zip(row, widths))
     lines.append("  ".join((*cells, row[3])).rstrip())
   before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
-  lines += ["", f"sigma {format_measure(before['value'], before['stderr'])} (Fubini-Study) -> "
-            f"{format_measure(after['value'], after['stderr'])} in {run['seconds']:.0f} s, "
-            f"{run['points']['heldout']} held-out points"]
+  lines += [
+    "",
+    f"sigma {format_measure(before['value'], before['stderr'])} (Fubini-Study) -> "
+    f"{format_measure(after['value'], after['stderr'])} in {run['seconds']:.0f} s, "
+    f"{run['points']['heldout']} held-out points",
+  ]
   return "\n".join(lines)
 
 

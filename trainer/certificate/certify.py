@@ -8,21 +8,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.certificate import certificate as certificates
-from trainer.points import dataset as data
-from trainer.metric import measures
-from trainer.run import metrics
+from trainer.certificate import report, slice_picture
 from trainer.devices import parallel
-from trainer.certificate import report
-from trainer.certificate import slice_picture
+from trainer.metric import measures
 from trainer.metric.evaluation import Evaluator, fubini_study
+from trainer.optimizers.first_order_step import TrainState
+from trainer.points import dataset as data
+from trainer.run import metrics
 from trainer.run.run import Run
 from trainer.sampling.sampler import Sampler
-from trainer.optimizers.first_order_step import TrainState
 
 
 def certify(
-    run: Run, state: TrainState, *, workdir: pathlib.Path, mesh: jax.sharding.Mesh,
-    data_dir: pathlib.Path, memory: int, num_points: int | None = None, seed: int | None = None
+  run: Run,
+  state: TrainState,
+  *,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  data_dir: pathlib.Path,
+  memory: int,
+  num_points: int | None = None,
+  seed: int | None = None,
 ) -> dict[str, Any]:
   """Writes certificate.json, report.html and pictures/ of a trained metric; process 0 prints it.
 
@@ -44,8 +50,7 @@ def certify(
   num_points = run.config.data.heldout_points if num_points is None else num_points
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
-  heldout = data.load(
-      data.Source(run.variety, "heldout", seed, data_dir, mesh, dtype), num_points)
+  heldout = data.load(data.Source(run.variety, "heldout", seed, data_dir, mesh, dtype), num_points)
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params["network"])
   slice_size = Sampler(run.variety).points_per_slice
 
@@ -54,20 +59,34 @@ def certify(
   history = metrics.read_history(workdir / "metrics.jsonl")
   measured = measures.measure_all(trained, slice_size)
   certificate = certificates.make_certificate(
-      measured, measures.measure_all(started, slice_size), run.variety,
-      certificates.describe_run(
-          run.config.to_dict(), network=run.phases[run.phase].network,
-          parameters=sum(leaf.size for leaf in jax.tree.leaves(params)), seed=run.seed, dtype=run.dtype.name, steps=int(state.step),
-          seconds=history[-1]["seconds"] if history else 0.0,
-          points={"train": run.config.data.train_points, "heldout": num_points},
-          heldout_seed=seed))
+    measured,
+    measures.measure_all(started, slice_size),
+    run.variety,
+    certificates.describe_run(
+      run.config.to_dict(),
+      network=run.phases[run.phase].network,
+      parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
+      seed=run.seed,
+      dtype=run.dtype.name,
+      steps=int(state.step),
+      seconds=history[-1]["seconds"] if history else 0.0,
+      points={"train": run.config.data.train_points, "heldout": num_points},
+      heldout_seed=seed,
+    ),
+  )
   if jax.process_index() == 0:
     certificates.write_certificate(workdir, certificate)
     report.write_report(
-        workdir, certificate, history, measures.relative_volume_form(started),
-        measures.relative_volume_form(trained), trained.weight,
-        slice_picture.compute_slice_picture(
-            run.variety, _eta(run, params, measured["kappa"].value, dtype, memory)))
+      workdir,
+      certificate,
+      history,
+      measures.relative_volume_form(started),
+      measures.relative_volume_form(trained),
+      trained.weight,
+      slice_picture.compute_slice_picture(
+        run.variety, _eta(run, params, measured["kappa"].value, dtype, memory)
+      ),
+    )
     print(certificates.summary(certificate))
     print(f"certificate: {workdir / 'certificate.json'}\nreport: {workdir / 'report.html'}")
   return certificate

@@ -25,6 +25,7 @@ _CUT = 5e-4
 
 class Theme(NamedTuple):
   """Colours, as "#rrggbb"."""
+
   paper: str
   ink: str
   faint: str
@@ -51,10 +52,26 @@ def sigma_picture(history: list[dict[str, Any]], before: float | None, theme: Th
   stderr = np.array([row.get("sigma_stderr") or 0.0 for row in rows])
   if before:
     axes.axhline(before, color=theme.before, linewidth=1.4, linestyle=(0, (5, 3)))
-    axes.annotate("Fubini–Study", (1, before), xycoords=("axes fraction", "data"), ha="right",
-                  xytext=(-4, 4), textcoords="offset points", color=theme.before)
-  axes.errorbar(seconds, sigma, stderr, color=theme.after, marker="o", markersize=3.5,
-                linewidth=1.4, elinewidth=1, capsize=2)
+    axes.annotate(
+      "Fubini–Study",
+      (1, before),
+      xycoords=("axes fraction", "data"),
+      ha="right",
+      xytext=(-4, 4),
+      textcoords="offset points",
+      color=theme.before,
+    )
+  axes.errorbar(
+    seconds,
+    sigma,
+    stderr,
+    color=theme.after,
+    marker="o",
+    markersize=3.5,
+    linewidth=1.4,
+    elinewidth=1,
+    capsize=2,
+  )
   axes.set(xscale="log", yscale="log", xlabel="seconds", ylabel="σ, validation points")
   _plain_decades(axes)
   if before and len(rows):
@@ -77,8 +94,14 @@ def loss_picture(history: list[dict[str, Any]], theme: Theme) -> Figure:
   """Training loss against steps; rows as in metrics.jsonl."""
   figure, (axes,) = _figure(1, 2.8, theme)
   rows = [row for row in history if row.get("loss")]
-  axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], color=theme.after,
-            linewidth=1.2, marker="o" if len(rows) < 20 else None, markersize=3.5)
+  axes.plot(
+    [row["step"] for row in rows],
+    [row["loss"] for row in rows],
+    color=theme.after,
+    linewidth=1.2,
+    marker="o" if len(rows) < 20 else None,
+    markersize=3.5,
+  )
   axes.set(yscale="log", xlabel="step", ylabel="training loss", xlim=(0, None))
   return figure
 
@@ -89,8 +112,9 @@ def eta_picture(before: np.ndarray, after: np.ndarray, weight: np.ndarray, theme
   kept = weight > 0
   before, after, weight = before[kept], after[kept], weight[kept]
   ends = np.array([np.quantile(eta, (_CUT, 1 - _CUT)) for eta in (before, after)])
-  _histogram(both, before, weight, (ends[:, 0].min(), ends[:, 1].max()), theme.before,
-             "Fubini–Study")
+  _histogram(
+    both, before, weight, (ends[:, 0].min(), ends[:, 1].max()), theme.before, "Fubini–Study"
+  )
   _histogram(both, after, weight, (ends[:, 0].min(), ends[:, 1].max()), theme.after, "trained")
   _histogram(enlarged, after, weight, tuple(ends[1]), theme.after, "trained, enlarged")
   for axes in (both, enlarged):
@@ -107,6 +131,7 @@ def eta_picture(before: np.ndarray, after: np.ndarray, weight: np.ndarray, theme
 def slice_picture(picture: SlicePicture, theme: Theme) -> Figure:
   """All sheets of a slice, one logarithmic colour scale."""
   from matplotlib.colors import LogNorm
+
   rows, columns = math.ceil(len(picture.sheets) / 3), min(len(picture.sheets), 3)
   height = ((_WIDTH - 0.9) / columns + 0.25) * rows  # Square panels, beside the colour bar.
   figure, panels = _figure(columns, height, theme, rows)
@@ -115,11 +140,17 @@ def slice_picture(picture: SlicePicture, theme: Theme) -> Figure:
   low, high = np.quantile(values, (0.02, 0.999)) if len(values) else (1e-3, 1.0)
   norm = LogNorm(low, max(high, 1.01 * low), clip=True)
   edge = np.abs(picture.u.real).max()
-  for axes in panels[len(picture.sheets):]:
+  for axes in panels[len(picture.sheets) :]:
     axes.set_visible(False)
   for axes, sheet, label in zip(panels, picture.sheets, picture.labels):
-    image = axes.imshow(sheet, norm=norm, cmap="magma", origin="lower",
-                        extent=(-edge, edge, -edge, edge), interpolation="bilinear")
+    image = axes.imshow(
+      sheet,
+      norm=norm,
+      cmap="magma",
+      origin="lower",
+      extent=(-edge, edge, -edge, edge),
+      interpolation="bilinear",
+    )
     axes.set_title(label, fontsize=8, color=theme.ink)
     axes.set(xticks=(), yticks=())
     axes.grid(False)
@@ -131,9 +162,11 @@ def slice_picture(picture: SlicePicture, theme: Theme) -> Figure:
   return figure
 
 
-def _figure(columns: int, height: float, theme: Theme, rows: int = 1, **gridspec
-            ) -> tuple[Figure, list[Axes]]:
+def _figure(
+  columns: int, height: float, theme: Theme, rows: int = 1, **gridspec
+) -> tuple[Figure, list[Axes]]:
   from matplotlib.figure import Figure
+
   figure = Figure(figsize=(_WIDTH, height), layout="constrained", facecolor=theme.paper)
   axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=gridspec).ravel()
   for one in axes:
@@ -156,8 +189,14 @@ def _colour(axes: Axes, theme: Theme) -> None:
     label.set_fontsize(9)
 
 
-def _histogram(axes: Axes, eta: np.ndarray, weight: np.ndarray, ends: tuple[float, float],
-               colour: str, label: str) -> None:
+def _histogram(
+  axes: Axes,
+  eta: np.ndarray,
+  weight: np.ndarray,
+  ends: tuple[float, float],
+  colour: str,
+  label: str,
+) -> None:
   low, high = ends
   if not low < high:
     low, high = low - 1e-3, high + 1e-3
@@ -170,6 +209,7 @@ def _histogram(axes: Axes, eta: np.ndarray, weight: np.ndarray, ends: tuple[floa
 def _plain_decades(axes: Axes) -> None:
   """Numbers such as 0.02 and 300 on logarithmic axes, enough of them on a short one too."""
   from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
   for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
     short = math.log10(high / low) < 2.5
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if short else (1.0,)))

@@ -12,31 +12,36 @@ import numpy as np
 
 from trainer.certificate import certificate as certificates
 from trainer.certificate import pictures
-from trainer.metric.measures import format_measure
 from trainer.certificate.report_page import PAGE
 from trainer.certificate.slice_picture import SlicePicture
+from trainer.metric.measures import format_measure
 
 # name -> (symbol, what it means)
 _MEANINGS = {
-    "sigma": ("σ", "mean of |1 − η|, 0 if and only if Ricci-flat"),
-    "E": ("E", "mean of (η − 1)²"),
-    "max_abs_eta_minus_1": ("max |η − 1|", "largest over these points"),
-    "abs_eta_minus_1_q50": ("median |η − 1|", "exceeded on half of the manifold"),
-    "abs_eta_minus_1_q90": ("90 % quantile", "of |η − 1|, exceeded on a tenth"),
-    "abs_eta_minus_1_q99": ("99 % quantile", "of |η − 1|, exceeded on a hundredth"),
-    "min_eigenvalue": ("least eigenvalue", "of g at these points; positive for a metric"),
-    "volume": ("Vol", "∫ det g d²ⁿx, fixed by topology"),
-    "omega_integral": ("∫ |Ω|²", "volume in the holomorphic volume form"),
-    "kappa": ("κ", "Vol / ∫ |Ω|²"),
-    "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
+  "sigma": ("σ", "mean of |1 − η|, 0 if and only if Ricci-flat"),
+  "E": ("E", "mean of (η − 1)²"),
+  "max_abs_eta_minus_1": ("max |η − 1|", "largest over these points"),
+  "abs_eta_minus_1_q50": ("median |η − 1|", "exceeded on half of the manifold"),
+  "abs_eta_minus_1_q90": ("90 % quantile", "of |η − 1|, exceeded on a tenth"),
+  "abs_eta_minus_1_q99": ("99 % quantile", "of |η − 1|, exceeded on a hundredth"),
+  "min_eigenvalue": ("least eigenvalue", "of g at these points; positive for a metric"),
+  "volume": ("Vol", "∫ det g d²ⁿx, fixed by topology"),
+  "omega_integral": ("∫ |Ω|²", "volume in the holomorphic volume form"),
+  "kappa": ("κ", "Vol / ∫ |Ω|²"),
+  "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
 }
 _LONGEST_POLYNOMIAL = 400
 
 
 def write_report(
-    workdir: pathlib.Path, certificate: Mapping[str, Any], history: list[dict[str, Any]],
-    eta_before: np.ndarray, eta_after: np.ndarray, weights: np.ndarray,
-    slice_picture: SlicePicture | None) -> pathlib.Path:
+  workdir: pathlib.Path,
+  certificate: Mapping[str, Any],
+  history: list[dict[str, Any]],
+  eta_before: np.ndarray,
+  eta_after: np.ndarray,
+  weights: np.ndarray,
+  slice_picture: SlicePicture | None,
+) -> pathlib.Path:
   """Writes report.html and the folder pictures/ into `workdir`.
 
   Args:
@@ -62,26 +67,44 @@ def write_report(
     figures.append(_figure(title, caption, alt, light, dark))
 
   if any(row.get("sigma") for row in history):
-    add("sigma", "σ against time", "σ on validation points, which neither training nor the "
-        "certificate uses, with its standard error, from the start of the run, sampling and "
-        "compilation included. The dashed line is the Fubini–Study "
-        "metric.", "Line plot of sigma against seconds, both axes logarithmic.",
-        lambda theme: pictures.sigma_picture(history, before, theme))
-  add("eta", "Distribution of η", "Weighted density of η = det g / (κ |Ω|²) before and after "
-      "training; η = 1 everywhere on a Ricci-flat metric. The outermost 0.05 % at each end are cut "
-      "off.", "Histograms of eta before and after training, with logarithmic density.",
-      lambda theme: pictures.eta_picture(eta_before, eta_after, weights, theme))
+    add(
+      "sigma",
+      "σ against time",
+      "σ on validation points, which neither training nor the "
+      "certificate uses, with its standard error, from the start of the run, sampling and "
+      "compilation included. The dashed line is the Fubini–Study "
+      "metric.",
+      "Line plot of sigma against seconds, both axes logarithmic.",
+      lambda theme: pictures.sigma_picture(history, before, theme),
+    )
+  add(
+    "eta",
+    "Distribution of η",
+    "Weighted density of η = det g / (κ |Ω|²) before and after "
+    "training; η = 1 everywhere on a Ricci-flat metric. The outermost 0.05 % at each end are cut "
+    "off.",
+    "Histograms of eta before and after training, with logarithmic density.",
+    lambda theme: pictures.eta_picture(eta_before, eta_after, weights, theme),
+  )
   if slice_picture is not None:
-    add("slice", "A slice of the manifold", "|η − 1| on a complex curve: the points "
-        "z = a + u b + v c of the manifold, with u in a square of the complex plane around 0. "
-        "Each u has several v, one on each sheet; sheets change places across vertical cuts that "
-        "end in branch points. Dark is flat.",
-        "Maps of |eta - 1| over the complex plane, one for each sheet of a curve.",
-        lambda theme: pictures.slice_picture(slice_picture, theme))
+    add(
+      "slice",
+      "A slice of the manifold",
+      "|η − 1| on a complex curve: the points "
+      "z = a + u b + v c of the manifold, with u in a square of the complex plane around 0. "
+      "Each u has several v, one on each sheet; sheets change places across vertical cuts that "
+      "end in branch points. Dark is flat.",
+      "Maps of |eta - 1| over the complex plane, one for each sheet of a curve.",
+      lambda theme: pictures.slice_picture(slice_picture, theme),
+    )
   if any(row.get("loss") for row in history):
-    add("loss", "Training loss", "Mean over the steps between two rows of metrics.jsonl.",
-        "Line plot of the training loss against steps, loss axis logarithmic.",
-        lambda theme: pictures.loss_picture(history, theme))
+    add(
+      "loss",
+      "Training loss",
+      "Mean over the steps between two rows of metrics.jsonl.",
+      "Line plot of the training loss against steps, loss axis logarithmic.",
+      lambda theme: pictures.loss_picture(history, theme),
+    )
 
   path = workdir / "report.html"
   temporary = path.with_name(path.name + ".tmp")
@@ -97,18 +120,25 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
   if before["value"] and after["value"]:
     flatter = f"{before['value'] / after['value']:.3g} times flatter than it started"
   fields = {
-      "configuration": _configuration(manifold),
-      "polynomials": "".join(_polynomial(text) for text in manifold["polynomials"]),
-      "sigma": _number(after), "sigma_before": _number(before), "flatter": flatter,
-      "facts": _facts(manifold, run),
-      "measures": "\n".join(
-          _row(name, entry, certificate["fubini_study"].get(name))
-          for name, entry in certificate["measures"].items()),
-      "figures": "\n".join(figures),
-      "run": _nested(run),
-      "topology": _nested({
-          **{key: manifold[key] for key in ("ambient", "degrees", "moduli", "c2")},
-          "intersection": _nonzero(manifold["intersection"])})}
+    "configuration": _configuration(manifold),
+    "polynomials": "".join(_polynomial(text) for text in manifold["polynomials"]),
+    "sigma": _number(after),
+    "sigma_before": _number(before),
+    "flatter": flatter,
+    "facts": _facts(manifold, run),
+    "measures": "\n".join(
+      _row(name, entry, certificate["fubini_study"].get(name))
+      for name, entry in certificate["measures"].items()
+    ),
+    "figures": "\n".join(figures),
+    "run": _nested(run),
+    "topology": _nested(
+      {
+        **{key: manifold[key] for key in ("ambient", "degrees", "moduli", "c2")},
+        "intersection": _nonzero(manifold["intersection"]),
+      }
+    ),
+  }
   return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], PAGE)
 
 
@@ -131,14 +161,16 @@ def _polynomial(text: str) -> str:
 def _facts(manifold: Mapping[str, Any], run: Mapping[str, Any]) -> str:
   devices = run["devices"]
   facts = {
-      "complex dimension": str(manifold["dimension"]),
-      "Euler number": str(manifold["euler"]).replace("-", "−"),
-      "volume": f"{manifold['volume']:.6g}",
-      "held-out points": f"{run['points']['heldout']:,}",
-      "time": _duration(run["seconds"]),
-      "trained on": f"{devices['count']} × {devices['kind']}"}
-  return "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>"
-                   for k, v in facts.items())
+    "complex dimension": str(manifold["dimension"]),
+    "Euler number": str(manifold["euler"]).replace("-", "−"),
+    "volume": f"{manifold['volume']:.6g}",
+    "held-out points": f"{run['points']['heldout']:,}",
+    "time": _duration(run["seconds"]),
+    "trained on": f"{devices['count']} × {devices['kind']}",
+  }
+  return "\n".join(
+    f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items()
+  )
 
 
 def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None) -> str:
@@ -146,9 +178,11 @@ def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None)
   exact = "" if entry["exact"] is None else f"{entry['exact']:.8g}"
   off = certificates.deviation(entry)
   deviation = "" if off is None else f"{off:+.1f} s.e.".replace("-", "−")
-  return (f"<tr><th scope=row>{html.escape(symbol)}<small>{html.escape(meaning)}</small></th>"
-          f"<td>{_number(entry)}</td><td>{exact}</td><td>{deviation}</td>"
-          f"<td class=before>{_number(started) if started else ''}</td></tr>")
+  return (
+    f"<tr><th scope=row>{html.escape(symbol)}<small>{html.escape(meaning)}</small></th>"
+    f"<td>{_number(entry)}</td><td>{exact}</td><td>{deviation}</td>"
+    f"<td class=before>{_number(started) if started else ''}</td></tr>"
+  )
 
 
 def _number(entry: Mapping[str, Any]) -> str:
@@ -158,10 +192,11 @@ def _number(entry: Mapping[str, Any]) -> str:
 def _figure(title: str, caption: str, alt: str, light: bytes, dark: bytes) -> str:
   source = lambda data: "data:image/png;base64," + base64.b64encode(data).decode()
   return (
-      f"<figure><h2>{title}</h2><picture>"
-      f'<source media="(prefers-color-scheme: dark) and screen" srcset="{source(dark)}">'
-      f'<img src="{source(light)}" alt="{html.escape(alt)}"></picture>'
-      f"<figcaption>{caption}</figcaption></figure>")
+    f"<figure><h2>{title}</h2><picture>"
+    f'<source media="(prefers-color-scheme: dark) and screen" srcset="{source(dark)}">'
+    f'<img src="{source(light)}" alt="{html.escape(alt)}"></picture>'
+    f"<figcaption>{caption}</figcaption></figure>"
+  )
 
 
 def _nested(content: Mapping[str, Any]) -> str:

@@ -22,18 +22,19 @@ _EXTENT = 1.5
 
 class SlicePicture(NamedTuple):
   """Attributes:
-    u: (H, W) complex, the grid; imaginary parts grow along axis 0, real parts along axis 1.
-    sheets: one (H, W) array of |eta - 1| a sheet; nan where no root was found.
-    labels: one short text a sheet.
+  u: (H, W) complex, the grid; imaginary parts grow along axis 0, real parts along axis 1.
+  sheets: one (H, W) array of |eta - 1| a sheet; nan where no root was found.
+  labels: one short text a sheet.
   """
+
   u: np.ndarray
   sheets: tuple[np.ndarray, ...]
   labels: tuple[str, ...]
 
 
 def compute_slice_picture(
-    variety: Variety, eta: Callable[[np.ndarray], np.ndarray], *, seed: int = 0,
-    resolution: int = 160) -> SlicePicture | None:
+  variety: Variety, eta: Callable[[np.ndarray], np.ndarray], *, seed: int = 0, resolution: int = 160
+) -> SlicePicture | None:
   """Evaluates |eta - 1| on a curve.
 
   Args:
@@ -86,11 +87,11 @@ def _generic(variety: Variety, moving: slice, seed: int) -> np.ndarray:
     size = s.stop - s.start
     gaussian = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
     rows = np.linalg.qr(gaussian)[0][:3]
-    vectors[:len(rows), s] = rows
+    vectors[: len(rows), s] = rows
   if moving.stop - moving.start == 2:  # A projective line: v alone moves there.
     vectors[:, moving] = vectors[[0, 2, 1], moving]
-  vectors[2, :moving.start] = 0
-  vectors[2, moving.stop:] = 0
+  vectors[2, : moving.start] = 0
+  vectors[2, moving.stop :] = 0
   return vectors
 
 

@@ -8,9 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge
-from networks import index_maps
-from networks import jets22
+from networks import gauge, index_maps, jets22
 from networks.split_complex import Complex
 from trainer.geometry.variety import Variety
 
@@ -38,7 +36,8 @@ def potential_rows(variety: Variety, x: jets22.Jet22) -> jax.Array:
     size = variety.num_coordinates
     frame = gauge.frame(x, s, slice(s.start + size, s.stop + size))
     inner = gauge.inner(
-        gauge.entry(frame, slice(None), None), gauge.entry(frame, None, slice(None)))
+      gauge.entry(frame, slice(None), None), gauge.entry(frame, None, slice(None))
+    )
     r = lambda i, j: Complex(inner.re[i, j, ..., 0], inner.im[i, j, ..., 0])
 
     def fourth(p, q):
@@ -47,9 +46,14 @@ def potential_rows(variety: Variety, x: jets22.Jet22) -> jax.Array:
 
     zeros = lambda count: jnp.zeros((count, *x.shape[:-1]), x.rows.dtype)
     third = r(dd[:, None], d[None])
-    rows = jnp.concatenate([
-        zeros(1 + 2 * n), *index_maps.form_rows(lambda a, b: r(d[a], d[b]), n), zeros(2 * len(dd)),
+    rows = jnp.concatenate(
+      [
+        zeros(1 + 2 * n),
+        *index_maps.form_rows(lambda a, b: r(d[a], d[b]), n),
+        zeros(2 * len(dd)),
         *(part.reshape(-1, *x.shape[:-1]) for part in (third.re, third.im)),
-        *index_maps.form_rows(fourth, len(dd))])
+        *index_maps.form_rows(fourth, len(dd)),
+      ]
+    )
     total = total + t / math.pi * rows
   return total

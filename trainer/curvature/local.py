@@ -13,7 +13,8 @@ from trainer.geometry.variety import Variety
 
 
 def second_derivatives(
-    variety: Variety, z: jax.Array, pullback: jax.Array, complement: jax.Array) -> jax.Array:
+  variety: Variety, z: jax.Array, pullback: jax.Array, complement: jax.Array
+) -> jax.Array:
   """d^2 z^i / dx^a dx^c at one point, from Q(z(x)) = 0.
 
   sum_i Q_i z^i_ac = - sum_ij Q_ij J_a^i J_c^j leaves z_ac free along the variety. It is taken in the span of the

@@ -8,11 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import index_maps
-from networks import jets22
-from trainer.curvature import fubini_study
-from trainer.curvature import local
-from trainer.curvature import wirtinger
+from networks import index_maps, jets22
+from trainer.curvature import fubini_study, local, wirtinger
 from trainer.geometry.variety import Variety
 
 
@@ -36,7 +33,8 @@ def fubini_study_rows(variety: Variety, x: jax.Array, pullback: jax.Array) -> ja
 
 
 def potential_rows(
-    variety: Variety, phi: Callable, x: jax.Array, pullback: jax.Array, path: str) -> jax.Array:
+  variety: Variety, phi: Callable, x: jax.Array, pullback: jax.Array, path: str
+) -> jax.Array:
   """The jet of K_FS + phi, from which trainer.curvature.tensors makes every curvature.
 
   Args:

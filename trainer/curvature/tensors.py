@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import index_maps
-from networks import jets22
+from networks import index_maps, jets22
 from networks.split_complex import Complex
 from trainer.geometry import hermitian
 
@@ -23,7 +22,7 @@ from trainer.geometry import hermitian
 def metric(rows: jax.Array) -> jax.Array:
   """g_{a bbar}, packed (n * n, ...)."""
   n = jets22.directions_of(rows.shape[0])
-  return rows[1 + 2 * n:(1 + n) ** 2]
+  return rows[1 + 2 * n : (1 + n) ** 2]
 
 
 def christoffel(rows: jax.Array) -> jax.Array:
@@ -34,8 +33,10 @@ def christoffel(rows: jax.Array) -> jax.Array:
   raised, third = _inverse(rows), _third(rows)
   n = raised.re.shape[0]
   dg = _map(lambda part: part[index_maps.pair_index(n)], third)  # [m, l, s]
-  gamma = _sum(_at(raised, s, slice(None), None, None) * _at(dg, None, slice(None), slice(None), s)
-               for s in range(n))
+  gamma = _sum(
+    _at(raised, s, slice(None), None, None) * _at(dg, None, slice(None), slice(None), s)
+    for s in range(n)
+  )
   return jax.lax.complex(gamma.re, gamma.im)
 
 
@@ -83,10 +84,11 @@ def _riemann(rows, raised):
   m, n = third.re.shape[:2]
   # half[p, j] = sum_i K_{p ibar} g^{j ibar}
   half = _sum(_at(third, slice(None), i, None) * _at(raised, None, i) for i in range(n))
-  square = _sum(_at(half, slice(None), None, j) * _at(third, None, slice(None), j).conj()
-                for j in range(n))
+  square = _sum(
+    _at(half, slice(None), None, j) * _at(third, None, slice(None), j).conj() for j in range(n)
+  )
   matrix = index_maps.pack_form(index_maps.vector(m * m).reshape(m, m, -1))
-  return index_maps.apply(matrix, _stack(square)) - rows[-m * m:]
+  return index_maps.apply(matrix, _stack(square)) - rows[-m * m :]
 
 
 def _ricci(rows, raised):
@@ -110,7 +112,7 @@ def _third(rows):
   """K_{p bbar}, [p, b]."""
   n = jets22.directions_of(rows.shape[0])
   m = n * (n + 1) // 2
-  return _split(rows[-m * m - 2 * m * n:-m * m], (m, n))
+  return _split(rows[-m * m - 2 * m * n : -m * m], (m, n))
 
 
 def _inverse(rows):

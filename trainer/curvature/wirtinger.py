@@ -10,8 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from networks import index_maps
-from networks import jets22
+from networks import index_maps, jets22
 from networks.split_complex import Complex
 
 
@@ -27,6 +26,7 @@ def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dt
     (R,) real, packed as in networks.jets22; the value and the derivatives of pure type, which no tensor
     needs, are left zero.
   """
+
   def levi(u):
     """d_a dbar_b, real and imaginary parts (2, n, n), from the real Hessian."""
     h = jax.jacfwd(jax.grad(function))(u)
@@ -52,9 +52,15 @@ def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dt
     return Complex(even(re) - odd(im), even(im) + odd(re))
 
   zero = Complex(jnp.zeros((), dtype), jnp.zeros((), dtype))
-  return jnp.stack(jets22.pack(jets22.Derivatives(
-      value=zero, first=[zero] * n,
-      mixed=jets22.hermitian(n, lambda a, b: Complex(mixed[0, a, b], mixed[1, a, b])),
-      second=[zero] * len(pairs),
-      third=[[third(a, c, b) for b in range(n)] for a, c in pairs],
-      fourth=jets22.hermitian(len(pairs), lambda p, q: fourth(*pairs[p], *pairs[q])))))
+  return jnp.stack(
+    jets22.pack(
+      jets22.Derivatives(
+        value=zero,
+        first=[zero] * n,
+        mixed=jets22.hermitian(n, lambda a, b: Complex(mixed[0, a, b], mixed[1, a, b])),
+        second=[zero] * len(pairs),
+        third=[[third(a, c, b) for b in range(n)] for a, c in pairs],
+        fourth=jets22.hermitian(len(pairs), lambda p, q: fourth(*pairs[p], *pairs[q])),
+      )
+    )
+  )

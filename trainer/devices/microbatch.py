@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import chex
 import jax
-import jax.numpy as jnp
 from jax.extend import core
+import jax.numpy as jnp
 
 from trainer.devices import parallel
 from trainer.errors import UserError
@@ -35,6 +35,7 @@ class Plan(NamedTuple):
     bytes_per_point: estimate of what a point needs while it is worked on.
     budget: the memory budget, in bytes.
   """
+
   points: int
   chunk: int
   bytes_per_point: int
@@ -45,9 +46,11 @@ class Plan(NamedTuple):
     return -(-self.points // self.chunk)
 
   def __str__(self) -> str:
-    return (f"{self.points:,} points in {self.num_chunks:,} chunks of {self.chunk:,}: about "
-            f"{self.bytes_per_point / 2**10:,.0f} KiB a point, "
-            f"{self.chunk * self.bytes_per_point / 2**20:,.0f} of {self.budget / 2**20:,.0f} MiB")
+    return (
+      f"{self.points:,} points in {self.num_chunks:,} chunks of {self.chunk:,}: about "
+      f"{self.bytes_per_point / 2**10:,.0f} KiB a point, "
+      f"{self.chunk * self.bytes_per_point / 2**20:,.0f} of {self.budget / 2**20:,.0f} MiB"
+    )
 
 
 def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool = False) -> Plan:
@@ -73,14 +76,18 @@ def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool
   shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct((probe, *a.shape[1:]), a.dtype), batch)
   traced = function
   if gradient:
+
     def traced(batch):
       out, transpose = jax.vjp(function, batch)
       return transpose(jax.tree.map(jnp.ones_like, out))
+
   peak = _peak_bytes(jax.make_jaxpr(traced)(shapes).jaxpr)
   bytes_per_point = -(-peak // probe)
   if bytes_per_point > budget:
-    raise UserError(f"one point needs about {bytes_per_point:,} bytes, more than the memory budget "
-                    f"of {budget:,}: raise the budget or use a smaller network")
+    raise UserError(
+      f"one point needs about {bytes_per_point:,} bytes, more than the memory budget "
+      f"of {budget:,}: raise the budget or use a smaller network"
+    )
   most = min(budget / bytes_per_point, max(_FEWEST, parallel.cache_memory() / bytes_per_point))
   chunk = 1
   while 2 * chunk <= most and chunk < points:
@@ -103,11 +110,12 @@ def apply(function: Callable[[Any], Any], batch: Any, plan: Plan) -> Any:
   if plan.num_chunks == 1:
     return function(batch)
   out = jax.lax.map(function, _fold(batch, plan))
-  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[:plan.points], out)
+  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: plan.points], out)
 
 
 def accumulate(
-    function: Callable[[Any, jax.Array], Any], batch: Any, scale: jax.Array, plan: Plan) -> Any:
+  function: Callable[[Any, jax.Array], Any], batch: Any, scale: jax.Array, plan: Plan
+) -> Any:
   """The sum over chunks of function(chunk, scale of the chunk).
 
   Args:
@@ -127,7 +135,8 @@ def accumulate(
   shapes = jax.eval_shape(function, *jax.tree.map(lambda a: a[0], chunks))
   zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
   total, _ = jax.lax.scan(
-      lambda total, chunk: (jax.tree.map(jnp.add, total, function(*chunk)), None), zero, chunks)
+    lambda total, chunk: (jax.tree.map(jnp.add, total, function(*chunk)), None), zero, chunks
+  )
   return total
 
 
@@ -166,15 +175,19 @@ def _peak_bytes(jaxpr) -> int:
     new = sum(_bytes(v) for v in equation.outvars)
     peak = max(peak, alive + max(new, inside))
     alive += new
-    dead = {v for v in (*equation.invars, *equation.outvars)
-            if isinstance(v, core.Var) and last.get(v, step) <= step}
+    dead = {
+      v
+      for v in (*equation.invars, *equation.outvars)
+      if isinstance(v, core.Var) and last.get(v, step) <= step
+    }
     alive -= sum(_bytes(v) for v in dead)
   return peak
 
 
 def _called(equation):
   for value in jax.tree.leaves(
-      list(equation.params.values()), is_leaf=lambda p: isinstance(p, core.ClosedJaxpr | core.Jaxpr)):
+    list(equation.params.values()), is_leaf=lambda p: isinstance(p, core.ClosedJaxpr | core.Jaxpr)
+  ):
     if isinstance(value, core.ClosedJaxpr):
       yield value.jaxpr
     elif isinstance(value, core.Jaxpr):

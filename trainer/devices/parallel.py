@@ -35,8 +35,7 @@ MODES = ("shard_map", "pmap")
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
   """Returns the mesh of one axis `data` over `devices` (default: all devices of all processes)."""
   devices = jax.devices() if devices is None else devices
-  return jax.make_mesh(
-      (len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
+  return jax.make_mesh((len(devices),), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
 
 
 def widest_dtype() -> jnp.dtype:
@@ -101,12 +100,15 @@ def sharded(mesh: Mesh, axis: int = 0) -> NamedSharding:
 def replicate(mesh: Mesh, tree: Any) -> Any:
   """Puts a host tree, equal on every process, on all devices of the mesh."""
   return multihost_utils.host_local_array_to_global_array(
-      jax.tree.map(np.asarray, tree), mesh, PartitionSpec())
+    jax.tree.map(np.asarray, tree), mesh, PartitionSpec()
+  )
 
 
 def local_rows(mesh: Mesh, num_rows: int) -> tuple[int, int]:
   """The range of rows this process holds of `num_rows` rows (a multiple of the mesh) in all."""
-  slices = [index[0] for index in sharded(mesh).addressable_devices_indices_map((num_rows,)).values()]
+  slices = [
+    index[0] for index in sharded(mesh).addressable_devices_indices_map((num_rows,)).values()
+  ]
   bounds = [s.indices(num_rows)[:2] for s in slices]
   start, stop = min(b[0] for b in bounds), max(b[1] for b in bounds)
   assert sum(b[1] - b[0] for b in bounds) == stop - start, "a process' devices must be neighbours"
@@ -116,15 +118,22 @@ def local_rows(mesh: Mesh, num_rows: int) -> tuple[int, int]:
 def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
   """Makes global arrays of `num_rows` rows out of each process' `local_rows`."""
   return jax.tree.map(
-      lambda a: jax.make_array_from_process_local_data(
-          sharded(mesh), a, (num_rows, *a.shape[1:])), local)
+    lambda a: jax.make_array_from_process_local_data(sharded(mesh), a, (num_rows, *a.shape[1:])),
+    local,
+  )
 
 
 def compile_rows(fn: Callable, mesh: Mesh) -> Callable:
   """Compiles `fn(replicated, rows) -> rows`, applied to every device's own rows."""
-  return jax.jit(jax.shard_map(
-      fn, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
-      out_specs=PartitionSpec(AXIS), check_vma=False))
+  return jax.jit(
+    jax.shard_map(
+      fn,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+      out_specs=PartitionSpec(AXIS),
+      check_vma=False,
+    )
+  )
 
 
 def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
@@ -142,13 +151,18 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
   step = trace_once(step)
   if mode == "pmap":
     return jax.pmap(
-        step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh),
-        donate_argnums=0)
+      step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh), donate_argnums=0
+    )
   return jax.jit(
-      jax.shard_map(
-          step, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),
-          out_specs=PartitionSpec(), check_vma=False),
-      donate_argnums=0)
+    jax.shard_map(
+      step,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),
+      out_specs=PartitionSpec(),
+      check_vma=False,
+    ),
+    donate_argnums=0,
+  )
 
 
 def trace_once(fn: Callable) -> Callable:
@@ -159,7 +173,9 @@ def trace_once(fn: Callable) -> Callable:
   def traced(*args):
     nonlocal traces
     traces += 1
-    assert traces == 1, f"{fn.__name__} is traced again: its inputs changed shape, dtype or sharding"
+    assert traces == 1, (
+      f"{fn.__name__} is traced again: its inputs changed shape, dtype or sharding"
+    )
     return fn(*args)
 
   return traced
@@ -169,8 +185,7 @@ def lay_out_epoch(epoch: Any, mesh: Mesh, mode: str) -> Any:
   """Gives the batches (T, B, ...), sharded over B, the layout `compile_step` expects in this mode."""
   if mode == "shard_map":
     return epoch
-  local = multihost_utils.global_array_to_host_local_array(
-      epoch, mesh, PartitionSpec(None, AXIS))
+  local = multihost_utils.global_array_to_host_local_array(epoch, mesh, PartitionSpec(None, AXIS))
   split = lambda a: a.reshape(a.shape[0], len(mesh.local_devices), -1, *a.shape[2:])
   return jax.tree.map(split, local)
 
@@ -185,8 +200,11 @@ def globalise(tree: Any, mesh: Mesh) -> Any:
 def gather_rows(tree: Any) -> Any:
   """Copies row-sharded arrays as numpy arrays to every process that holds a part of them."""
   return jax.tree.map(
-      lambda a: np.asarray(a) if a.is_fully_addressable
-      else multihost_utils.process_allgather(a, tiled=True), tree)
+    lambda a: (
+      np.asarray(a) if a.is_fully_addressable else multihost_utils.process_allgather(a, tiled=True)
+    ),
+    tree,
+  )
 
 
 def _local(mesh: Mesh) -> list[jax.Device] | None:

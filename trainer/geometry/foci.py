@@ -48,8 +48,9 @@ def find_foci(variety: Variety, starts: np.ndarray) -> Foci:
   """
   system = LagrangeSystem(variety)
   n = system.num_coordinates
-  z = system.rescale(np.concatenate(
-      [starts, np.ones((len(starts), variety.codimension))], axis=1))[:, :n]
+  z = system.rescale(np.concatenate([starts, np.ones((len(starts), variety.codimension))], axis=1))[
+    :, :n
+  ]
   x = np.concatenate([z, _multipliers(variety, z)], axis=1)
   for _ in range(_NEWTON_STEPS):
     values, second = system(x)
@@ -66,7 +67,7 @@ def find_foci(variety: Variety, starts: np.ndarray) -> Foci:
   value = np.abs(np.sum(x[:, n:] * values[:, n:], axis=1))
   across = _projectors(system, x)[:, :n, :n]
   bends = np.linalg.svd(across @ second[:, :n, :n] @ across.transpose(0, 2, 1), compute_uv=False)
-  bends = bends[:, :sum(variety.ambient)]
+  bends = bends[:, : sum(variety.ambient)]
   with np.errstate(divide="ignore"):
     bend = np.exp(np.mean(np.log(bends), axis=1))
     radius = np.sqrt(2 * value / bend)
@@ -86,8 +87,9 @@ def _projectors(system, x):
 
 def _multipliers(variety, z):
   """lambda of norm 1 for which the tangential part of lambda dQ is smallest, (S, K)."""
-  dq = np.stack([np.stack([q(z.T) + 0j * z[:, 0] for q in row], axis=1)
-                 for row in variety.gradients], axis=1)
+  dq = np.stack(
+    [np.stack([q(z.T) + 0j * z[:, 0] for q in row], axis=1) for row in variety.gradients], axis=1
+  )
   dq /= np.array([np.linalg.norm(q.coefficients) for q in variety.polynomials])[:, None]
   for s in variety.factor_slices:
     radial = np.sum(dq[:, :, s] * z[:, None, s], axis=2, keepdims=True)
@@ -97,5 +99,6 @@ def _multipliers(variety, z):
 
 def _apart(variety, x, y):
   """Which of the points x (S, ..) differ from y in some factor."""
-  return np.any([
-      1 - np.abs(x[:, s] @ y[s].conj()) ** 2 > _SAME ** 2 for s in variety.factor_slices], axis=0)
+  return np.any(
+    [1 - np.abs(x[:, s] @ y[s].conj()) ** 2 > _SAME**2 for s in variety.factor_slices], axis=0
+  )

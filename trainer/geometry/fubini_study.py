@@ -15,8 +15,9 @@ def potential(variety: Variety, z: jax.Array) -> jax.Array:
   """K = (1/pi) sum_i t_i log |z^(i)|^2; z (N,) complex, any scale -> () real."""
   chex.assert_shape(z, (variety.num_coordinates,))
   return sum(
-      t / math.pi * jnp.log(jnp.sum(z[s].real ** 2 + z[s].imag ** 2))
-      for t, s in zip(variety.moduli, variety.factor_slices))
+    t / math.pi * jnp.log(jnp.sum(z[s].real ** 2 + z[s].imag ** 2))
+    for t, s in zip(variety.moduli, variety.factor_slices)
+  )
 
 
 def metric(variety: Variety, z: jax.Array, pullback: jax.Array) -> jax.Array:
@@ -52,7 +53,7 @@ def factor_metrics(ambient: tuple[int, ...], z: jax.Array, pullback: jax.Array) 
   metrics = []
   for s in factor_slices(ambient):
     zi, ji = z[s], pullback[:, s]
-    r = jnp.sum(zi.real ** 2 + zi.imag ** 2)
+    r = jnp.sum(zi.real**2 + zi.imag**2)
     # The part of each direction orthogonal to z: no cancellation between the two terms.
     along = ji @ zi.conj() / r
     orthogonal = ji - along[:, None] * zi

@@ -18,9 +18,11 @@ def pack(g: jax.Array) -> jax.Array:
   """Hermitian (..., n, n) complex -> (n*n, ...) real; the lower triangle is not read."""
   chex.assert_equal(g.shape[-2], g.shape[-1])
   pairs = _pairs(g.shape[-1])
-  return jnp.stack([g[..., a, a].real for a in range(g.shape[-1])]
-                   + [g[..., a, b].real for a, b in pairs]
-                   + [g[..., a, b].imag for a, b in pairs])
+  return jnp.stack(
+    [g[..., a, a].real for a in range(g.shape[-1])]
+    + [g[..., a, b].real for a, b in pairs]
+    + [g[..., a, b].imag for a, b in pairs]
+  )
 
 
 def unpack(packed: jax.Array) -> jax.Array:
@@ -30,9 +32,11 @@ def unpack(packed: jax.Array) -> jax.Array:
   rows = []
   for a in range(n):
     pairs = [entry(a, b) for b in range(n)]
-    rows.append(jnp.stack(
-        [jax.lax.complex(re, jnp.zeros_like(re) if im is None else im) for re, im in pairs],
-        axis=-1))
+    rows.append(
+      jnp.stack(
+        [jax.lax.complex(re, jnp.zeros_like(re) if im is None else im) for re, im in pairs], axis=-1
+      )
+    )
   return jnp.stack(rows, axis=-2)
 
 
@@ -74,8 +78,7 @@ def is_positive(packed: jax.Array) -> jax.Array:
   for size in range(2, n + 1):
     # The rows of the leading size x size block: its diagonal, then real and imaginary parts of its pairs.
     inside = [k for k, (_, b) in enumerate(_pairs(n)) if b < size]
-    rows = ([*range(size)] + [n + k for k in inside]
-            + [n + n * (n - 1) // 2 + k for k in inside])
+    rows = [*range(size)] + [n + k for k in inside] + [n + n * (n - 1) // 2 + k for k in inside]
     positive &= determinant(jnp.stack([packed[row] for row in rows])) > 0
   return positive
 

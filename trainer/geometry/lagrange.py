@@ -20,8 +20,9 @@ class LagrangeSystem:
     self.blocks = variety.factor_slices + (slice(n, n + k),)
     self._polynomials = variety.polynomials
     self._gradients = variety.gradients
-    self._hessians = [[[row[i].partial(j) for j in range(i + 1)] for i in range(n)]
-                      for row in variety.gradients]
+    self._hessians = [
+      [[row[i].partial(j) for j in range(i + 1)] for i in range(n)] for row in variety.gradients
+    ]
     self._scales = [np.linalg.norm(q.coefficients) for q in variety.polynomials]
 
   def __call__(self, x):
@@ -48,7 +49,8 @@ class LagrangeSystem:
   def rescale(self, x):
     """Every block of x at norm 1."""
     return np.concatenate(
-        [x[:, s] / np.linalg.norm(x[:, s], axis=1, keepdims=True) for s in self.blocks], axis=1)
+      [x[:, s] / np.linalg.norm(x[:, s], axis=1, keepdims=True) for s in self.blocks], axis=1
+    )
 
   def scales_fixed(self, x):
     """Rows (S, m + 1, N + K) that a step must be orthogonal to, so as not to change scales."""

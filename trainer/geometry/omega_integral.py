@@ -21,8 +21,11 @@ def exact_omega_integral(variety: Variety) -> float | None:
     return None
   d = variety.ambient[0] + 1
   (polynomial,) = variety.polynomials
-  powers = {row.index(d): c for row, c in zip(polynomial.exponents, polynomial.coefficients)
-            if max(row) == d}
+  powers = {
+    row.index(d): c
+    for row, c in zip(polynomial.exponents, polynomial.coefficients)
+    if max(row) == d
+  }
   if len(powers) != d or len(polynomial.exponents) != d:
     return None
   unit = math.pi ** (d - 2) * (math.gamma(1 / d) / math.gamma(1 - 1 / d)) ** d / d ** (d - 1)

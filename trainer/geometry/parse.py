@@ -12,7 +12,8 @@ _Terms = dict[tuple[int, ...], complex]
 
 
 def parse_polynomial(
-    text: str, num_variables: int, parameters: Mapping[str, complex] | None = None) -> Polynomial:
+  text: str, num_variables: int, parameters: Mapping[str, complex] | None = None
+) -> Polynomial:
   """Reads one polynomial in z0, z1, ... with named complex-structure parameters.
 
   Args:
@@ -40,7 +41,8 @@ def parse_polynomial(
 
 
 def parse_derivative(
-    text: str, num_variables: int, parameters: Mapping[str, complex], name: str) -> Polynomial:
+  text: str, num_variables: int, parameters: Mapping[str, complex], name: str
+) -> Polynomial:
   """The derivative of a polynomial by one of its parameters, at the parameters' values.
 
   Args:
@@ -104,8 +106,9 @@ class _Reader:
           result = _multiply(result, self.read(left))
         return result
     raise UserError(
-        f"cannot read {ast.unparse(node)!r} in the polynomial {self._text!r}: "
-        "use sums, products and whole powers of z0, z1, ...")
+      f"cannot read {ast.unparse(node)!r} in the polynomial {self._text!r}: "
+      "use sums, products and whole powers of z0, z1, ..."
+    )
 
   def _name(self, name: str) -> _Terms:
     if name in self._parameters:
@@ -113,8 +116,7 @@ class _Reader:
     if name[:1] == "z" and name[1:].isdigit() and int(name[1:]) < self._n:
       return {tuple(int(i == int(name[1:])) for i in range(self._n)): 1.0}
     known = ", ".join([f"z0 .. z{self._n - 1}", *self._parameters])
-    raise UserError(
-        f"unknown name {name!r} in the polynomial {self._text!r}; known names: {known}")
+    raise UserError(f"unknown name {name!r} in the polynomial {self._text!r}; known names: {known}")
 
   def _number(self, node: ast.expr) -> complex:
     """The value of a subexpression free of coordinates, 0 if it is not one."""

@@ -66,8 +66,9 @@ def choose_chart(variety: Variety, z: jax.Array) -> Chart:
     members[row, list(subset)] = 1
   eliminated = best @ members.astype(z.real.dtype) > 0.5
   kept = ~(eliminated | patch)
-  return Chart(_one_hot_rows(kept, variety.dimension, z.real.dtype),
-               _one_hot_rows(eliminated, k, z.real.dtype))
+  return Chart(
+    _one_hot_rows(kept, variety.dimension, z.real.dtype), _one_hot_rows(eliminated, k, z.real.dtype)
+  )
 
 
 def pullback(variety: Variety, z: jax.Array, chart: Chart) -> jax.Array:
@@ -94,7 +95,7 @@ def omega_squared(variety: Variety, z: jax.Array, chart: Chart) -> jax.Array:
   """|Omega|^2 = 1/|det(dQ/dz_eliminated)|^2, the Poincare residue; z (N,) normalised -> ()."""
   chex.assert_shape(z, (variety.num_coordinates,))
   minor = determinant(_restrict(gradient(variety, z), chart.eliminated))
-  return 1 / (minor.real ** 2 + minor.imag ** 2)
+  return 1 / (minor.real**2 + minor.imag**2)
 
 
 def omega_squared_in_chart(variety: Variety, z: jax.Array, dq: jax.Array) -> jax.Array:
@@ -110,7 +111,7 @@ def omega_squared_in_chart(variety: Variety, z: jax.Array, dq: jax.Array) -> jax
   """
   chex.assert_shape(dq, (variety.codimension, variety.num_coordinates))
   _, minors = _chart_minors(_patch_mask(variety, z), dq)
-  return 1 / jnp.max(minors.real ** 2 + minors.imag ** 2)
+  return 1 / jnp.max(minors.real**2 + minors.imag**2)
 
 
 def _chart_minors(patch, dq):
@@ -120,9 +121,10 @@ def _chart_minors(patch, dq):
 
 def _patch_mask(variety, z):
   """(N,) bool, true at the largest coordinate of each factor (the first of equals)."""
-  size = jax.lax.stop_gradient(z.real ** 2 + z.imag ** 2)
-  return jnp.concatenate([
-      jnp.arange(s.stop - s.start) == jnp.argmax(size[s]) for s in variety.factor_slices])
+  size = jax.lax.stop_gradient(z.real**2 + z.imag**2)
+  return jnp.concatenate(
+    [jnp.arange(s.stop - s.start) == jnp.argmax(size[s]) for s in variety.factor_slices]
+  )
 
 
 def _restrict(dq, mask):
@@ -149,7 +151,7 @@ def _all_minors(dq):
     total = 0
     for j in range(r + 1):
       column = np.array([s[j] for s in subsets])
-      rest = np.array([position[s[:j] + s[j + 1:]] for s in subsets])
+      rest = np.array([position[s[:j] + s[j + 1 :]] for s in subsets])
       total = total + (-1) ** (r + j) * dq[r, column] * minors[rest]
     minors = total
   return subsets, minors

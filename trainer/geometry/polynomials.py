@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+import dataclasses
 
 from trainer.errors import UserError
 
@@ -26,15 +26,19 @@ class Polynomial:
   def __post_init__(self):
     if len(self.exponents) != len(self.coefficients):
       raise UserError(
-          f"a polynomial has {len(self.exponents)} rows of exponents but "
-          f"{len(self.coefficients)} coefficients; give one coefficient to each row")
+        f"a polynomial has {len(self.exponents)} rows of exponents but "
+        f"{len(self.coefficients)} coefficients; give one coefficient to each row"
+      )
     if len({len(row) for row in self.exponents}) > 1:
-      raise UserError("the rows of a polynomial's exponents differ in length; give every row "
-                      "one exponent for each coordinate")
+      raise UserError(
+        "the rows of a polynomial's exponents differ in length; give every row "
+        "one exponent for each coordinate"
+      )
     if any(int(e) != e or e < 0 for row in self.exponents for e in row):
       raise UserError("a polynomial's exponents must be whole numbers, 0 or more")
     object.__setattr__(
-        self, "exponents", tuple(tuple(int(e) for e in row) for row in self.exponents))
+      self, "exponents", tuple(tuple(int(e) for e in row) for row in self.exponents)
+    )
     object.__setattr__(self, "coefficients", tuple(complex(c) for c in self.coefficients))
 
   @property
@@ -57,8 +61,9 @@ class Polynomial:
     """dQ/dz_i."""
     terms = [(row, c) for row, c in zip(self.exponents, self.coefficients) if row[i]]
     return Polynomial(
-        tuple(tuple(e - (j == i) for j, e in enumerate(row)) for row, _ in terms),
-        tuple(c * row[i] for row, c in terms))
+      tuple(tuple(e - (j == i) for j, e in enumerate(row)) for row, _ in terms),
+      tuple(c * row[i] for row, c in terms),
+    )
 
   def absolute(self) -> Polynomial:
     """sum_m |c_m| z^m; at |z| it bounds |Q| and scales its rounding error."""
@@ -81,20 +86,23 @@ class Polynomial:
     expected = sum(n + 1 for n in ambient)
     if self.num_coordinates != expected:
       raise UserError(
-          f"a polynomial has {self.num_coordinates} variables, but the ambient space "
-          f"{_space(ambient)} has {expected} homogeneous coordinates")
+        f"a polynomial has {self.num_coordinates} variables, but the ambient space "
+        f"{_space(ambient)} has {expected} homogeneous coordinates"
+      )
     degrees = [_row_degree(row, ambient) for row in self.exponents]
     for row, degree in zip(self.exponents, degrees):
       if degree != degrees[0]:
         raise UserError(
-            f"inhomogeneous polynomial: {monomial(row)} has degree {_degree_text(degree)} but "
-            f"{monomial(self.exponents[0])} has degree {_degree_text(degrees[0])}; all terms must "
-            "have the same degree in each factor")
+          f"inhomogeneous polynomial: {monomial(row)} has degree {_degree_text(degree)} but "
+          f"{monomial(self.exponents[0])} has degree {_degree_text(degrees[0])}; all terms must "
+          "have the same degree in each factor"
+        )
     return degrees[0]
 
   def __str__(self):
     return " + ".join(
-        f"({c:g})*{monomial(row)}" for row, c in zip(self.exponents, self.coefficients))
+      f"({c:g})*{monomial(row)}" for row, c in zip(self.exponents, self.coefficients)
+    )
 
 
 def monomial(row: Sequence[int]) -> str:
@@ -106,7 +114,7 @@ def monomial(row: Sequence[int]) -> str:
 def _row_degree(row, ambient):
   degrees, start = [], 0
   for n in ambient:
-    degrees.append(sum(row[start:start + n + 1]))
+    degrees.append(sum(row[start : start + n + 1]))
     start += n + 1
   return tuple(degrees)
 

@@ -38,6 +38,7 @@ class SectionBasis(NamedTuple):
     exponents: (M, N) int, all monomials of the multidegree, in the order of `monomials`.
     coefficients: (M, N_k) complex, C = diag(monomial_scales) conj(U).
   """
+
   exponents: np.ndarray
   coefficients: np.ndarray
 
@@ -62,8 +63,10 @@ def section_basis(variety: Variety, multidegree: tuple[int, ...]) -> SectionBasi
     UserError: wrong number of degrees, a negative one, or no sections.
   """
   if len(multidegree) != len(variety.ambient) or any(d < 0 or d != int(d) for d in multidegree):
-    raise UserError(f"the multidegree {tuple(multidegree)} of sections must be one whole number, 0 or "
-                    f"more, for each of the {len(variety.ambient)} projective spaces")
+    raise UserError(
+      f"the multidegree {tuple(multidegree)} of sections must be one whole number, 0 or "
+      f"more, for each of the {len(variety.ambient)} projective spaces"
+    )
   exponents = monomials(variety.ambient, multidegree)
   scales = monomial_scales(variety.ambient, exponents)
   unitary = _complement(_conjugate_relations(variety, multidegree, exponents, scales))
@@ -88,8 +91,10 @@ def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
   if any(abs(float(f) - t) > 1e-9 * t for f, t in zip(moduli, variety.moduli)):
     raise UserError(f"algebraic metrics need rational Kaehler moduli, not {variety.moduli}")
   if degree % step:
-    raise UserError(f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers: "
-                    f"use a multiple of {step}")
+    raise UserError(
+      f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers: "
+      f"use a multiple of {step}"
+    )
   return tuple(int(degree * t) for t in moduli)
 
 
@@ -110,7 +115,8 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
 
 
 def raise_degree(
-    variety: Variety, multidegree: tuple[int, ...], h: np.ndarray, extra: tuple[int, ...]) -> np.ndarray:
+  variety: Variety, multidegree: tuple[int, ...], h: np.ndarray, extra: tuple[int, ...]
+) -> np.ndarray:
   """The form of multidegree d + e whose rho is rho of h times prod_i |z^(i)|^{2 e_i} on the variety.
 
   The same metric, where one of higher degree starts from.
@@ -135,7 +141,7 @@ def raise_degree(
   factors = monomials(variety.ambient, extra)
   for factor, scale in zip(factors, monomial_scales(variety.ambient, factors)):
     to = np.array([index[tuple(row)] for row in exponents + factor])
-    new_form[np.ix_(to, to)] += scale ** 2 * form
+    new_form[np.ix_(to, to)] += scale**2 * form
   new_form /= np.outer(new_scales, new_scales)
   result = new_unitary.conj().T @ new_form @ new_unitary
   return (result + result.conj().T) / 2

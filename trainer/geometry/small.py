@@ -24,7 +24,7 @@ def inverse(matrix: jax.Array) -> jax.Array:
   adjugate = []  # adjugate[j][i] = (-1)^{i+j} det(matrix without row i and column j)
   for i in range(k):
     minors = _minors(matrix, [r for r in range(k) if r != i], k)
-    adjugate.append([(-1) ** (i + j) * minors[columns[:j] + columns[j + 1:]] for j in range(k)])
+    adjugate.append([(-1) ** (i + j) * minors[columns[:j] + columns[j + 1 :]] for j in range(k)])
   det = sum(matrix[0, j] * adjugate[0][j] for j in range(k))
   # Transposed while it is stacked.
   return jnp.stack([jnp.stack(column) for column in zip(*adjugate)]) / det

@@ -14,8 +14,7 @@ _DESCENT_STEPS = 60
 _TOLERANCE = 1e-9
 
 
-def find_singular_point(
-    variety: Variety, starts: np.ndarray | None = None) -> np.ndarray | None:
+def find_singular_point(variety: Variety, starts: np.ndarray | None = None) -> np.ndarray | None:
   """A point where all Q_a vanish and their differentials are dependent.
 
   Solves Q_a(z) = 0, sum_a lambda_a dQ_a(z) = 0 with |z^(i)| = |lambda| = 1 from many starts at
@@ -35,14 +34,15 @@ def find_singular_point(
   system = LagrangeSystem(variety)
   if starts is None:
     starts = _complex_normal(rng, (_STARTS, system.num_coordinates))
-  x = system.rescale(np.concatenate(
-      [starts, _complex_normal(rng, (len(starts), variety.codimension))], axis=1))
+  x = system.rescale(
+    np.concatenate([starts, _complex_normal(rng, (len(starts), variety.codimension))], axis=1)
+  )
   x = _newton(system, x, rng)
   x, cost = _descend(system, x)
   best = np.argmin(cost)
-  if not cost[best] <= _TOLERANCE ** 2:
+  if not cost[best] <= _TOLERANCE**2:
     return None
-  point = x[best, :system.num_coordinates]
+  point = x[best, : system.num_coordinates]
   for s in variety.factor_slices:
     point[s] /= point[s][np.argmax(np.abs(point[s]))]
   return point
@@ -83,7 +83,11 @@ def _descend(system, x):
     new_cost = _cost(new_values)
     better = new_cost < cost
     x[better], values[better], jacobian[better], cost[better] = (
-        new[better], new_values[better], new_jacobian[better], new_cost[better])
+      new[better],
+      new_values[better],
+      new_jacobian[better],
+      new_cost[better],
+    )
     damping = np.clip(np.where(better, damping / 5, damping * 4), 1e-15, 1e3)
   return x, cost
 

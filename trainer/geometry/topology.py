@@ -10,9 +10,9 @@ of degree k is a dict from exponents of (J_1, ..., J_m) to integers. Factors are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import itertools
 import math
-from collections.abc import Sequence
 
 Degrees = Sequence[Sequence[int]]
 
@@ -21,8 +21,10 @@ def intersection_numbers(ambient: Sequence[int], degrees: Degrees) -> dict[tuple
   """kappa_{ij..k} = integral of J_i J_j .. J_k over X, for i <= j <= .. <= k, zeros included."""
   n, m = _dimension(ambient, degrees), len(ambient)
   divisor = _divisor_class(ambient, degrees)
-  return {index: _coefficient(divisor, ambient, _exponents(index, m))
-          for index in itertools.combinations_with_replacement(range(m), n)}
+  return {
+    index: _coefficient(divisor, ambient, _exponents(index, m))
+    for index in itertools.combinations_with_replacement(range(m), n)
+  }
 
 
 def euler_number(ambient: Sequence[int], degrees: Degrees) -> int:
@@ -52,7 +54,7 @@ def volume(ambient: Sequence[int], degrees: Degrees, moduli: Sequence[float]) ->
   for index, number in intersection_numbers(ambient, degrees).items():
     exponents = _exponents(index, len(ambient))
     orderings = math.factorial(n) // math.prod(math.factorial(e) for e in exponents)
-    total += orderings * number * math.prod(t ** e for t, e in zip(moduli, exponents))
+    total += orderings * number * math.prod(t**e for t, e in zip(moduli, exponents))
   return total / math.factorial(n)
 
 

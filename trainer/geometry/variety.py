@@ -39,8 +39,10 @@ class Variety:
     if not self.polynomials:
       raise UserError("a variety needs at least one polynomial")
     if len(self.moduli) != len(self.ambient):
-      raise UserError(f"{len(self.moduli)} Kaehler moduli for {len(self.ambient)} projective "
-                      "factors; give one modulus to each factor")
+      raise UserError(
+        f"{len(self.moduli)} Kaehler moduli for {len(self.ambient)} projective "
+        "factors; give one modulus to each factor"
+      )
     for t in self.moduli:
       if not (t > 0 and math.isfinite(t)):
         raise UserError(f"Kaehler modulus {t:g} is not a positive number; moduli must be > 0")
@@ -75,8 +77,7 @@ class Variety:
   @functools.cached_property
   def gradients(self) -> tuple[tuple[Polynomial, ...], ...]:
     """dQ_a/dz_i as K rows of N polynomials."""
-    return tuple(tuple(q.partial(i) for i in range(self.num_coordinates))
-                 for q in self.polynomials)
+    return tuple(tuple(q.partial(i) for i in range(self.num_coordinates)) for q in self.polynomials)
 
 
 def factor_slices(ambient: tuple[int, ...]) -> tuple[slice, ...]:
@@ -97,27 +98,35 @@ def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], .
   _check_ambient(ambient)
   if len(degrees) != len(ambient) or len({len(row) for row in degrees}) != 1 or not degrees[0]:
     raise UserError(
-        f"the degrees {degrees} must have one row for each of the {len(ambient)} projective "
-        "factors, all of the same length: at least one factor and one polynomial")
+      f"the degrees {degrees} must have one row for each of the {len(ambient)} projective "
+      "factors, all of the same length: at least one factor and one polynomial"
+    )
   if any(q < 0 for row in degrees for q in row):
     raise UserError(f"the degrees {degrees} must be 0 or more")
   for i, (n, row) in enumerate(zip(ambient, degrees, strict=True)):
     if sum(row) != n + 1:
       raise UserError(
-          f"not Calabi-Yau: the degrees {tuple(row)} in factor {i + 1} (P^{n}) sum to {sum(row)}, "
-          f"but must sum to {n + 1}")
+        f"not Calabi-Yau: the degrees {tuple(row)} in factor {i + 1} (P^{n}) sum to {sum(row)}, "
+        f"but must sum to {n + 1}"
+      )
   for a, column in enumerate(zip(*degrees)):
     if not any(column):
-      raise UserError(f"polynomial {a + 1} has degree 0 in every factor: a constant has no zeros; "
-                      "remove its column or change its degrees")
+      raise UserError(
+        f"polynomial {a + 1} has degree 0 in every factor: a constant has no zeros; "
+        "remove its column or change its degrees"
+      )
   if sum(ambient) - len(degrees[0]) < 1:
-    raise UserError(f"{len(degrees[0])} polynomials in an ambient space of dimension "
-                    f"{sum(ambient)} leave no dimension; use fewer polynomials")
+    raise UserError(
+      f"{len(degrees[0])} polynomials in an ambient space of dimension "
+      f"{sum(ambient)} leave no dimension; use fewer polynomials"
+    )
   if topology.is_empty(ambient, degrees):
     space = " x ".join(f"P^{n}" for n in ambient)
-    raise UserError(f"linear slices of the configuration {degrees} in {space} have no solutions, "
-                    "all intersection numbers vanish: more polynomials than it has dimensions "
-                    "depend on some of the factors alone; change the degrees")
+    raise UserError(
+      f"linear slices of the configuration {degrees} in {space} have no solutions, "
+      "all intersection numbers vanish: more polynomials than it has dimensions "
+      "depend on some of the factors alone; change the degrees"
+    )
 
 
 def _check_ambient(ambient):

@@ -6,15 +6,15 @@ import jax
 import numpy as np
 
 from networks import algebraic
-from trainer.points import dataset as data
 from trainer.devices import parallel
-from trainer.run import run as runs
-from trainer.metric.balanced import balanced_metric
 from trainer.geometry import sections
 from trainer.loop.job import Job
+from trainer.metric.balanced import balanced_metric
 from trainer.metric.network_text import parse_network, split_terms
-from trainer.run.run import Run
 from trainer.optimizers.first_order_step import TrainState
+from trainer.points import dataset as data
+from trainer.run import run as runs
+from trainer.run.run import Run
 
 
 def balanced_state(job: Job, state: TrainState) -> TrainState:
@@ -29,7 +29,9 @@ def balanced_state(job: Job, state: TrainState) -> TrainState:
   """
   run = job.run
   settings = run.config.data
-  points = data.load(job.source("train"), min(settings.train_points, settings.resident_points)).batch
+  points = data.load(
+    job.source("train"), min(settings.train_points, settings.resident_points)
+  ).batch
   form = balanced_metric(run.variety, run.ansatz.sections.degree, points, job.mesh)
   network = jax.tree.map(lambda h: form.astype(h.dtype), state.params["network"])
   params = jax.tree.map(np.asarray, state.params) | {"network": network}
@@ -62,9 +64,11 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
 
 def _raise_degree(run: Run, network: Any, following: Run) -> Any:
   low, high = (
-      sections.multidegree_of_class(
-          run.variety, parse_network(r.phases[r.phase].network)[1]["degree"])
-      for r in (run, following))
+    sections.multidegree_of_class(
+      run.variety, parse_network(r.phases[r.phase].network)[1]["degree"]
+    )
+    for r in (run, following)
+  )
   extra = tuple(b - a for a, b in zip(low, high))
 
   def lift(h):

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from trainer.points import batch as batches
 from trainer.devices import parallel
 from trainer.loop.job import Job, stop_if_nonfinite
 from trainer.metric.losses import make_loss
 from trainer.optimizers.first_order_step import TrainState, make_step, plan_memory
+from trainer.points import batch as batches
 
 _ADVICE = "lower config.optimizer.learning_rate or config.optimizer.clip_norm"
 
@@ -31,12 +31,16 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   segments = job.segments(state, config.batch_size, config.data.train_points)
   loss = make_loss(**config.loss)
   plan = plan_memory(
-      run.ansatz, loss, state.params,
-      batches.abstract(run.variety, config.batch_size // mesh.size, run.dtype), job.memory)
+    run.ansatz,
+    loss,
+    state.params,
+    batches.abstract(run.variety, config.batch_size // mesh.size, run.dtype),
+    job.memory,
+  )
   job.progress.note(f"each device's part of a batch: {plan}")
   compiled_step = parallel.compile_step(
-      make_step(run.ansatz, loss, run.optimizer, plan, config.matmul_precision), mesh,
-      job.parallelism)
+    make_step(run.ansatz, loss, run.optimizer, plan, config.matmul_precision), mesh, job.parallelism
+  )
   evaluate = job.evaluator(state)
   job.progress.start(run.config.optimizer.name, config.steps)
   if step == 0:
@@ -58,9 +62,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if due(config.log_every) or due(config.evaluate_every):
       mean_loss = float(np.mean(jax.device_get(losses)))
       now = time.monotonic()
-      row = {"loss": mean_loss, "batch_sigma": float(step_metrics["sigma"]),
-             "gradient_norm": float(step_metrics["gradient_norm"]),
-             "points_per_second": (step - tick_step) * config.batch_size / (now - tick)}
+      row = {
+        "loss": mean_loss,
+        "batch_sigma": float(step_metrics["sigma"]),
+        "gradient_norm": float(step_metrics["gradient_norm"]),
+        "points_per_second": (step - tick_step) * config.batch_size / (now - tick),
+      }
       if due(config.evaluate_every):
         row |= evaluate(state)
       job.record(step, row)

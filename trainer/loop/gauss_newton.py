@@ -14,18 +14,17 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from trainer.points import batch as batches
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.metric.ansatz import Ansatz
+from trainer.devices import microbatch, parallel
 from trainer.loop.job import Job, stop_if_nonfinite
+from trainer.metric.ansatz import Ansatz
 from trainer.metric.network_text import split_terms
 from trainer.optimizers import solvers
+from trainer.optimizers.first_order_step import TrainState
 from trainer.optimizers.gauss_newton import make_gauss_newton_step
 from trainer.optimizers.linearise import Linearisation, lazily, of_network
 from trainer.optimizers.linearise_algebraic import of_sections
 from trainer.optimizers.linearise_invariant import of_invariant_form
-from trainer.optimizers.first_order_step import TrainState
+from trainer.points import batch as batches
 
 # A batch is this many times larger than the one before.
 _GROWTH = 4
@@ -82,14 +81,18 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if int(state.optimizer.level) != level:
       level = int(state.optimizer.level)
       segments.cut(sizes[level])
-      step = compile_step(job, state, sizes[level], exact=not job.present.rough and level + 1 == len(sizes))
+      step = compile_step(
+        job, state, sizes[level], exact=not job.present.rough and level + 1 == len(sizes)
+      )
     segment = segments.of_step(int(state.step))
     tick = time.monotonic()
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
     stop_if_nonfinite(state, "raise config.gauss_newton.damping")
     row |= evaluate(state) | {
-        "batch_size": sizes[level], "points_per_second": sizes[level] / (time.monotonic() - tick)}
+      "batch_size": sizes[level],
+      "points_per_second": sizes[level] / (time.monotonic() - tick),
+    }
     state = _judge(job, state, row, len(sizes))
     job.record(int(state.step), row)
     cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))
@@ -97,8 +100,11 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if not last:
       affordable = job.seconds_left() / (cost * sizes[int(state.optimizer.level)])
       last = affordable < (_WORTH_A_STEP if row["iterations"] else 1)
-      state = state._replace(optimizer=state.optimizer._replace(iterations=parallel.replicate(
-          job.mesh, jnp.int32(min(affordable, settings.iterations)))))
+      state = state._replace(
+        optimizer=state.optimizer._replace(
+          iterations=parallel.replicate(job.mesh, jnp.int32(min(affordable, settings.iterations)))
+        )
+      )
     if last:
       state = state._replace(params=state.optimizer.best)
     elif manager.reached_preemption(int(state.step)):
@@ -134,8 +140,9 @@ def batch_sizes(job: Job, unknowns: int) -> list[int]:
     size *= _GROWTH
   if not job.present.rough and points < _ENOUGH * unknowns:
     job.progress.note(
-        f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
-        f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}")
+      f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {_ENOUGH} each: "
+      f"expect overfitting, or raise config.data.train_points to {_ENOUGH * unknowns:,}"
+    )
   return sorted({round_size(size, job.mesh.size) for size in (*sizes, points)})
 
 
@@ -180,16 +187,19 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
     name = solvers.choose(unknowns, batch_size, bool(run.ansatz.sections))
   linear = linearise(run.ansatz)
   kept = jax.eval_shape(
-      lambda params, batch: linear.prepare(linear.at(params), batch),
-      state.params, batches.abstract(run.variety, local, run.dtype))
+    lambda params, batch: linear.prepare(linear.at(params), batch),
+    state.params,
+    batches.abstract(run.variety, local, run.dtype),
+  )
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
     linear = lazily(linear)
   chunk = max(size for size in range(1, _CHUNK + 1) if local % size == 0)
   plan = microbatch.Plan(local, chunk, 0, job.memory)
   job.progress.note(
-      f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
-      f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else ""))
+    f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
+    f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else "")
+  )
   tolerance = settings.tolerance if exact else max(settings.tolerance, _ROUGH)
   solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
   mu = momentum(job)
@@ -197,9 +207,10 @@ def compile_step(job: Job, state: TrainState, batch_size: int, exact: bool):
   if name == "sample_space":
     floor = max(floor, _ROUNDING_ERRORS * float(jnp.finfo(run.dtype).eps))
   return parallel.compile_step(
-      make_gauss_newton_step(
-          linear, solver, plan, floor, mu, _DECAY / settings.steps if mu else 0.0),
-      job.mesh, job.parallelism)
+    make_gauss_newton_step(linear, solver, plan, floor, mu, _DECAY / settings.steps if mu else 0.0),
+    job.mesh,
+    job.parallelism,
+  )
 
 
 def linearise(ansatz: Ansatz) -> Linearisation:
@@ -220,9 +231,12 @@ def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   if level + 1 < levels and row["damping"] > _SHORT:
     fall = 0.0
   stalled = 0 if row["sigma"] < (1 - fall) * best_sigma else int(optimizer.stalled) + 1
-  converged = (algebraic and row["damping"] < _UNDAMPED
-               and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
-               and row["loss_before"] < _SMALL * row["loss"])
+  converged = (
+    algebraic
+    and row["damping"] < _UNDAMPED
+    and row["loss"] < (1 + _CONVERGED) * row["predicted_loss"]
+    and row["loss_before"] < _SMALL * row["loss"]
+  )
   if steady:
     patience = _NETWORK_PATIENCE * job.run.config.gauss_newton.steps
   else:
@@ -233,11 +247,18 @@ def _judge(job: Job, state: TrainState, row: dict, levels: int) -> TrainState:
   best = jax.tree.map(jnp.copy, state.params) if better else optimizer.best
   # Larger batches go on from the best; a copy, because a step donates its state.
   params = state.params if level == int(optimizer.level) else jax.tree.map(jnp.copy, best)
-  small = parallel.replicate(job.mesh, (
-      jnp.int32(level), jnp.int32(stalled),
-      jnp.asarray(min(row["sigma"], best_sigma), optimizer.best_sigma.dtype)))
-  return state._replace(params=params, optimizer=optimizer._replace(
-      level=small[0], stalled=small[1], best_sigma=small[2], best=best))
+  small = parallel.replicate(
+    job.mesh,
+    (
+      jnp.int32(level),
+      jnp.int32(stalled),
+      jnp.asarray(min(row["sigma"], best_sigma), optimizer.best_sigma.dtype),
+    ),
+  )
+  return state._replace(
+    params=params,
+    optimizer=optimizer._replace(level=small[0], stalled=small[1], best_sigma=small[2], best=best),
+  )
 
 
 def _over(state: TrainState, settings, sizes) -> bool:

@@ -10,19 +10,18 @@ from jax.experimental import multihost_utils
 import numpy as np
 import orbax.checkpoint as ocp
 
-from trainer.run import checkpoint
-from trainer.points import dataset as data
-from trainer.metric import measures
-from trainer.run import metrics
 from trainer.devices import parallel
 from trainer.errors import UserError
+from trainer.metric import measures
 from trainer.metric.evaluation import Evaluator
 from trainer.metric.features import Features
+from trainer.optimizers.first_order_step import TrainState
+from trainer.points import dataset as data
+from trainer.points.segments import Segments
+from trainer.run import checkpoint, metrics
 from trainer.run.phases import Phase
 from trainer.run.run import Run
 from trainer.sampling.sampler import Sampler
-from trainer.points.segments import Segments
-from trainer.optimizers.first_order_step import TrainState
 
 
 class Job(NamedTuple):
@@ -40,6 +39,7 @@ class Job(NamedTuple):
     progress: the terminal.
     began: the monotonic time at which this process began, less the seconds of training before.
   """
+
   run: Run
   mesh: jax.sharding.Mesh
   parallelism: str
@@ -85,15 +85,21 @@ class Job(NamedTuple):
     run = self.run
     directory = None if split == "train" and run.config.data.stream else self.data_dir
     return data.Source(
-        run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling)
+      run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling
+    )
 
   def segments(self, state: TrainState, batch_size: int, num_points: int) -> Segments:
     """The first `num_points` training points, an epoch, in batches."""
     settings = self.run.config.data
     return Segments(
-        self.source("train"), num_points=num_points,
-        resident_points=settings.resident_points, stream=settings.stream, batch_size=batch_size,
-        mode=self.parallelism, extend=self.features(state))
+      self.source("train"),
+      num_points=num_points,
+      resident_points=settings.resident_points,
+      stream=settings.stream,
+      batch_size=batch_size,
+      mode=self.parallelism,
+      extend=self.features(state),
+    )
 
   def features(self, state: TrainState) -> Features:
     """Adds to a batch what the metric needs of its points and this phase does not change."""
@@ -108,8 +114,7 @@ class Job(NamedTuple):
 
     def at(state: TrainState) -> dict[str, float]:
       params = parallel.globalise(state.params["network"], self.mesh)
-      sigma = measures.sigma(
-          evaluate(params, points, self.validation.num_points), slice_size)
+      sigma = measures.sigma(evaluate(params, points, self.validation.num_points), slice_size)
       return {"sigma": sigma.value, "sigma_stderr": sigma.stderr}
 
     return at
@@ -128,13 +133,17 @@ class Job(NamedTuple):
     """Saves and ends a run whose process was told to terminate."""
     self.save(manager, state, force=True)
     manager.wait_until_finished()
-    raise UserError(f"stopped by a termination signal; checkpoint saved at step {int(state.step)}: "
-                    "the same command goes on from there")
+    raise UserError(
+      f"stopped by a termination signal; checkpoint saved at step {int(state.step)}: "
+      "the same command goes on from there"
+    )
 
 
 def stop_if_nonfinite(state: TrainState, advice: str) -> None:
   """Ends the run, naming the step, if the loss stopped being finite."""
   bad = int(state.nonfinite_step)
   if bad >= 0:
-    raise UserError(f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the "
-                    "state before")
+    raise UserError(
+      f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the "
+      "state before"
+    )

@@ -9,16 +9,15 @@ import jax.numpy as jnp
 import ml_collections
 
 from trainer.certificate import certify
-from trainer.run import checkpoint
-from trainer.run import config as configs
+from trainer.devices import parallel
 from trainer.loop import continuation
-from trainer.points import dataset as data
 from trainer.loop import first_order as first_order_loop
 from trainer.loop import gauss_newton as gauss_newton_loop
-from trainer.run import metrics
-from trainer.devices import parallel
-from trainer.run import run as runs
 from trainer.loop.job import Job
+from trainer.points import dataset as data
+from trainer.run import checkpoint, metrics
+from trainer.run import config as configs
+from trainer.run import run as runs
 from trainer.run.phases import FIRST_ORDER
 
 # Enough to see sigma fall by a few per cent.
@@ -26,8 +25,15 @@ _VALIDATION_POINTS = 5_000
 
 
 def train(
-    config: ml_collections.ConfigDict, *, workdir: pathlib.Path, seed: int, dtype: jnp.dtype,
-    parallelism: str, data_dir: pathlib.Path, memory: int) -> dict[str, Any]:
+  config: ml_collections.ConfigDict,
+  *,
+  workdir: pathlib.Path,
+  seed: int,
+  dtype: jnp.dtype,
+  parallelism: str,
+  data_dir: pathlib.Path,
+  memory: int,
+) -> dict[str, Any]:
   """Trains the metric a config describes; resumes if `workdir` holds part of the same run.
 
   Args:
@@ -61,8 +67,9 @@ def train(
 
   # --- Validation points; each loop loads its own training points.
   validation = data.load(
-      data.Source(run.variety, "validation", seed, data_dir, mesh, dtype, progress.sampling),
-      min(config.data.heldout_points, _VALIDATION_POINTS))
+    data.Source(run.variety, "validation", seed, data_dir, mesh, dtype, progress.sampling),
+    min(config.data.heldout_points, _VALIDATION_POINTS),
+  )
 
   # --- The phase and its state, new or resumed.
   run = runs.enter_phase(run, checkpoint.latest_phase(workdir))
@@ -82,8 +89,11 @@ def train(
         state = continuation.balanced_state(job, state)
       if resume:
         job, resume = job._replace(began=began - writer.resume(int(state.step))), False
-      loop = (first_order_loop if job.run.phases[job.run.phase].optimizer == FIRST_ORDER
-              else gauss_newton_loop)
+      loop = (
+        first_order_loop
+        if job.run.phases[job.run.phase].optimizer == FIRST_ORDER
+        else gauss_newton_loop
+      )
       state = loop.train(job, state, manager)
     if job.last_phase or job.out_of_time():
       break
@@ -94,5 +104,10 @@ def train(
 
   # --- The certificate.
   return certify.certify(
-      job.run, parallel.globalise(state, mesh), workdir=workdir, mesh=mesh, data_dir=data_dir,
-      memory=memory)
+    job.run,
+    parallel.globalise(state, mesh),
+    workdir=workdir,
+    mesh=mesh,
+    data_dir=data_dir,
+    memory=memory,
+  )

@@ -12,18 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets
-from networks import registry
+from networks import jets, registry
 from networks.invariant import contracted_rows, invariant_rows, rho_rows
 from networks.sections import section_rows
 from networks.symmetry import Forms
-from trainer.geometry import hermitian
-from trainer.points.batch import Batch
 from trainer.curvature.potential import fubini_study_rows, potential_rows
 from trainer.errors import UserError
+from trainer.geometry import hermitian
 from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
 from trainer.metric.network_text import parse_network, split_terms
+from trainer.points.batch import Batch
 
 
 class FullForm(NamedTuple):
@@ -33,6 +32,7 @@ class FullForm(NamedTuple):
     rows: Batch -> (n + 1, B, 2 N_k) real, [Re | Im] of s, d_1 s, .., d_n s.
     degree: k.
   """
+
   rows: Callable[[Batch], jax.Array]
   degree: int
 
@@ -46,6 +46,7 @@ class InvariantForm(NamedTuple):
     contract: (Batch, cotangents (R, B) of the rows of rho) -> those of the parameters, (B, P), point by point.
     degree: k.
   """
+
   rows: Callable[[Batch], jax.Array]
   rho: Callable[[Any, Batch], jax.Array]
   contract: Callable[[Batch, jax.Array], jax.Array]
@@ -71,6 +72,7 @@ class Ansatz(NamedTuple):
     base: of a sum of networks, the metric of all but the last, with parameters["base"]; only
       parameters["correction"], of the last, are trained. Else None.
   """
+
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
   path: str
@@ -108,7 +110,9 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   """
   *before, network = split_terms(network)
   if before:
-    return _corrected(variety, make_ansatz(variety, " + ".join(before)), make_ansatz(variety, network))
+    return _corrected(
+      variety, make_ansatz(variety, " + ".join(before)), make_ansatz(variety, network)
+    )
   name, network_kwargs = parse_network(network)
   try:
     factory = registry.resolve(name)
@@ -118,12 +122,17 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
 
   geometry = {"ambient": variety.ambient}
   if getattr(factory, "needs_sections", False):
-    geometry |= {"moduli": variety.moduli, "sections": functools.partial(sections_of_class, variety)}
+    geometry |= {
+      "moduli": variety.moduli,
+      "sections": functools.partial(sections_of_class, variety),
+    }
   if getattr(factory, "needs_monomials", False):
     geometry["monomials"] = [polynomial.exponents for polynomial in variety.polynomials]
   if getattr(factory, "needs_polynomials", False):
     geometry["moduli"] = variety.moduli
-    geometry["polynomials"] = [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials]
+    geometry["polynomials"] = [
+      (np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials
+    ]
 
   def apply_network(x, **features):
     if is_module:
@@ -133,8 +142,7 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   transformed = hk.without_apply_rng(hk.transform(apply_network))
   path = "jets" if is_module and getattr(factory, "supports_jets", False) else "general"
   mixed = _mixed_by_jets if path == "jets" else _mixed_general
-  point = jnp.concatenate(
-      [jnp.ones(variety.num_coordinates), jnp.zeros(variety.num_coordinates)])
+  point = jnp.concatenate([jnp.ones(variety.num_coordinates), jnp.zeros(variety.num_coordinates)])
   _check_network(transformed, point, network)
 
   def init(key):
@@ -144,23 +152,31 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   def metric(params, batch):
     chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
     return batch.fubini_study.T + mixed(
-        functools.partial(transformed.apply, params), batch.x, batch.pullback)
+      functools.partial(transformed.apply, params), batch.x, batch.pullback
+    )
 
   def potential(params, batch):
     return potential_rows(
-        variety, functools.partial(transformed.apply, params), batch.x, batch.pullback,
-        path if getattr(factory, "supports_jets22", True) else "general")
+      variety,
+      functools.partial(transformed.apply, params),
+      batch.x,
+      batch.pullback,
+      path if getattr(factory, "supports_jets22", True) else "general",
+    )
 
   full = invariant = fixed = None
   if getattr(factory, "full_form", False):
     full = _full_form(variety, network_kwargs["degree"])
   if hasattr(factory, "invariant_forms"):
     invariant = _invariant_form(
-        variety, network_kwargs["degree"], factory.invariant_forms(**geometry, **network_kwargs))
+      variety, network_kwargs["degree"], factory.invariant_forms(**geometry, **network_kwargs)
+    )
     fixed = lambda params, batch: {"features": invariant.rows(batch)}
     with_features = lambda params, batch: invariant.metric(invariant.rho(params, batch))
   elif hasattr(factory, "features"):
-    features = hk.without_apply_rng(hk.transform(lambda x: factory(**geometry, **network_kwargs).features(x)))
+    features = hk.without_apply_rng(
+      hk.transform(lambda x: factory(**geometry, **network_kwargs).features(x))
+    )
 
     def fixed(params, batch):
       jet = features.apply({}, jets.from_coordinates(batch.x, batch.pullback))
@@ -178,6 +194,7 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
 
 def _corrected(variety: Variety, base: Ansatz, correction: Ansatz) -> Ansatz:
   """The metric of `base` with d dbar of one more network added to it."""
+
   def init(key):
     return {"base": base.init(key), "correction": correction.init(key)}
 
@@ -189,8 +206,11 @@ def _corrected(variety: Variety, base: Ansatz, correction: Ansatz) -> Ansatz:
     return below + (correction.metric(params["correction"], batch) - batch.fubini_study.T)
 
   def potential(params, batch):
-    return (base.potential(params["base"], batch) + correction.potential(params["correction"], batch)
-            - fubini_study_rows(variety, batch.x, batch.pullback))
+    return (
+      base.potential(params["base"], batch)
+      + correction.potential(params["correction"], batch)
+      - fubini_study_rows(variety, batch.x, batch.pullback)
+    )
 
   def fixed(params, batch):
     fields = {"base": base_metric(params, batch).T}
@@ -204,7 +224,8 @@ def _full_form(variety: Variety, degree: int) -> FullForm:
 
   def rows(batch):
     return section_rows(
-        exponents, coefficients, variety.ambient, jets.from_coordinates(batch.x, batch.pullback))
+      exponents, coefficients, variety.ambient, jets.from_coordinates(batch.x, batch.pullback)
+    )
 
   return FullForm(rows, degree)
 
@@ -216,7 +237,7 @@ def _invariant_form(variety: Variety, degree: int, forms: Forms) -> InvariantFor
     return jnp.moveaxis(invariant_rows(forms, variety.ambient, jet(batch)), 0, 1)
 
   def rho(params, batch):
-    h, = jax.tree.leaves(params)
+    (h,) = jax.tree.leaves(params)
     if batch.features is None:
       return rho_rows(forms, h, variety.ambient, jet(batch)).rows
     return jnp.einsum("brp,p->rb", batch.features, h, precision="highest")
@@ -233,8 +254,8 @@ def _check_network(transformed: hk.Transformed, point: jax.Array, name: str):
   """Traces the network once, so that a mistake in it shows before any work starts."""
   try:
     output, _ = jax.eval_shape(
-        lambda key: (transformed.apply(transformed.init(key, point), point), 0),
-        jax.random.key(0))
+      lambda key: (transformed.apply(transformed.init(key, point), point), 0), jax.random.key(0)
+    )
   except (TypeError, ValueError) as error:
     raise UserError(f"network {name!r} cannot be built: {error}") from None
   if getattr(output, "shape", None) != () or jnp.iscomplexobj(output):
@@ -252,15 +273,18 @@ def _mixed_general(phi: Callable, x: jax.Array, pullback: jax.Array) -> jax.Arra
   The real Hessian along the 2n real local directions u = (Re, Im) of the local coordinates:
   d_a dbar_b = (1/4) [H_xx + H_yy + i (H_xy - H_yx)]_ab.
   """
+
   def point(x, pullback):
     n = pullback.shape[0]
-    directions = jnp.concatenate([
+    directions = jnp.concatenate(
+      [
         jnp.concatenate([pullback.real, pullback.imag], axis=1),
-        jnp.concatenate([-pullback.imag, pullback.real], axis=1)])
+        jnp.concatenate([-pullback.imag, pullback.real], axis=1),
+      ]
+    )
     along = lambda u: phi(x + u @ directions)
     hessian = jax.jacfwd(jax.grad(along))(jnp.zeros(2 * n, x.dtype))
-    h_xx, h_xy, h_yx, h_yy = (
-        hessian[:n, :n], hessian[:n, n:], hessian[n:, :n], hessian[n:, n:])
+    h_xx, h_xy, h_yx, h_yy = (hessian[:n, :n], hessian[:n, n:], hessian[n:, :n], hessian[n:, n:])
     return hermitian.pack(jax.lax.complex(h_xx + h_yy, h_xy - h_yx) / 4)
 
   return jax.vmap(point, out_axes=1)(x, pullback)

@@ -19,12 +19,11 @@ import numpy as np
 
 from networks import algebraic
 from networks.sections import section_rows
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.points.batch import Batch
+from trainer.devices import microbatch, parallel
 from trainer.errors import UserError
 from trainer.geometry.sections import SectionBasis, sections_of_class
 from trainer.geometry.variety import Variety
+from trainer.points.batch import Batch
 
 # Points whose sections are held at once on a device.
 _CHUNK = 2048
@@ -52,8 +51,8 @@ def t_operator(sections: jax.Array, weight: jax.Array, h: jax.Array) -> tuple[ja
 
 
 def balanced_metric(
-    variety: Variety, degree: int, batch: Batch, mesh: jax.sharding.Mesh,
-    tolerance: float = 1e-6) -> np.ndarray:
+  variety: Variety, degree: int, batch: Batch, mesh: jax.sharding.Mesh, tolerance: float = 1e-6
+) -> np.ndarray:
   """Iterates the T-operator from Fubini-Study until it changes H by less than `tolerance`.
 
   Args:
@@ -73,25 +72,34 @@ def balanced_metric(
   step = _compile_step(variety, basis, mesh)
   size = basis.coefficients.shape[1]
   if batch.weight.shape[0] < 2 * size:
-    raise UserError(f"{batch.weight.shape[0]} points are too few for the balanced metric on {size} "
-                    "sections: use ten times as many points as sections or more")
+    raise UserError(
+      f"{batch.weight.shape[0]} points are too few for the balanced metric on {size} "
+      "sections: use ten times as many points as sections or more"
+    )
   form = np.eye(size, dtype=complex)
   for _ in range(_MAX_STEPS):
     h = np.asarray(algebraic.real_matrix(form.real, form.imag))
-    (real, imaginary), weight = (a[0] for a in parallel.gather_rows(
-        step(parallel.replicate(mesh, h.astype(batch.weight.dtype)), batch)))
+    (real, imaginary), weight = (
+      a[0]
+      for a in parallel.gather_rows(
+        step(parallel.replicate(mesh, h.astype(batch.weight.dtype)), batch)
+      )
+    )
     new = np.linalg.inv(size / weight * (real + 1j * imaginary))
     new = (new + new.conj().T) / 2
     change = np.linalg.norm(new - form) / np.linalg.norm(form)
     form = new
     if change < tolerance:
       return np.asarray(algebraic.real_matrix(form.real, form.imag))
-  raise UserError(f"the balanced metric did not converge in {_MAX_STEPS} steps (last change {change:.1e}): "
-                  "use more points, or float64")
+  raise UserError(
+    f"the balanced metric did not converge in {_MAX_STEPS} steps (last change {change:.1e}): "
+    "use more points, or float64"
+  )
 
 
 def _compile_step(variety: Variety, basis: SectionBasis, mesh: jax.sharding.Mesh) -> Callable:
   """step(h, batch) -> the sums of `t_operator` over all points of all devices, one copy (1, ..) a device."""
+
   def step(h, batch):
     count = batch.weight.shape[0]
 

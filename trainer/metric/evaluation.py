@@ -6,11 +6,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from trainer.devices import microbatch, parallel
 from trainer.geometry import hermitian
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.points.batch import Batch
 from trainer.metric.measures import PointValues
+from trainer.points.batch import Batch
 
 # (parameters, Batch) -> g packed (n * n, B)
 Metric = Callable[[Any, Batch], jax.Array]
@@ -21,6 +20,7 @@ class Evaluator:
 
   def __init__(self, metric: Metric, mesh: jax.sharding.Mesh, memory: int):
     """Args: the metric; the mesh; bytes of a device for intermediate results."""
+
     def values(params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
       def at_points(rows: Batch):
         packed = metric(params, rows)

@@ -10,8 +10,7 @@ from typing import Any
 
 import jax
 
-from trainer.devices import microbatch
-from trainer.devices import parallel
+from trainer.devices import microbatch, parallel
 from trainer.metric.ansatz import Ansatz
 from trainer.points.batch import Batch
 

@@ -21,6 +21,7 @@ class Tensors(NamedTuple):
     eta: (B,) real, det g / (kappa |Omega|^2).
     ricci_scalar: (B,) real, or None where the loss does not need it.
   """
+
   eta: jax.Array
   ricci_scalar: jax.Array | None
 
@@ -33,6 +34,7 @@ class Loss(NamedTuple):
       denominator reads the weights only.
     needs_curvature: whether it reads the Ricci scalar.
   """
+
   sums: Callable[[Tensors, jax.Array], tuple[jax.Array, jax.Array]]
   needs_curvature: bool
 

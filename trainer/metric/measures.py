@@ -34,6 +34,7 @@ class PointValues(NamedTuple):
     weight: |Omega|^2 over the sampling density.
     omega: |Omega|^2.
   """
+
   determinant: np.ndarray
   least_eigenvalue: np.ndarray
   weight: np.ndarray
@@ -45,6 +46,7 @@ class Measure(NamedTuple):
 
   Its string is "0.01234 ± 0.00056": two digits of the error, as many decimals of the value.
   """
+
   value: float
   stderr: float
 
@@ -63,7 +65,7 @@ def format_measure(value: float | None, stderr: float | None) -> str:
   exponent = math.floor(math.log10(max(abs(value), stderr)))
   if -4 <= exponent < 7:
     exponent = 0
-  value, stderr = value / 10 ** exponent, stderr / 10 ** exponent
+  value, stderr = value / 10**exponent, stderr / 10**exponent
   decimals = max(0, 1 - math.floor(math.log10(stderr)))
   number = f"{value:.{decimals}f} ± {stderr:.{decimals}f}"
   return number if exponent == 0 else f"({number})e{exponent:+03d}"
@@ -126,19 +128,19 @@ def measure_all(values: PointValues, points_per_slice: int) -> dict[str, Measure
   deviation = np.abs(eta - 1)
   square = np.average((eta - 1) ** 2, weights=w)
   square_terms = w / w.sum() * ((eta - 1) ** 2 - square - 2 * square * (eta - 1))
-  size = w.sum() ** 2 / np.sum(w ** 2)
-  size_terms = size * (2 * w / w.sum() - w ** 2 / np.sum(w ** 2) - 1 / len(w))
+  size = w.sum() ** 2 / np.sum(w**2)
+  size_terms = size * (2 * w / w.sum() - w**2 / np.sum(w**2) - 1 / len(w))
   least = _maximum(-values.least_eigenvalue[values.weight > 0], slices)
   return {
-      "sigma": _sigma(w, eta, slices),
-      "E": Measure(float(square), _stderr(square_terms, slices)),
-      "max_abs_eta_minus_1": _maximum(deviation, slices),
-      **_quantiles(w, eta, slices),
-      "min_eigenvalue": Measure(-least.value, least.stderr),
-      "volume": weighted_mean(count, weight * ratio, points_per_slice),
-      "omega_integral": weighted_mean(count, weight, points_per_slice),
-      "kappa": weighted_mean(weight, ratio, points_per_slice),
-      "effective_sample_size": Measure(float(size), _stderr(size_terms, slices)),
+    "sigma": _sigma(w, eta, slices),
+    "E": Measure(float(square), _stderr(square_terms, slices)),
+    "max_abs_eta_minus_1": _maximum(deviation, slices),
+    **_quantiles(w, eta, slices),
+    "min_eigenvalue": Measure(-least.value, least.stderr),
+    "volume": weighted_mean(count, weight * ratio, points_per_slice),
+    "omega_integral": weighted_mean(count, weight, points_per_slice),
+    "kappa": weighted_mean(weight, ratio, points_per_slice),
+    "effective_sample_size": Measure(float(size), _stderr(size_terms, slices)),
   }
 
 
@@ -154,8 +156,7 @@ def relative_volume_form(values: PointValues) -> np.ndarray:
 def _eta(values: PointValues, points_per_slice: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Weights, eta and slice numbers of the points that count."""
   kept = values.weight > 0
-  return (values.weight[kept], relative_volume_form(values)[kept],
-          _slices(kept, points_per_slice))
+  return (values.weight[kept], relative_volume_form(values)[kept], _slices(kept, points_per_slice))
 
 
 def _slices(kept: np.ndarray, points_per_slice: int) -> np.ndarray:
@@ -186,10 +187,11 @@ def _quantiles(w: np.ndarray, eta: np.ndarray, slices: np.ndarray) -> dict[str, 
   groups = min(_GROUPS, slices[-1] + 1)
   if groups < 2:
     return {name: Measure(float(v), math.nan) for name, v in zip(names, value)}
-  left_out = np.array([
-      _quantile_values(w[slices % groups != g], eta[slices % groups != g]) for g in range(groups)])
+  left_out = np.array(
+    [_quantile_values(w[slices % groups != g], eta[slices % groups != g]) for g in range(groups)]
+  )
   spread = left_out - left_out.mean(0)
-  stderr = np.sqrt((groups - 1) / groups * np.sum(spread ** 2, 0))
+  stderr = np.sqrt((groups - 1) / groups * np.sum(spread**2, 0))
   return {name: Measure(float(v), float(s)) for name, v, s in zip(names, value, stderr)}
 
 

@@ -22,8 +22,7 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
     assert isinstance(call, ast.Call) and not call.args
     return name, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
   except (SyntaxError, ValueError, AssertionError):
-    raise UserError(
-        f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
+    raise UserError(f"cannot read the network {text!r}: write it as name(key=value, ...)") from None
 
 
 def format_network(name: str, kwargs: dict[str, Any]) -> str:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from trainer.moduli import weil_petersson as moduli
 from trainer.geometry.foci import find_foci
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
+from trainer.moduli import weil_petersson as moduli
 from trainer.sampling.concentrated import ConcentratedSampler
 from trainer.sampling.sampler import Sampler
 
@@ -45,8 +45,13 @@ class ModuliSpace(NamedTuple):
 
 
 def measure(
-    variety: Variety, directions: Directions, *, seed: int, num_points: int,
-    progress: Callable[[int, int], None] | None = None) -> ModuliSpace:
+  variety: Variety,
+  directions: Directions,
+  *,
+  seed: int,
+  num_points: int,
+  progress: Callable[[int, int], None] | None = None,
+) -> ModuliSpace:
   """G and y along each direction.
 
   Args:
@@ -61,7 +66,8 @@ def measure(
   """
   # The first two keys are those of datasets.
   search, pilot, main = (
-      jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), i) for i in (2, 3, 4))
+    jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), i) for i in (2, 3, 4)
+  )
   sampler = _make_sampler(variety, directions, search, pilot)
   size = sampler.points_per_block
   blocks = -(-num_points // size)
@@ -69,15 +75,18 @@ def measure(
   for index in range(blocks):
     points = sampler.block(main, index)
     for name, direction in directions.items():
-      sums[name].append(moduli.slice_sums(
-          moduli.point_sums(variety, direction, points), sampler.points_per_slice))
+      sums[name].append(
+        moduli.slice_sums(moduli.point_sums(variety, direction, points), sampler.points_per_slice)
+      )
     dropped += np.count_nonzero(sums[name][-1][:, 0] == 0)
     if progress is not None:
       progress((index + 1) * size, blocks * size)
   return ModuliSpace(
-      {name: moduli.estimate(np.concatenate(rows), variety.dimension)
-       for name, rows in sums.items()},
-      blocks * size, len(getattr(sampler, "foci", ((),))[0]), int(dropped))
+    {name: moduli.estimate(np.concatenate(rows), variety.dimension) for name, rows in sums.items()},
+    blocks * size,
+    len(getattr(sampler, "foci", ((),))[0]),
+    int(dropped),
+  )
 
 
 def _make_sampler(variety, directions, search, pilot):
@@ -92,7 +101,7 @@ def _make_sampler(variety, directions, search, pilot):
   for direction in directions.values():
     rows = moduli.point_sums(variety, direction, points)
     for deviations in moduli.deviations(rows, np.sum(rows, axis=0), variety.dimension):
-      square = square + deviations ** 2 / np.sum(deviations ** 2)
+      square = square + deviations**2 / np.sum(deviations**2)
   sampler.adapt(points, square)
   return sampler
 

@@ -7,12 +7,12 @@ import jax
 import ml_collections
 import numpy as np
 
-from trainer.run import config as configs
-from trainer.run import metrics
-from trainer.moduli import measure as moduli_space
-from trainer.run import run as runs
 from trainer.geometry.variety import Variety
 from trainer.metric.measures import format_measure, weighted_mean
+from trainer.moduli import measure as moduli_space
+from trainer.run import config as configs
+from trainer.run import metrics
+from trainer.run import run as runs
 from trainer.sampling import datasets
 from trainer.sampling.points import dropped_slices, effective_sample_size
 from trainer.sampling.sampler import Sampler
@@ -35,22 +35,30 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
   variety = _checked_variety(config)
   points_per_slice = Sampler(variety).points_per_slice
   part, parts = jax.process_index(), jax.process_count()
-  for split, count in (("train", config.data.train_points),
-                       ("heldout", config.data.heldout_points)):
+  for split, count in (
+    ("train", config.data.train_points),
+    ("heldout", config.data.heldout_points),
+  ):
     progress = metrics.Progress(enabled=part == 0)
     began = time.monotonic()
     points = datasets.load_or_sample(
-        variety, seed=seed, split=split, start=count * part // parts,
-        stop=max(count * (part + 1) // parts, count * part // parts + 1), directory=data_dir,
-        progress=progress.sampling)
+      variety,
+      seed=seed,
+      split=split,
+      start=count * part // parts,
+      stop=max(count * (part + 1) // parts, count * part // parts + 1),
+      directory=data_dir,
+      progress=progress.sampling,
+    )
     seconds = time.monotonic() - began
     progress.close()
     weight = points.weight
-    omega_integral = weighted_mean(
-        (weight > 0).astype(np.float64), weight, points_per_slice)
-    print(f"{split}: {len(weight)} points in {seconds:.1f} s ({len(weight) / seconds:.0f} a second), "
-          f"{dropped_slices(points, points_per_slice)} slices dropped, effective sample size "
-          f"{effective_sample_size(weight):.0f}, integral |Omega|^2 {omega_integral}")
+    omega_integral = weighted_mean((weight > 0).astype(np.float64), weight, points_per_slice)
+    print(
+      f"{split}: {len(weight)} points in {seconds:.1f} s ({len(weight) / seconds:.0f} a second), "
+      f"{dropped_slices(points, points_per_slice)} slices dropped, effective sample size "
+      f"{effective_sample_size(weight):.0f}, integral |Omega|^2 {omega_integral}"
+    )
 
 
 def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
@@ -75,16 +83,24 @@ def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: 
   variety = _checked_variety(config)
   progress = metrics.Progress(enabled=jax.process_index() == 0)
   space = moduli_space.measure(
-      variety, directions, seed=seed, num_points=num_points, progress=progress.sampling)
+    variety, directions, seed=seed, num_points=num_points, progress=progress.sampling
+  )
   progress.close()
-  print(f"Weil-Petersson metric G and normalised Yukawa coupling y from {space.num_points} points, "
-        f"{space.dropped_slices} slices dropped"
-        + f", crowded around {space.num_foci} nearly singular points" * (space.num_foci > 0))
+  print(
+    f"Weil-Petersson metric G and normalised Yukawa coupling y from {space.num_points} points, "
+    f"{space.dropped_slices} slices dropped"
+    + f", crowded around {space.num_foci} nearly singular points"
+    * (space.num_foci > 0)
+  )
   for name, result in space.moduli.items():
-    print(f"  {name} = {config.variety.parameters[name]}: "
-          f"G = {format_measure(result.metric, result.metric_stderr)}, "
-          f"y = {format_measure(result.yukawa, result.yukawa_stderr)}")
+    print(
+      f"  {name} = {config.variety.parameters[name]}: "
+      f"G = {format_measure(result.metric, result.metric_stderr)}, "
+      f"y = {format_measure(result.yukawa, result.yukawa_stderr)}"
+    )
     if not result.trustworthy():
-      print(f"  warning: the error of G rests on {result.metric_support:.0f} slices and that of y "
-            f"on {result.yukawa_support:.0f}: both are likely too small and the values too low; "
-            f"take more than {num_points} --points")
+      print(
+        f"  warning: the error of G rests on {result.metric_support:.0f} slices and that of y "
+        f"on {result.yukawa_support:.0f}: both are likely too small and the values too low; "
+        f"take more than {num_points} --points"
+      )

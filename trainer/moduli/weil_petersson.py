@@ -65,7 +65,10 @@ class Deformation(NamedTuple):
 
 
 def weil_petersson(
-    variety: Variety, direction: tuple[Polynomial, ...], points: Points, points_per_slice: int,
+  variety: Variety,
+  direction: tuple[Polynomial, ...],
+  points: Points,
+  points_per_slice: int,
 ) -> Moduli:
   """G and y by Monte Carlo.
 
@@ -80,19 +83,28 @@ def weil_petersson(
     Values with cluster-robust standard errors.
   """
   chex.assert_equal(len(points.weight) % points_per_slice, 0)
-  parts = [point_sums(variety, direction, jax.tree.map(lambda a: a[i:i + _CHUNK], points))
-           for i in range(0, len(points.z), _CHUNK)]
+  parts = [
+    point_sums(variety, direction, jax.tree.map(lambda a: a[i : i + _CHUNK], points))
+    for i in range(0, len(points.z), _CHUNK)
+  ]
   return estimate(slice_sums(np.concatenate(parts), points_per_slice), variety.dimension)
 
 
-def point_sums(
-    variety: Variety, direction: tuple[Polynomial, ...], points: Points) -> np.ndarray:
+def point_sums(variety: Variety, direction: tuple[Polynomial, ...], points: Points) -> np.ndarray:
   """What G and y are made of, at each of B points: real rows (B, 6) whose sums are all it takes."""
   chex.assert_equal(len(direction), variety.codimension)
   stretch, square, volume = map(np.asarray, _deform(variety, direction, points.z))
-  rows = np.stack([
-      np.ones_like(square), square - abs(stretch) ** 2, stretch.real, stretch.imag, volume.real,
-      volume.imag], axis=1)
+  rows = np.stack(
+    [
+      np.ones_like(square),
+      square - abs(stretch) ** 2,
+      stretch.real,
+      stretch.imag,
+      volume.real,
+      volume.imag,
+    ],
+    axis=1,
+  )
   return np.asarray(points.weight)[:, None] * rows
 
 
@@ -109,7 +121,8 @@ def estimate(sums: np.ndarray, dimension: int) -> Moduli:
 
 
 def deviations(
-    rows: np.ndarray, total: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+  rows: np.ndarray, total: np.ndarray, dimension: int
+) -> tuple[np.ndarray, np.ndarray]:
   """What each row of sums adds to the errors of G and y, linearised at `total`: two arrays (C,)."""
   metric, yukawa = _values(total, dimension)
   k = (total[2] + 1j * total[3]) / total[0]
@@ -117,8 +130,7 @@ def deviations(
   terms = rows[:, 1] + 2 * (np.conj(k) * (rows[:, 2] + 1j * rows[:, 3])).real
   metric_terms = (terms - rows[:, 0] * (total[1] / total[0] + 2 * abs(k) ** 2)) / total[0]
   volume = (np.conj(coupling) * (rows[:, 4] + 1j * rows[:, 5])).real / abs(coupling) ** 2
-  yukawa_terms = yukawa * (
-      (volume - rows[:, 0]) / total[0] - dimension / 2 * metric_terms / metric)
+  yukawa_terms = yukawa * ((volume - rows[:, 0]) / total[0] - dimension / 2 * metric_terms / metric)
   return metric_terms, yukawa_terms
 
 
@@ -130,9 +142,11 @@ def _values(total, n):
 
 def _spread(terms):
   """The standard error of a sum of independent terms, and how many of them it rests on."""
-  count, squares = len(terms), np.sum(terms ** 2)
-  return (math.sqrt(count / (count - 1) * squares),
-          float(squares ** 2 / max(np.sum(terms ** 4), 1e-300)))
+  count, squares = len(terms), np.sum(terms**2)
+  return (
+    math.sqrt(count / (count - 1) * squares),
+    float(squares**2 / max(np.sum(terms**4), 1e-300)),
+  )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -141,7 +155,8 @@ def _deform(variety, direction, z):
 
 
 def deformation_at(
-    variety: Variety, direction: tuple[Polynomial, ...], z: jax.Array) -> Deformation:
+  variety: Variety, direction: tuple[Polynomial, ...], z: jax.Array
+) -> Deformation:
   """How a deformation changes Omega at one point z (N,) complex, normalised."""
   chex.assert_shape(z, (variety.num_coordinates,))
   chart = patches.choose_chart(variety, z)
@@ -152,12 +167,14 @@ def deformation_at(
   def velocity(z):
     """v in affine coordinates of the patch."""
     dq = patches.gradient(variety, z)
-    raised = jnp.concatenate([
-        jnp.sum(jnp.abs(z[s]) ** 2) * dq[:, s].conj() for s in variety.factor_slices], axis=1)
+    raised = jnp.concatenate(
+      [jnp.sum(jnp.abs(z[s]) ** 2) * dq[:, s].conj() for s in variety.factor_slices], axis=1
+    )
     rate = jnp.stack([p(z) for p in direction])
     normal = -raised.T @ (inverse(dq @ raised.T) @ rate)
-    return jnp.concatenate([
-        normal[s] - z[s] * jnp.sum(patch[s] * normal[s]) for s in variety.factor_slices])
+    return jnp.concatenate(
+      [normal[s] - z[s] * jnp.sum(patch[s] * normal[s]) for s in variety.factor_slices]
+    )
 
   def minor(z, t):
     dq = patches.gradient(variety, z)
@@ -172,6 +189,7 @@ def deformation_at(
   mu = (real + 1j * imaginary) / 2 @ chart.kept.T
   value, change = jax.jvp(minor, (z, jnp.zeros((), z.dtype)), (v, jnp.ones((), z.dtype)))
   return Deformation(
-      stretch=jnp.trace(holomorphic) - change / value,
-      square=jnp.sum(mu * mu.T.conj()).real,
-      volume=determinant(mu) * value.conj() / value)
+    stretch=jnp.trace(holomorphic) - change / value,
+    square=jnp.sum(mu * mu.T.conj()).real,
+    volume=determinant(mu) * value.conj() / value,
+  )

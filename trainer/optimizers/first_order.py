@@ -8,8 +8,8 @@ from trainer.errors import UserError
 
 
 def make_optimizer(
-    name: str, learning_rate: float, warmup_steps: int, clip_norm: float,
-    num_steps: int) -> optax.GradientTransformation:
+  name: str, learning_rate: float, warmup_steps: int, clip_norm: float, num_steps: int
+) -> optax.GradientTransformation:
   """Chains global-norm clipping and an optax optimiser under a warm-up and cosine schedule.
 
   The rate rises linearly from 0 to `learning_rate` over `warmup_steps` and falls to 0 along a half
@@ -38,8 +38,12 @@ def make_optimizer(
     raise UserError("optimizer.learning_rate and optimizer.clip_norm must be positive")
   if not 0 <= warmup_steps < num_steps:
     raise UserError(
-        f"optimizer.warmup_steps = {warmup_steps} must be at least 0 and below steps = {num_steps}")
+      f"optimizer.warmup_steps = {warmup_steps} must be at least 0 and below steps = {num_steps}"
+    )
   schedule = optax.warmup_cosine_decay_schedule(
-      init_value=0.0 if warmup_steps else learning_rate, peak_value=learning_rate,
-      warmup_steps=warmup_steps, decay_steps=num_steps)
+    init_value=0.0 if warmup_steps else learning_rate,
+    peak_value=learning_rate,
+    warmup_steps=warmup_steps,
+    decay_steps=num_steps,
+  )
   return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer(schedule))

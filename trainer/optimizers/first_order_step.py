@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import optax
 
 from networks import precision
-from trainer.geometry import hermitian
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.metric.ansatz import Ansatz
-from trainer.points.batch import Batch
 from trainer.curvature import tensors
+from trainer.devices import microbatch, parallel
+from trainer.geometry import hermitian
+from trainer.metric.ansatz import Ansatz
 from trainer.metric.losses import Loss, Tensors, monge_ampere
+from trainer.points.batch import Batch
 
 
 class TrainState(NamedTuple):
@@ -28,6 +27,7 @@ class TrainState(NamedTuple):
     optimizer: the optimiser's state.
     nonfinite_step: () int32, the first step whose loss was not finite, -1 if there was none.
   """
+
   step: jax.Array
   params: Any
   optimizer: Any
@@ -51,8 +51,12 @@ def init_params(ansatz: Ansatz, key: jax.Array, log_kappa: float, dtype: jnp.dty
 
 
 def init_state(
-    ansatz: Ansatz, optimizer: optax.GradientTransformation, key: jax.Array, log_kappa: float,
-    dtype: jnp.dtype) -> TrainState:
+  ansatz: Ansatz,
+  optimizer: optax.GradientTransformation,
+  key: jax.Array,
+  log_kappa: float,
+  dtype: jnp.dtype,
+) -> TrainState:
   """The state at step 0, see `init_params`."""
   params = init_params(ansatz, key, log_kappa, dtype)
   return TrainState(jnp.int32(0), params, optimizer.init(params), jnp.int32(-1))
@@ -74,17 +78,24 @@ def volume_ratio(metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> jax.A
 
 
 def plan_memory(
-    ansatz: Ansatz, loss: Loss, params: Any, batch: Batch, budget: int) -> microbatch.Plan:
+  ansatz: Ansatz, loss: Loss, params: Any, batch: Batch, budget: int
+) -> microbatch.Plan:
   """How a device's part of a batch is cut up so that a step is fast and fits into `budget` bytes."""
   return microbatch.plan(
-      lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature), batch, budget,
-      gradient=True)
+    lambda rows: point_tensors(ansatz, params, rows, loss.needs_curvature),
+    batch,
+    budget,
+    gradient=True,
+  )
 
 
 def make_step(
-    ansatz: Ansatz, loss: Loss, optimizer: optax.GradientTransformation,
-    plan: microbatch.Plan | None = None,
-    matmul_precision: str = "float32") -> Callable[[TrainState, Batch], tuple]:
+  ansatz: Ansatz,
+  loss: Loss,
+  optimizer: optax.GradientTransformation,
+  plan: microbatch.Plan | None = None,
+  matmul_precision: str = "float32",
+) -> Callable[[TrainState, Batch], tuple]:
   """Builds the per-device training step.
 
   Args:
@@ -99,17 +110,18 @@ def make_step(
     the epoch's T batches; the step takes batch `state.step mod T`. metrics holds () arrays: the loss,
     the batch's sigma and the gradient's norm.
   """
+
   def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     chex.assert_rank(epoch.x, 3)
     index = state.step % epoch.x.shape[0]
-    batch = jax.tree.map(
-        lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
+    batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
 
     def over_points(function, params):
       """The sum of function(params, rows, weight) over all points of the batch."""
       at = functools.partial(function, params)
       return parallel.psum(
-          microbatch.accumulate(at, batch, batch.weight, plan) if plan else at(batch, batch.weight))
+        microbatch.accumulate(at, batch, batch.weight, plan) if plan else at(batch, batch.weight)
+      )
 
     def sums(params, rows, weight):
       values = point_tensors(ansatz, params, rows, loss.needs_curvature)
@@ -122,26 +134,37 @@ def make_step(
 
     def value_and_gradient(params):
       (numerator, (denominator, sigma)), gradient = over_points(
-          jax.value_and_grad(sums, has_aux=True), params)
+        jax.value_and_grad(sums, has_aux=True), params
+      )
       return (numerator / denominator, sigma[0] / sigma[1]), jax.tree.map(
-          lambda g: g / denominator, gradient)
+        lambda g: g / denominator, gradient
+      )
 
     with precision.matmuls(matmul_precision):
       (value, sigma), gradient = value_and_gradient(state.params)
       updates, optimizer_state = optax.with_extra_args_support(optimizer).update(
-          gradient, state.optimizer, state.params, value=value, grad=gradient,
-          value_fn=_reduced(objective, value_and_gradient))
+        gradient,
+        state.optimizer,
+        state.params,
+        value=value,
+        grad=gradient,
+        value_fn=_reduced(objective, value_and_gradient),
+      )
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(value)
     metrics = {"loss": value, "sigma": sigma, "gradient_norm": optax.tree.norm(gradient)}
     return TrainState(
-        state.step + 1, optax.apply_updates(state.params, updates), optimizer_state,
-        jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
+      state.step + 1,
+      optax.apply_updates(state.params, updates),
+      optimizer_state,
+      jnp.where(bad, state.step + 1, state.nonfinite_step),
+    ), metrics
 
   return step
 
 
 def _reduced(objective: Callable, value_and_gradient: Callable) -> Callable:
   """The loss as a function that line searches may differentiate: its gradient is that over all devices."""
+
   @jax.custom_vjp
   def loss(params):
     return objective(params)

@@ -19,12 +19,11 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from trainer.devices import microbatch
-from trainer.devices import parallel
-from trainer.points.batch import Batch
+from trainer.devices import microbatch, parallel
+from trainer.optimizers.first_order_step import TrainState
 from trainer.optimizers.linearise import Linearisation
 from trainer.optimizers.solvers import Solver, System
-from trainer.optimizers.first_order_step import TrainState
+from trainer.points.batch import Batch
 
 # A step is good if E falls by at least this part of what the linear model predicts.
 _ACCEPTED = 0.1
@@ -35,7 +34,7 @@ _TRIES = 8
 # Beyond all eigenvalues of J^T J; larger ones would take long to come down from.
 _DAMPING_CEILING = 1e4
 # More iterations than any solver takes.
-_UNLIMITED = 2 ** 30
+_UNLIMITED = 2**30
 
 
 class GaussNewtonState(NamedTuple):
@@ -52,6 +51,7 @@ class GaussNewtonState(NamedTuple):
     best_sigma: () the best validation sigma of this level.
     best: the parameters it was measured with.
   """
+
   damping: jax.Array
   taken: jax.Array
   iterations: jax.Array
@@ -67,8 +67,15 @@ def init(trained: Any, params: Any, damping: float) -> GaussNewtonState:
   wide = parallel.widest_dtype()
   size = sum(leaf.size for leaf in jax.tree.leaves(trained))
   return GaussNewtonState(
-      jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide),
-      jnp.int32(0), jnp.int32(0), jnp.asarray(jnp.inf, wide), params)
+    jnp.asarray(damping, wide),
+    jnp.int32(0),
+    jnp.int32(_UNLIMITED),
+    jnp.zeros(size, wide),
+    jnp.int32(0),
+    jnp.int32(0),
+    jnp.asarray(jnp.inf, wide),
+    params,
+  )
 
 
 class _Trial(NamedTuple):
@@ -85,8 +92,12 @@ class _Trial(NamedTuple):
 
 
 def make_gauss_newton_step(
-    linear: Linearisation, solver: Solver, plan: microbatch.Plan, damping_floor: float,
-    momentum: float = 0.0, decay: float = 0.0
+  linear: Linearisation,
+  solver: Solver,
+  plan: microbatch.Plan,
+  damping_floor: float,
+  momentum: float = 0.0,
+  decay: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple]:
   """Builds the per-device step.
 
@@ -104,11 +115,11 @@ def make_gauss_newton_step(
     decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries,
     iterations.
   """
+
   def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     chex.assert_rank(epoch.x, 3)
     index = state.step % epoch.x.shape[0]
-    batch = jax.tree.map(
-        lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
+    batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
     flat, unravel = ravel_pytree(state.params)
     wide = parallel.widest_dtype()
     weight = batch.weight.astype(wide)
@@ -116,11 +127,11 @@ def make_gauss_newton_step(
 
     def measure(flat):
       """eta, E, sigma, and whether g is positive at each point."""
-      eta, positive = microbatch.apply(
-          lambda rows: linear.eta(unravel(flat), rows), batch, plan)
+      eta, positive = microbatch.apply(lambda rows: linear.eta(unravel(flat), rows), batch, plan)
       eta = eta.astype(wide)
-      energy, sigma = parallel.psum((
-          jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1))))
+      energy, sigma = parallel.psum(
+        (jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1)))
+      )
       return eta, energy, sigma, positive
 
     eta, energy, sigma, positive_before = measure(flat)
@@ -131,17 +142,20 @@ def make_gauss_newton_step(
     normal = solver.prepare(System(at, prepared, scale))
     length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
     pull = momentum * state.optimizer.previous
-    pulled = scale * microbatch.apply(
-        lambda rows: linear.apply(at, rows, pull), prepared, plan) if momentum else pull
+    pulled = (
+      scale * microbatch.apply(lambda rows: linear.apply(at, rows, pull), prepared, plan)
+      if momentum
+      else pull
+    )
 
     def attempt(trial: _Trial) -> _Trial:
       first = jnp.where(trial.tries == 0, 1, 0)
       target = residual + first * pulled if momentum else residual
-      solution = solver.solve(
-          normal, target, trial.damping, state.optimizer.iterations)
+      solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
       part, moved, moved_energy, spoiled = _as_far_as_positive(
-          measure, flat, linear.unfold(at, delta), length, (share > 0) & positive_before)
+        measure, flat, linear.unfold(at, delta), length, (share > 0) & positive_before
+      )
       shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
       decrease = energy - parallel.psum(target @ target) + solution.decrease
@@ -150,26 +164,54 @@ def make_gauss_newton_step(
       accepted = ~spoiled & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
       factor = _damping_factor(trial.damping, gain, accepted, shortened, momentum)
       return _Trial(
-          jnp.where(accepted, moved, trial.flat), jnp.where(accepted, part / length * delta, trial.delta),
-          jnp.where(accepted, moved_energy, energy),
-          jnp.clip(trial.damping * factor, damping_floor, _DAMPING_CEILING),
-          accepted, gain, part, energy - decrease, trial.tries + 1, trial.iterations + solution.iterations)
+        jnp.where(accepted, moved, trial.flat),
+        jnp.where(accepted, part / length * delta, trial.delta),
+        jnp.where(accepted, moved_energy, energy),
+        jnp.clip(trial.damping * factor, damping_floor, _DAMPING_CEILING),
+        accepted,
+        gain,
+        part,
+        energy - decrease,
+        trial.tries + 1,
+        trial.iterations + solution.iterations,
+      )
 
     start = _Trial(
-        flat, jnp.zeros_like(pull), energy, state.optimizer.damping, jnp.asarray(False),
-        jnp.zeros_like(energy), jnp.zeros_like(length), energy, jnp.int32(0), jnp.int32(0))
+      flat,
+      jnp.zeros_like(pull),
+      energy,
+      state.optimizer.damping,
+      jnp.asarray(False),
+      jnp.zeros_like(energy),
+      jnp.zeros_like(length),
+      energy,
+      jnp.int32(0),
+      jnp.int32(0),
+    )
     trial = jax.lax.while_loop(
-        lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start)
+      lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start
+    )
     bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
     metrics = {
-        "loss": trial.energy, "loss_before": energy, "predicted_loss": trial.predicted,
-        "batch_sigma": sigma, "damping": trial.damping, "gain": trial.gain,
-        "length": trial.length, "accepted": trial.accepted, "tries": trial.tries, "iterations": trial.iterations}
+      "loss": trial.energy,
+      "loss_before": energy,
+      "predicted_loss": trial.predicted,
+      "batch_sigma": sigma,
+      "damping": trial.damping,
+      "gain": trial.gain,
+      "length": trial.length,
+      "accepted": trial.accepted,
+      "tries": trial.tries,
+      "iterations": trial.iterations,
+    }
     return TrainState(
-        state.step + 1, unravel(trial.flat),
-        state.optimizer._replace(
-            damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta),
-        jnp.where(bad, state.step + 1, state.nonfinite_step)), metrics
+      state.step + 1,
+      unravel(trial.flat),
+      state.optimizer._replace(
+        damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta
+      ),
+      jnp.where(bad, state.step + 1, state.nonfinite_step),
+    ), metrics
 
   def precise_step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
     # Least squares need all digits of their matmuls, which accelerators round unless asked not to.
@@ -193,6 +235,7 @@ def _as_far_as_positive(measure, flat, change, length, positive_before):
   Returns:
     How much of the step, the parameters there, E, and whether g is spoiled at a point even so.
   """
+
   def half(way):
     part = way[0] / 2
     moved = (flat + part * change).astype(flat.dtype)
@@ -201,12 +244,15 @@ def _as_far_as_positive(measure, flat, change, length, positive_before):
     return part, moved, energy, parallel.psum(spoiled) > 0
 
   return jax.lax.while_loop(
-      lambda way: way[3] & (way[0] > _SHORTEST * length), half,
-      (2 * length, flat, jnp.zeros_like(length), jnp.asarray(True)))
+    lambda way: way[3] & (way[0] > _SHORTEST * length),
+    half,
+    (2 * length, flat, jnp.zeros_like(length), jnp.asarray(True)),
+  )
 
 
 def _damping_factor(
-    damping: jax.Array, gain: jax.Array, accepted: jax.Array, shortened: jax.Array, momentum: float) -> jax.Array:
+  damping: jax.Array, gain: jax.Array, accepted: jax.Array, shortened: jax.Array, momentum: float
+) -> jax.Array:
   """How lambda changes after a trial: down where the model is good or lambda is large, up where it is not."""
   # A step that is refused costs the momentum: lambda goes down with more care.
   down = 0.5 if momentum else 0.15

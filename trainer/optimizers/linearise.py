@@ -16,8 +16,8 @@ import jax.numpy as jnp
 
 from trainer.geometry import hermitian
 from trainer.metric.ansatz import Ansatz
-from trainer.points.batch import Batch
 from trainer.optimizers.first_order_step import volume_ratio
+from trainer.points.batch import Batch
 
 
 class Linearisation(NamedTuple):
@@ -33,6 +33,7 @@ class Linearisation(NamedTuple):
     at: params -> what the maps need of the parameters, once a step.
     unfold: (at, v (P,)) -> the change of the parameters (P,) that the direction v stands for, linear in v.
   """
+
   eta: Callable[[Any, Batch], tuple[jax.Array, jax.Array]]
   prepare: Callable[[Any, Batch], Any]
   apply: Callable[[Any, Any, jax.Array], jax.Array]
@@ -49,7 +50,8 @@ def eta(ansatz: Ansatz, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array
 
 
 def eta_of_metric(
-    metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> tuple[jax.Array, jax.Array]:
+  metric: jax.Array, log_kappa: jax.Array, batch: Batch
+) -> tuple[jax.Array, jax.Array]:
   """eta of a metric (n * n, B) and whether it is positive definite, (B,) each."""
   return volume_ratio(metric, log_kappa, batch), hermitian.is_positive(metric)
 
@@ -59,6 +61,7 @@ def of_network(ansatz: Ansatz) -> Linearisation:
 
   Vectorised over points, the reverse pass of a layer is the outer product of its inputs' and its outputs' rows.
   """
+
   def prepare(params, batch):
     chex.assert_rank(batch.x, 2)
 
@@ -83,18 +86,21 @@ def of_network(ansatz: Ansatz) -> Linearisation:
 def of_matrix(eta: Callable, rows: Callable[[Any, Batch], jax.Array]) -> Linearisation:
   """The linearisation that keeps J itself: eta as in `Linearisation`, rows (params, Batch) -> J (B, P)."""
   return Linearisation(
-      eta=eta,
-      prepare=rows,
-      apply=lambda params, rows, v: rows @ v.astype(rows.dtype),
-      transpose=lambda params, rows, u: u.astype(rows.dtype) @ rows,
-      rows=lambda params, rows: rows,
-      squares=lambda params, rows: jnp.sum(rows * rows, axis=1))
+    eta=eta,
+    prepare=rows,
+    apply=lambda params, rows, v: rows @ v.astype(rows.dtype),
+    transpose=lambda params, rows, u: u.astype(rows.dtype) @ rows,
+    rows=lambda params, rows: rows,
+    squares=lambda params, rows: jnp.sum(rows * rows, axis=1),
+  )
 
 
 def lazily(linear: Linearisation) -> Linearisation:
   """The same map, with what it needs of a point computed anew each time: nothing is kept but the points."""
-  maps = {name: functools.partial(_lazy, linear.prepare, getattr(linear, name))
-          for name in ("apply", "transpose", "rows", "squares")}
+  maps = {
+    name: functools.partial(_lazy, linear.prepare, getattr(linear, name))
+    for name in ("apply", "transpose", "rows", "squares")
+  }
   return linear._replace(prepare=lambda at, batch: batch, **maps)
 
 

@@ -22,11 +22,10 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks.algebraic import hermitian_matrix, packed_form, real_matrix, squared_norm
-from trainer.geometry import hermitian
 from trainer.devices import parallel
-from trainer.points.batch import Batch
+from trainer.geometry import hermitian
 from trainer.optimizers.linearise import Linearisation, eta_of_metric
-
+from trainer.points.batch import Batch
 
 # Eigenvalues of |H| below this part of the largest count as this much: V reaches all directions.
 _LEAST = 1e-3
@@ -39,6 +38,7 @@ class Form(NamedTuple):
     params: the parameters.
     root: (2 N_k, 2 N_k) real, |H|^(1/2) packed as networks.algebraic.packed_form does H.
   """
+
   params: Any
   root: jax.Array
 
@@ -51,6 +51,7 @@ class Frame(NamedTuple):
     signs: (B, n + 1), s_0 = -1 and s_a = 1 where g is positive definite.
     eta: (B,).
   """
+
   e: jax.Array
   signs: jax.Array
   eta: jax.Array
@@ -104,7 +105,8 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
   def transpose(form, frame, u):
     u = u.astype(frame.e.dtype)
     cotangent = jax.linear_transpose(_parts, form.params)(
-        _outer_products(frame.e, u[:, None] * frame.signs))[0]
+      _outer_products(frame.e, u[:, None] * frame.signs)
+    )[0]
     return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
 
   def squares(form, frame):
@@ -117,15 +119,16 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     return jnp.einsum("pab,pa,pb->p", size, frame.signs, frame.signs) + jnp.square(frame.eta)
 
   def rows(form, frame):
-    return jax.vmap(lambda p: transpose(
-        form, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype)))(frame)
+    return jax.vmap(
+      lambda p: transpose(form, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype))
+    )(frame)
 
   eta = lambda params, batch: measure(params, batch)[-1]
   return Linearisation(eta, prepare, apply, transpose, rows, squares, at, unfold)
 
 
 def _form(params):
-  h, = jax.tree.leaves(params["network"])
+  (h,) = jax.tree.leaves(params["network"])
   return h
 
 
@@ -152,7 +155,7 @@ def _frame(rows, rho, metric, eta, scale):
     weights = [factor * inverse[i][a] for a in range(i + 1)]
     along = sum(w * slopes[a] for a, w in enumerate(weights)) / size
     total = 0.0
-    for w, row in zip([*weights, -along], [*rows[1:i + 2], rows[0]], strict=True):
+    for w, row in zip([*weights, -along], [*rows[1 : i + 2], rows[0]], strict=True):
       x, y = row[:, :half], row[:, half:]
       re, im = w.real[:, None], w.imag[:, None]
       total += jnp.concatenate([re * x - im * y, re * y + im * x], axis=-1)

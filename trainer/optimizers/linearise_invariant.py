@@ -10,8 +10,8 @@ from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
 from trainer.metric.ansatz import InvariantForm
-from trainer.points.batch import Batch
 from trainer.optimizers.linearise import Linearisation, eta_of_metric, of_matrix
+from trainer.points.batch import Batch
 
 
 def of_invariant_form(form: InvariantForm) -> Linearisation:
@@ -23,6 +23,7 @@ def of_invariant_form(form: InvariantForm) -> Linearisation:
   Returns:
     The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (P,)}}}.
   """
+
   def value(rho: jax.Array, log_kappa: jax.Array, batch: Batch):
     return eta_of_metric(form.metric(rho), log_kappa, batch)
 
@@ -32,11 +33,13 @@ def of_invariant_form(form: InvariantForm) -> Linearisation:
   def rows(params: Any, batch: Batch):
     rho = form.rho(params["network"], batch)
     slopes, values = jax.grad(
-        lambda rho: (lambda v: (jnp.sum(v), v))(value(rho, params["log_kappa"], batch)[0]),
-        has_aux=True)(rho)
+      lambda rho: (lambda v: (jnp.sum(v), v))(value(rho, params["log_kappa"], batch)[0]),
+      has_aux=True,
+    )(rho)
     of_h = form.contract(batch, slopes)
     row = lambda log_kappa, h: ravel_pytree(
-        {"log_kappa": log_kappa, "network": jax.tree.map(lambda _: h, params["network"])})[0]
+      {"log_kappa": log_kappa, "network": jax.tree.map(lambda _: h, params["network"])}
+    )[0]
     return jax.vmap(row)(-values, of_h)
 
   return of_matrix(eta, rows)

@@ -15,10 +15,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.devices import microbatch
-from trainer.devices import parallel
+from trainer.devices import microbatch, parallel
 from trainer.optimizers.linearise import Linearisation
-
 
 # The largest dense system that is cheaper to solve than to iterate on, for networks and algebraic metrics.
 _EXACT, _EXACT_LOW_RANK = 6000, 600
@@ -37,6 +35,7 @@ class System(NamedTuple):
     prepared: what the linearisation needs of this device's points.
     scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
   """
+
   at: Any
   prepared: Any
   scale: jax.Array
@@ -50,6 +49,7 @@ class Step(NamedTuple):
     decrease: () |r|^2 - |r + J delta|^2, over all devices.
     iterations: () int32, of an iterative solver, else 0.
   """
+
   delta: jax.Array
   decrease: jax.Array
   iterations: jax.Array
@@ -62,6 +62,7 @@ class Solver(NamedTuple):
     prepare: (System) -> a pytree.
     solve: (that pytree, r (B,), damping (), iterations ()) -> Step; iterative ones take no more iterations.
   """
+
   prepare: Callable[[System], Any]
   solve: Callable[[Any, jax.Array, jax.Array, jax.Array], Step]
 
@@ -85,7 +86,7 @@ def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
 
 
 def make_solver(
-    name: str, linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float
+  name: str, linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float
 ) -> Solver:
   """The solver called `name`, one of SOLVERS."""
   if name == "conjugate_gradient":
@@ -98,6 +99,7 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 
   Levenberg-Marquardt with Marquardt's scaling; eps, the mean of diag A, keeps null directions at rest.
   """
+
   def prepare(system):
     def products(chunk, scale):
       rows = _wide(linear.rows(system.at, chunk) * scale[:, None])
@@ -139,13 +141,14 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
     y = _solve_positive(kernel + shift * jnp.eye(kernel.shape[0]), everyone)
     local = parallel.local_part(y, rows.shape[0]).astype(rows.dtype)
     delta = -parallel.psum(_wide(local @ rows))
-    return Step(delta, everyone @ everyone - shift ** 2 * (y @ y), jnp.int32(0))
+    return Step(delta, everyone @ everyone - shift**2 * (y @ y), jnp.int32(0))
 
   return Solver(prepare, solve)
 
 
 def conjugate_gradient(
-    linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float) -> Solver:
+  linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float
+) -> Solver:
   """Solves (J^T J + lambda m) delta = -J^T r by conjugate gradients, m = tr(J^T J) / min(P, points).
 
   Args:
@@ -154,6 +157,7 @@ def conjugate_gradient(
     iterations: at most, whatever `solve` is allowed.
     tolerance: stops when five iterations lower |r + J delta|^2 + lambda m |delta|^2 by less than this part of it.
   """
+
   def normal_product(system, v):
     def product(chunk, scale):
       jv = linear.apply(system.at, chunk, v)
@@ -196,7 +200,8 @@ def conjugate_gradient(
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
     energies = parallel.psum(residual @ residual) * jnp.asarray([1.0] + [jnp.inf] * _WINDOW)
     delta, res, *_, count = jax.lax.while_loop(
-        unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0)))
+      unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0))
+    )
     # A delta = -b - res - shift delta.
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 
@@ -205,12 +210,14 @@ def conjugate_gradient(
 
 def _gradient(linear, plan, system, residual):
   """J^T r, summed over all devices."""
+
   def product(chunk, scale):
     prepared, residual = chunk
     return _wide(linear.transpose(system.at, prepared, scale * residual))
 
-  return parallel.psum(microbatch.accumulate(
-      product, (system.prepared, residual), system.scale, plan))
+  return parallel.psum(
+    microbatch.accumulate(product, (system.prepared, residual), system.scale, plan)
+  )
 
 
 def _wide(a: jax.Array) -> jax.Array:

@@ -6,8 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.geometry import hermitian
-from trainer.geometry import fubini_study, patches
+from trainer.geometry import fubini_study, hermitian, patches
 from trainer.geometry.variety import Variety
 
 
@@ -23,6 +22,7 @@ class Batch(NamedTuple):
     features: (B, R, P) real, rows of jets that depend on no parameter (trainer.metric.features), or None.
     base: (B, n * n) real, the metric that is being corrected, packed likewise (trainer.metric.features), or None.
   """
+
   x: jax.Array
   pullback: jax.Array
   weight: jax.Array
@@ -60,13 +60,14 @@ def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:
 
 def abstract(variety: Variety, num_points: int, dtype: jnp.dtype) -> Batch:
   """The shapes and dtypes of a batch of `num_points` points."""
-  points = (jax.ShapeDtypeStruct((num_points, variety.num_coordinates), jnp.complex128),
-            jax.ShapeDtypeStruct((num_points,), jnp.float64))
+  points = (
+    jax.ShapeDtypeStruct((num_points, variety.num_coordinates), jnp.complex128),
+    jax.ShapeDtypeStruct((num_points,), jnp.float64),
+  )
   return jax.eval_shape(lambda *a: cast(prepare(variety, *a), dtype), *points)
 
 
 def cast(batch: Batch, dtype: jnp.dtype) -> Batch:
   """Casts a batch to a real dtype, its pullback to the complex dtype of that precision."""
   complex_dtype = jnp.promote_types(dtype, jnp.complex64)
-  return jax.tree.map(
-      lambda a: a.astype(complex_dtype if jnp.iscomplexobj(a) else dtype), batch)
+  return jax.tree.map(lambda a: a.astype(complex_dtype if jnp.iscomplexobj(a) else dtype), batch)

@@ -17,9 +17,9 @@ from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
-from trainer.points import batch as batches
 from trainer.devices import parallel
 from trainer.geometry.variety import Variety
+from trainer.points import batch as batches
 from trainer.sampling import datasets
 
 # Points whose geometry is computed at once on the host's default device.
@@ -34,6 +34,7 @@ class Dataset(NamedTuple):
     num_points: the number of real points, over all processes.
     omega_integral: integral of |Omega|^2, the mean of all weights (float64).
   """
+
   batch: batches.Batch
   num_points: int
   omega_integral: float
@@ -51,6 +52,7 @@ class Source(NamedTuple):
     dtype: real dtype of the batches; the geometry is computed in float64 before the cast.
     progress: see trainer.sampling.datasets.
   """
+
   variety: Variety
   split: str
   seed: int
@@ -80,8 +82,14 @@ def load_on_host(source: Source, num_points: int, first: int) -> batches.Batch:
   begin = first + min(start, num_points - 1)
   with parallel.geometry_device():
     points = datasets.load_or_sample(
-        source.variety, seed=source.seed, split=source.split, start=begin,
-        stop=begin + max(real, 1), directory=source.directory, progress=source.progress)
+      source.variety,
+      seed=source.seed,
+      split=source.split,
+      start=begin,
+      stop=begin + max(real, 1),
+      directory=source.directory,
+      progress=source.progress,
+    )
   local = prepare_on_host(source.variety, points.z, points.weight, source.dtype)
   missing = (stop - start) - local.weight.shape[0]
   local = jax.tree.map(lambda a: np.concatenate([a, a[:1].repeat(missing, 0)]), local)
@@ -104,7 +112,8 @@ def _prepare(variety, z, weight, dtype):
 
 
 def prepare_on_host(
-    variety: Variety, z: np.ndarray, weight: np.ndarray, dtype: jnp.dtype) -> batches.Batch:
+  variety: Variety, z: np.ndarray, weight: np.ndarray, dtype: jnp.dtype
+) -> batches.Batch:
   """The batch of points, as numpy arrays, computed in float64 block by block, cast to `dtype`."""
   blocks = []
   for start in range(0, len(z), _PREPARED_AT_ONCE):
@@ -113,7 +122,7 @@ def prepare_on_host(
     pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
     with parallel.geometry_device():
       block = _prepare(variety, pad(z), pad(weight), dtype)
-    blocks.append(jax.tree.map(lambda a: np.asarray(a)[:len(z[part])], block))
+    blocks.append(jax.tree.map(lambda a: np.asarray(a)[: len(z[part])], block))
   return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
 
 
@@ -134,7 +143,7 @@ def make_shuffle(mesh: jax.sharding.Mesh, num_points: int, batch_size: int) -> C
   def shuffle(batch: batches.Batch, key: jax.Array, epoch: jax.Array) -> batches.Batch:
     chex.assert_rank(batch.x, 2)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), num_points)
-    order = order[:steps * batch_size].reshape(steps, batch_size)
+    order = order[: steps * batch_size].reshape(steps, batch_size)
     return jax.tree.map(lambda a: a[order], batch)
 
   return jax.jit(parallel.trace_once(shuffle), out_shardings=parallel.sharded(mesh, axis=1))

@@ -12,9 +12,9 @@ from concurrent import futures
 import jax
 import numpy as np
 
+from trainer.devices import parallel
 from trainer.points import batch as batches
 from trainer.points import dataset as data
-from trainer.devices import parallel
 
 
 class Segments:
@@ -25,9 +25,16 @@ class Segments:
   """
 
   def __init__(
-      self, source: data.Source, *, num_points: int, resident_points: int, stream: bool,
-      batch_size: int, mode: str,
-      extend: Callable[[batches.Batch], batches.Batch] = lambda batch: batch):
+    self,
+    source: data.Source,
+    *,
+    num_points: int,
+    resident_points: int,
+    stream: bool,
+    batch_size: int,
+    mode: str,
+    extend: Callable[[batches.Batch], batches.Batch] = lambda batch: batch,
+  ):
     """Loads the first segment, to be cut into batches of `batch_size`.
 
     Args:
@@ -76,10 +83,15 @@ class Segments:
       self._resident_first = first
     following = self._first_point(index + 1)
     if following != first:
-      self._next = following, self._background.submit(
-          data.load_on_host, self._source._replace(progress=None), self._size, following)
+      self._next = (
+        following,
+        self._background.submit(
+          data.load_on_host, self._source._replace(progress=None), self._size, following
+        ),
+      )
     return parallel.lay_out_epoch(
-        self._shuffle(self._resident, self._key, index), self._source.mesh, self._mode)
+      self._shuffle(self._resident, self._key, index), self._source.mesh, self._mode
+    )
 
   def close(self) -> None:
     """Drops what is being prepared."""

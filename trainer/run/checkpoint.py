@@ -30,7 +30,7 @@ def check_writable(workdir: pathlib.Path) -> None:
       pass
   except OSError as error:
     raise UserError(
-        f"cannot write to the workdir {workdir} ({error.strerror}): choose another --workdir"
+      f"cannot write to the workdir {workdir} ({error.strerror}): choose another --workdir"
     ) from None
 
 
@@ -54,8 +54,9 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
     differing = _differences(read_run(workdir), run)
     if differing:
       raise UserError(
-          f"the workdir {workdir} holds another run ({'; '.join(differing)}): "
-          "choose another --workdir, or run with the settings it was started with")
+        f"the workdir {workdir} holds another run ({'; '.join(differing)}): "
+        "choose another --workdir, or run with the settings it was started with"
+      )
     return False
   if write:
     write_json(path, run)
@@ -69,39 +70,52 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
     run = json.loads(path.read_text())
     return {key: run[key] for key in ("config", "seed", "dtype")}
   except FileNotFoundError:
-    raise UserError(f"{workdir} holds no run: {path.name} is missing; give the --workdir of a "
-                    "run that was trained") from None
+    raise UserError(
+      f"{workdir} holds no run: {path.name} is missing; give the --workdir of a "
+      "run that was trained"
+    ) from None
   except (ValueError, KeyError, TypeError):
     raise UserError(f"{path} is damaged or not from this program") from None
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
   if isinstance(old, dict) and isinstance(new, dict):
-    return [line for key in sorted({*old, *new})
-            for line in _differences(
-                old.get(key, "nothing"), new.get(key, "nothing"), f"{prefix}.{key}".lstrip("."))]
+    return [
+      line
+      for key in sorted({*old, *new})
+      for line in _differences(
+        old.get(key, "nothing"), new.get(key, "nothing"), f"{prefix}.{key}".lstrip(".")
+      )
+    ]
   return [] if old == new else [f"{prefix} is {old!r} there, {new!r} here"]
 
 
 def latest_phase(workdir: pathlib.Path) -> int:
   """The last phase of the run in `workdir` that has a checkpoint, 0 if there is none."""
-  phases = [int(path.name) for path in (workdir / "checkpoints").glob("[0-9]*")
-            if any(step.name.isdigit() for step in path.iterdir())]
+  phases = [
+    int(path.name)
+    for path in (workdir / "checkpoints").glob("[0-9]*")
+    if any(step.name.isdigit() for step in path.iterdir())
+  ]
   return max(phases, default=0)
 
 
-def open_manager(workdir: pathlib.Path, phase: int, every: int, read_only: bool = False
-                 ) -> ocp.CheckpointManager:
+def open_manager(
+  workdir: pathlib.Path, phase: int, every: int, read_only: bool = False
+) -> ocp.CheckpointManager:
   """Opens the checkpoints of a phase in `workdir`: saved every `every` steps and on preemption, atomically
   and in the background, the latest kept."""
   policies = [
-      checkpoint_managers.FixedIntervalPolicy(every),
-      checkpoint_managers.PreemptionCheckpointingPolicy(),
+    checkpoint_managers.FixedIntervalPolicy(every),
+    checkpoint_managers.PreemptionCheckpointingPolicy(),
   ]
   options = ocp.CheckpointManagerOptions(
-      save_decision_policy=checkpoint_managers.AnySavePolicy(policies),
-      preservation_policy=checkpoint_managers.LatestN(_CHECKPOINTS_KEPT),
-      read_only=read_only, create=not read_only, cleanup_tmp_directories=not read_only)
+    save_decision_policy=checkpoint_managers.AnySavePolicy(policies),
+    preservation_policy=checkpoint_managers.LatestN(_CHECKPOINTS_KEPT),
+    read_only=read_only,
+    create=not read_only,
+    cleanup_tmp_directories=not read_only,
+  )
   return ocp.CheckpointManager((workdir / "checkpoints" / str(phase)).absolute(), options=options)
 
 
@@ -125,5 +139,6 @@ def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
   except (ValueError, KeyError, FileNotFoundError, OSError) as error:
     raise UserError(
-        f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
-        f"({str(error).splitlines()[0][:200]})") from None
+      f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
+      f"({str(error).splitlines()[0][:200]})"
+    ) from None

@@ -63,14 +63,17 @@ def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
       row["step"], row["seconds"]
     except (ValueError, KeyError, TypeError):
       raise UserError(
-          f"{path} is damaged at line {number}: delete that line and run again") from None
+        f"{path} is damaged at line {number}: delete that line and run again"
+      ) from None
     rows.append(row)
   return rows
 
 
 def _line(row: dict[str, Any]) -> str:
-  finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in row.items()}
+  finite = {
+    key: None if isinstance(value, float) and not math.isfinite(value) else value
+    for key, value in row.items()
+  }
   return json.dumps(finite, allow_nan=False) + "\n"
 
 
@@ -134,9 +137,15 @@ class _Bar:
 
   def __init__(self, name: str, done: int, total: int, stream: TextIO):
     self._bar = tqdm(
-        desc=name, initial=done, total=total, file=stream, dynamic_ncols=True, mininterval=0.0,
-        bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
-                   "[{elapsed}<{remaining}{postfix}]")
+      desc=name,
+      initial=done,
+      total=total,
+      file=stream,
+      dynamic_ncols=True,
+      mininterval=0.0,
+      bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} "
+      "[{elapsed}<{remaining}{postfix}]",
+    )
 
   def show(self, done: int, text: str, important: bool) -> None:
     del important

@@ -18,6 +18,7 @@ class Phase(NamedTuple):
     network: see trainer.metric.ansatz.make_ansatz.
     rough: whether a higher degree follows, which needs no exact minimum to start from.
   """
+
   optimizer: str
   network: str
   rough: bool = False
@@ -39,13 +40,18 @@ def make_phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
   phases = [Phase(FIRST_ORDER, networks[0])] if config.steps else []
   if config.gauss_newton.steps:
     phases += [Phase(GAUSS_NEWTON, network, rough=True) for network in networks[:-1]]
-    phases += [Phase(GAUSS_NEWTON, " + ".join([first, *corrections[:i]])) for i in range(len(corrections) + 1)]
+    phases += [
+      Phase(GAUSS_NEWTON, " + ".join([first, *corrections[:i]]))
+      for i in range(len(corrections) + 1)
+    ]
   if not phases:
     raise UserError("config.steps and config.gauss_newton.steps are both 0: nothing to train")
   if len(networks) > 1 and not config.gauss_newton.steps:
     raise UserError("config.continuation needs config.gauss_newton.steps > 0")
   if corrections and not config.gauss_newton.steps:
-    raise UserError(f"config.network = {config.network}: a sum of networks needs config.gauss_newton.steps > 0")
+    raise UserError(
+      f"config.network = {config.network}: a sum of networks needs config.gauss_newton.steps > 0"
+    )
   return tuple(phases)
 
 
@@ -56,6 +62,8 @@ def _continuation(config, network):
   name, kwargs = parse_network(network)
   last = kwargs.get("degree")
   if last is None or any(a >= b for a, b in zip(degrees, (*degrees[1:], last), strict=True)):
-    raise UserError(f"config.continuation = {degrees} must be rising degrees below that of "
-                    f"config.network = {network}")
+    raise UserError(
+      f"config.continuation = {degrees} must be rising degrees below that of "
+      f"config.network = {network}"
+    )
   return [format_network(name, kwargs | {"degree": degree}) for degree in (*degrees, last)]

@@ -12,19 +12,17 @@ import ml_collections
 import numpy as np
 import optax
 
+from trainer.devices import parallel
+from trainer.errors import UserError
+from trainer.geometry import hermitian, smoothness, topology
+from trainer.geometry.variety import Variety
+from trainer.metric.ansatz import Ansatz, make_ansatz
+from trainer.optimizers import first_order_step as step
+from trainer.optimizers import gauss_newton
+from trainer.optimizers.first_order import make_optimizer
 from trainer.points import batch as batches
 from trainer.run import checkpoint
 from trainer.run import config as configs
-from trainer.geometry import hermitian
-from trainer.devices import parallel
-from trainer.optimizers import first_order_step as step
-from trainer.metric.ansatz import Ansatz, make_ansatz
-from trainer.errors import UserError
-from trainer.geometry import smoothness
-from trainer.geometry import topology
-from trainer.geometry.variety import Variety
-from trainer.optimizers import gauss_newton
-from trainer.optimizers.first_order import make_optimizer
 from trainer.run.phases import FIRST_ORDER, Phase, make_phases
 from trainer.sampling.sampler import Sampler
 
@@ -46,6 +44,7 @@ class Run(NamedTuple):
     ansatz: the trainable metric of the present phase.
     optimizer: the gradient transformation of a first-order phase, else None.
   """
+
   config: ml_collections.ConfigDict
   seed: int
   dtype: jnp.dtype
@@ -63,11 +62,14 @@ class Run(NamedTuple):
 
   def describe(self, num_devices: int) -> str:
     """One line for a person who watches the run start."""
-    count = sum(p.size for p in jax.tree.leaves(jax.eval_shape(
-        self.ansatz.init, jax.random.key(0))))
-    return (f"{self.phases[self.phase].network}: {count} parameters on a variety of dimension "
-            f"{self.variety.dimension}, d dbar by {self.ansatz.path}, {self.dtype.name}, "
-            f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)")
+    count = sum(
+      p.size for p in jax.tree.leaves(jax.eval_shape(self.ansatz.init, jax.random.key(0)))
+    )
+    return (
+      f"{self.phases[self.phase].network}: {count} parameters on a variety of dimension "
+      f"{self.variety.dimension}, d dbar by {self.ansatz.path}, {self.dtype.name}, "
+      f"{num_devices} {jax.default_backend()} device(s), {jax.process_count()} process(es)"
+    )
 
 
 def check_smooth(variety: Variety, starts: np.ndarray | None = None) -> None:
@@ -108,8 +110,10 @@ def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> 
   while first.base is not None:
     first = first.base
   if (config.start == configs.BALANCED or config.continuation) and first.sections is None:
-    raise UserError("config.start = 'balanced' and config.continuation are for algebraic networks, not for "
-                    f"{config.network}")
+    raise UserError(
+      "config.start = 'balanced' and config.continuation are for algebraic networks, not for "
+      f"{config.network}"
+    )
   return Run(config, seed, dtype, variety, volume, phases, last, ansatz, optimizer)
 
 
@@ -140,7 +144,8 @@ def first_state(run: Run, omega_integral: float = 1.0) -> step.TrainState:
     The state.
   """
   params = step.init_params(
-      run.ansatz, jax.random.key(run.seed), math.log(run.volume / omega_integral), run.dtype)
+    run.ansatz, jax.random.key(run.seed), math.log(run.volume / omega_integral), run.dtype
+  )
   return enter_state(run, params, jnp.int32(0))
 
 
@@ -149,7 +154,9 @@ def enter_state(run: Run, params: Any, steps: jax.Array) -> step.TrainState:
   if run.phases[run.phase].optimizer == FIRST_ORDER:
     optimizer = run.optimizer.init(params)
   else:
-    optimizer = gauss_newton.init(run.ansatz.trained(params), params, run.config.gauss_newton.damping)
+    optimizer = gauss_newton.init(
+      run.ansatz.trained(params), params, run.config.gauss_newton.damping
+    )
   return step.TrainState(steps, params, optimizer, jnp.int32(-1))
 
 

@@ -54,7 +54,7 @@ class ConcentratedSampler(sampler.Sampler):
     count = 2 + math.ceil(math.log2(max(1.0, _LARGEST_SCALE / smallest.min())))
     exponents = np.linspace(0, 1, count)
     self.foci = foci
-    self.scales = smallest[:, None] ** (1 - exponents) * _LARGEST_SCALE ** exponents
+    self.scales = smallest[:, None] ** (1 - exponents) * _LARGEST_SCALE**exponents
     components = self.scales.size
     self.shares = np.concatenate([[0.5], np.full(components, 0.5 / components)])
 
@@ -62,8 +62,13 @@ class ConcentratedSampler(sampler.Sampler):
     """Frames of uniform slices, those of a cluster turned to one focus by one scale."""
     uniform, choices = jax.random.fold_in(key, 0), jax.random.fold_in(key, 1)
     return _concentrate(
-        self.variety, self.foci.centers, self.scales, self.shares,
-        super().frames(uniform, index), jax.random.fold_in(choices, index))
+      self.variety,
+      self.foci.centers,
+      self.scales,
+      self.shares,
+      super().frames(uniform, index),
+      jax.random.fold_in(choices, index),
+    )
 
   def block(self, key: jax.Array, index: int) -> Points:
     """See Sampler.block; w is |Omega|^2 over the density of the mixture."""
@@ -74,8 +79,7 @@ class ConcentratedSampler(sampler.Sampler):
   def inverse_weights(self, z: jax.Array) -> jax.Array:
     """1/w for each density of the mixture alone, (B, 1 + F S), at points z (B, N)."""
     chex.assert_shape(z, (None, self.variety.num_coordinates))
-    return _inverse_weights(
-        self.variety, self.types, self.foci.centers, self.scales, z)
+    return _inverse_weights(self.variety, self.types, self.foci.centers, self.scales, z)
 
   def adapt(self, points: Points, square: np.ndarray) -> None:
     """Sets the shares that suit an integrand.
@@ -123,8 +127,12 @@ def _concentrate(variety, centers, scales, shares, frames, key):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _inverse_weights(
-    variety: Variety, types: tuple[SliceType, ...], centers: jax.Array, scales: jax.Array,
-    z: jax.Array) -> jax.Array:
+  variety: Variety,
+  types: tuple[SliceType, ...],
+  centers: jax.Array,
+  scales: jax.Array,
+  z: jax.Array,
+) -> jax.Array:
 
   def at(z):
     dq = patches.gradient(variety, z)
@@ -132,11 +140,13 @@ def _inverse_weights(
     for s in variety.factor_slices:
       p = centers[:, s]
       along = square(p.conj() @ z[s])[:, None]
-      norms.append(jnp.sum(square(z[s])) / scales ** 2 + (1 - 1 / scales ** 2) * along)
+      norms.append(jnp.sum(square(z[s])) / scales**2 + (1 - 1 / scales**2) * along)
       slope = dq[:, s] @ p.T  # (K, F)
       gram = dq[:, s] @ dq[:, s].conj().T
-      grams.append(scales ** 2 * gram[:, :, None, None]
-                   + (1 - scales ** 2) * (slope[:, None] * slope[None].conj())[:, :, :, None])
+      grams.append(
+        scales**2 * gram[:, :, None, None]
+        + (1 - scales**2) * (slope[:, None] * slope[None].conj())[:, :, :, None]
+      )
     concentrated = weights.inverse_weight(variety, types, norms, grams)
     concentrated = concentrated / scales ** (2 * sum(variety.ambient))
     return jnp.concatenate([1 / weights.weight(variety, types, z, dq)[None], concentrated.ravel()])

@@ -8,13 +8,13 @@ memory-mapped: only the points that are asked for are read.
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 import hashlib
 import json
 import os
 import pathlib
 import tempfile
 import zlib
-from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -30,9 +30,15 @@ _SPLITS = ("train", "heldout", "validation")
 
 
 def load_or_sample(
-    variety: Variety, *, seed: int, split: str, start: int, stop: int,
-    directory: str | os.PathLike | None,
-    progress: Callable[[int, int], None] | None = None) -> Points:
+  variety: Variety,
+  *,
+  seed: int,
+  split: str,
+  start: int,
+  stop: int,
+  directory: str | os.PathLike | None,
+  progress: Callable[[int, int], None] | None = None,
+) -> Points:
   """Points start <= i < stop of a stream, from the cache where it has them, sampled where not.
 
   Args:
@@ -55,17 +61,20 @@ def load_or_sample(
   if not 0 <= start < stop:
     raise UserError(f"points {start} to {stop} are no range; ask for 0 <= start < stop")
   sampler = Sampler(variety)
-  home = None if directory is None else _open(
-      pathlib.Path(directory), describe(sampler, seed, split))
-  key = jax.random.fold_in(
-      jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
+  home = (
+    None if directory is None else _open(pathlib.Path(directory), describe(sampler, seed, split))
+  )
+  key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
   count, size = stop - start, sampler.points_per_block
-  points = Points(z=np.empty((count, variety.num_coordinates), np.complex128),
-                  weight=np.empty(count), omega=np.empty(count))
+  points = Points(
+    z=np.empty((count, variety.num_coordinates), np.complex128),
+    weight=np.empty(count),
+    omega=np.empty(count),
+  )
   for index, block in _blocks(sampler, key, home, range(start // size, -(-stop // size))):
     first, last = max(start, index * size), min(stop, (index + 1) * size)
     for whole, part in zip(points, block):
-      whole[first - start:last - start] = part[first - index * size:last - index * size]
+      whole[first - start : last - start] = part[first - index * size : last - index * size]
     if progress is not None:
       progress(last - start, count)
   return points
@@ -75,15 +84,18 @@ def describe(sampler: Sampler, seed: int, split: str) -> dict:
   """All that determines a stream of points, as plain JSON data."""
   variety = sampler.variety
   return {
-      "format": _FORMAT,
-      "ambient": list(variety.ambient),
-      "polynomials": [{
-          "exponents": [list(row) for row in q.exponents],
-          "coefficients": [[c.real, c.imag] for c in q.coefficients],
-      } for q in variety.polynomials],
-      "seed": int(seed),
-      "split": split,
-      "points_per_block": sampler.points_per_block,
+    "format": _FORMAT,
+    "ambient": list(variety.ambient),
+    "polynomials": [
+      {
+        "exponents": [list(row) for row in q.exponents],
+        "coefficients": [[c.real, c.imag] for c in q.coefficients],
+      }
+      for q in variety.polynomials
+    ],
+    "seed": int(seed),
+    "split": split,
+    "points_per_block": sampler.points_per_block,
   }
 
 
@@ -98,8 +110,9 @@ def _blocks(sampler, key, home, indices):
   for index in indices:
     path = home and home / f"block_{index:06d}.npy"
     stored = bool(path) and path.exists()
-    running.append((index, path, stored,
-                    None if stored else sampler.block(keys[index % len(keys)], index)))
+    running.append(
+      (index, path, stored, None if stored else sampler.block(keys[index % len(keys)], index))
+    )
     if len(running) > len(keys):
       yield _finish_block(sampler, *running.popleft())
   while running:
@@ -120,8 +133,9 @@ def _finish_block(sampler, index, path, stored, block):
 
 def _row_type(sampler):
   """A point in a block's file."""
-  return np.dtype([("z", "<c16", (sampler.variety.num_coordinates,)),
-                   ("weight", "<f8"), ("omega", "<f8")])
+  return np.dtype(
+    [("z", "<c16", (sampler.variety.num_coordinates,)), ("weight", "<f8"), ("omega", "<f8")]
+  )
 
 
 def _open(directory, description):
@@ -135,11 +149,14 @@ def _open(directory, description):
       _write(meta, lambda file: file.write(text.encode()))
     stored = meta.read_text()
   except OSError as error:
-    raise UserError(f"cannot write the dataset to {home}: {error.strerror}; choose another "
-                    "directory") from None
+    raise UserError(
+      f"cannot write the dataset to {home}: {error.strerror}; choose another directory"
+    ) from None
   if stored != text:
-    raise UserError(f"the dataset in {home} is of another manifold, seed or version; remove that "
-                    "directory or choose another")
+    raise UserError(
+      f"the dataset in {home} is of another manifold, seed or version; remove that "
+      "directory or choose another"
+    )
   return home
 
 
@@ -173,5 +190,6 @@ def _write(path, write):
       os.unlink(temporary)
       raise
   except OSError as error:
-    raise UserError(f"cannot write {path}: {error.strerror}; free space or choose another "
-                    "directory") from None
+    raise UserError(
+      f"cannot write {path}: {error.strerror}; free space or choose another directory"
+    ) from None

@@ -66,8 +66,8 @@ def plan(degrees: Sequence[Sequence[int]], dimensions: Sequence[int]) -> tuple[S
 
 
 def solve(
-    variety: Variety, slice_type: SliceType, steps: tuple[Step, ...],
-    frames: tuple[jax.Array, ...]) -> jax.Array:
+  variety: Variety, slice_type: SliceType, steps: tuple[Step, ...], frames: tuple[jax.Array, ...]
+) -> jax.Array:
   """All points on slices.
 
   Args:
@@ -90,7 +90,7 @@ def solve(
     branches = rows.shape[-1] // spans[0].shape[-1]
     spans = [jnp.tile(span, (1, 1, branches)) for span in spans]
     spans[factor] = rows
-  y = newton.unit([span[0, n + 1:] for span, n in zip(spans, variety.ambient)])
+  y = newton.unit([span[0, n + 1 :] for span, n in zip(spans, variety.ambient)])
   frames = [jnp.tile(f, (1, 1, slice_type.num_points)) for f in frames]
 
   def polish(_, y):
@@ -117,25 +117,30 @@ def _cut(variety, equations, factor, spans):
     """One polynomial with `point` (n + 1 + .., .., W) in the factor, (.., W)."""
     parts = [s[0].reshape((s.shape[1],) + (1,) * (point.ndim - 2) + s.shape[2:]) for s in spans]
     parts[factor] = point
-    parts = [p[:n + 1] for p, n in zip(parts, variety.ambient)]
-    z = _fence(jnp.concatenate(
-        [jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts]))
+    parts = [p[: n + 1] for p, n in zip(parts, variety.ambient)]
+    z = _fence(jnp.concatenate([jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts]))
     return _fence(variety.polynomials[equation](z))
 
   if degrees == [1]:
     form = jnp.stack([value(equations[0], row) for row in span])
-    form, = newton.unit([form])
+    (form,) = newton.unit([form])
     return jnp.stack([jnp.sum(t[:, None] * span, axis=0) for t in newton.tangents(form.conj())])
   if len(equations) == 1:
     on_line = lambda t: span[0][:, None] + t * span[1][:, None]
-    unknowns = [roots.all_roots(roots.interpolate(
-        lambda t: value(equations[0], on_line(t)), degrees[0], span.shape[-1]))]
+    unknowns = [
+      roots.all_roots(
+        roots.interpolate(lambda t: value(equations[0], on_line(t)), degrees[0], span.shape[-1])
+      )
+    ]
   else:
     curves = []
     for equation, degree in zip(equations, degrees):
       t = resultants.unity(degree)
-      grid = (span[0][:, None, None] + t[:, None, None] * span[1][:, None, None]
-              + t[None, :, None] * span[2][:, None, None])
+      grid = (
+        span[0][:, None, None]
+        + t[:, None, None] * span[1][:, None, None]
+        + t[None, :, None] * span[2][:, None, None]
+      )
       curves.append(resultants.coefficients(value(equation, grid)))
     unknowns = resultants.common_zeros(*curves)
   point = span[0][:, None] + sum(t * row[:, None] for t, row in zip(unknowns, span[1:]))

@@ -36,6 +36,7 @@ _POLISHING_STEPS = 2  # after arrival
 _LANES = 512
 _END = math.pi / 2
 
+
 class Start(NamedTuple):
   """A slice and all its points."""
 
@@ -59,7 +60,10 @@ class _Lanes(NamedTuple):
 
 
 def solve(
-    variety: Variety, slice_type: SliceType, start: Start, frames: tuple[jax.Array, ...],
+  variety: Variety,
+  slice_type: SliceType,
+  start: Start,
+  frames: tuple[jax.Array, ...],
 ) -> jax.Array:
   """All points on slices.
 
@@ -101,8 +105,10 @@ def solve(
     arrived = lanes.polished >= _POLISHING_STEPS
     done = arrived | (lanes.age >= _MAX_STEPS)
     target = jnp.where(done, lanes.path, total)  # out of bounds where nothing is to be written
-    ends = [end.at[:, target].set(jnp.where(arrived, u, jnp.nan), mode="drop")
-            for end, u in zip(ends, lanes.y)]
+    ends = [
+      end.at[:, target].set(jnp.where(arrived, u, jnp.nan), mode="drop")
+      for end, u in zip(ends, lanes.y)
+    ]
     # Lanes that run out of paths repeat the last one without a place to write it to.
     next_path = jnp.minimum(following + jnp.cumsum(done) - 1, total)
     new = fresh(jnp.where(done, next_path, lanes.path))
@@ -113,8 +119,7 @@ def solve(
   loop = fresh(jnp.arange(width)), jnp.asarray(width), ends
   _, _, ends = jax.lax.while_loop(unfinished, advance, loop)
   y = [end.reshape(-1, count, batch) for end in ends]
-  return jnp.concatenate([
-      jnp.sum(u[:, None] * f[:, :, None], axis=0) for u, f in zip(y, frames)])
+  return jnp.concatenate([jnp.sum(u[:, None] * f[:, :, None], axis=0) for u, f in zip(y, frames)])
 
 
 def _advance(variety, turn, lanes):
@@ -134,7 +139,8 @@ def _advance(variety, turn, lanes):
 
   infinite = jnp.full_like(theta, jnp.inf)
   y, slope, second, first = jax.lax.fori_loop(
-      0, 2, correct, (predicted, lanes.slope, infinite, infinite))
+    0, 2, correct, (predicted, lanes.slope, infinite, infinite)
+  )
   accepted = (first < _LARGEST_MISS) & (second < _LARGEST_RATIO * first + 1e-10)
   # The miss grows as the fourth power of the step.
   factor = jnp.clip(0.9 * (_AIMED_MISS / jnp.maximum(first, 1e-12)) ** 0.25, 0.25, 2.0)
@@ -147,28 +153,37 @@ def _advance(variety, turn, lanes):
   taken = lambda new, old: jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, old)
   left = lambda new, old: jax.tree.map(lambda a, b: jnp.where(accepted & moving, a, b), new, old)
   return _Lanes(
-      path=lanes.path, age=lanes.age + 1,
-      theta=taken(theta, lanes.theta), step=lanes.step * factor,
-      y=taken(y, lanes.y), slope=taken(slope, lanes.slope),
-      last_step=left(theta - lanes.theta, lanes.last_step),
-      last_y=left(lanes.y, lanes.last_y), last_slope=left(lanes.slope, lanes.last_slope),
-      polished=lanes.polished + ~moving)
+    path=lanes.path,
+    age=lanes.age + 1,
+    theta=taken(theta, lanes.theta),
+    step=lanes.step * factor,
+    y=taken(y, lanes.y),
+    slope=taken(slope, lanes.slope),
+    last_step=left(theta - lanes.theta, lanes.last_step),
+    last_y=left(lanes.y, lanes.last_y),
+    last_slope=left(lanes.slope, lanes.last_slope),
+    polished=lanes.polished + ~moving,
+  )
 
 
 def _extrapolate(lanes, step):
   """Hermite's cubic through the last two points and slopes, `step` beyond the last."""
   r = step / lanes.last_step
-  value, value_0 = (1 + r) ** 2 * (1 - 2 * r), r ** 2 * (3 + 2 * r)
-  slope, slope_0 = r * (1 + r) ** 2 * lanes.last_step, r ** 2 * (1 + r) * lanes.last_step
-  return [value * y + value_0 * y0 + slope * v + slope_0 * v0 for y, y0, v, v0 in zip(
-      lanes.y, lanes.last_y, lanes.slope, lanes.last_slope)]
+  value, value_0 = (1 + r) ** 2 * (1 - 2 * r), r**2 * (3 + 2 * r)
+  slope, slope_0 = r * (1 + r) ** 2 * lanes.last_step, r**2 * (1 + r) * lanes.last_step
+  return [
+    value * y + value_0 * y0 + slope * v + slope_0 * v0
+    for y, y0, v, v0 in zip(lanes.y, lanes.last_y, lanes.slope, lanes.last_slope)
+  ]
 
 
 def _turned(start_frames, frames, theta):
   """Frames (s + 1, n + 1, W) at angles theta (W,), and their derivatives."""
   c, s = jnp.cos(theta), jnp.sin(theta)
-  return ([c * u[:, :, None] + s * v for u, v in zip(start_frames, frames)],
-          [c * v - s * u[:, :, None] for u, v in zip(start_frames, frames)])
+  return (
+    [c * u[:, :, None] + s * v for u, v in zip(start_frames, frames)],
+    [c * v - s * u[:, :, None] for u, v in zip(start_frames, frames)],
+  )
 
 
 def _length(parts):

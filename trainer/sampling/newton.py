@@ -18,8 +18,10 @@ _fence = jax.lax.optimization_barrier
 
 
 def correction(
-    variety: Variety, frames: Sequence[jax.Array], y: Sequence[jax.Array],
-    drifts: Sequence[jax.Array] = (),
+  variety: Variety,
+  frames: Sequence[jax.Array],
+  y: Sequence[jax.Array],
+  drifts: Sequence[jax.Array] = (),
 ) -> tuple[list[jax.Array], list[jax.Array]]:
   """Newton's correction of y, and how y moves as the frames do, both orthogonal to y.
 
@@ -41,16 +43,21 @@ def correction(
   values = jnp.stack([q(z) for q in variety.polynomials])
   dq = _fence(patches.gradient(variety, z))
   bases = [tangents(u) for u in y]
-  matrix = jnp.concatenate([
+  matrix = jnp.concatenate(
+    [
       jnp.stack([jnp.sum(dq[:, s] * jnp.sum(t[:, None] * frame, axis=0), axis=1) for t in basis], 1)
-      for s, frame, basis in zip(variety.factor_slices, frames, bases) if basis], axis=1)
+      for s, frame, basis in zip(variety.factor_slices, frames, bases)
+      if basis
+    ],
+    axis=1,
+  )
   solution = _fence(inverse(_fence(matrix)))
 
   def solve_for(right):
     unknowns, parts = -jnp.sum(solution * right, axis=1), []
     for u, basis in zip(y, bases):
       parts.append(sum((x * t for x, t in zip(unknowns, basis)), jnp.zeros_like(u)))
-      unknowns = unknowns[len(basis):]
+      unknowns = unknowns[len(basis) :]
     return parts
 
   return solve_for(values), solve_for(jnp.sum(dq * drift[0], axis=1)) if moving else []

@@ -34,4 +34,4 @@ def dropped_slices(points: Points, points_per_slice: int) -> int:
 def effective_sample_size(weight: Array) -> float:
   """(sum w)^2 / sum w^2: how many equally weighted points would be worth as much."""
   weight = np.asarray(weight)
-  return float(weight.sum() ** 2 / (weight ** 2).sum())
+  return float(weight.sum() ** 2 / (weight**2).sum())

@@ -54,11 +54,9 @@ def common_zeros(f: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
   chex.assert_rank([f, g], 3)
   count = (f.shape[0] - 1) * (g.shape[0] - 1)
   nodes = unity(count)
-  at_nodes = [jnp.einsum("mi,ijb->jmb", nodes[:, None] ** np.arange(c.shape[0]), c)
-              for c in (f, g)]
+  at_nodes = [jnp.einsum("mi,ijb->jmb", nodes[:, None] ** np.arange(c.shape[0]), c) for c in (f, g)]
   values = _fence(determinant(_bezout(*at_nodes)))
-  x = roots.all_roots(
-      _fence(jnp.einsum("ij,jb->ib", _fourier(count), values)), _TOLERANCE)
+  x = roots.all_roots(_fence(jnp.einsum("ij,jb->ib", _fourier(count), values)), _TOLERANCE)
   matrix = _fence(_bezout(_in_y(f, x), _in_y(g, x)))
   # Every row of the adjugate is a multiple of (1, y, ..): y by least squares over the rows.
   first, second = (_cofactors(matrix, column) for column in (0, 1))
@@ -92,6 +90,9 @@ def _cofactors(matrix, column):
   """(-1)^{i+j} det without row i and column j, for all i: (m, ...)."""
   m = matrix.shape[0]
   without = np.delete(np.arange(m), column)
-  return jnp.stack([
+  return jnp.stack(
+    [
       (-1) ** (i + column) * determinant(matrix[np.delete(np.arange(m), i)][:, without])
-      for i in range(m)])
+      for i in range(m)
+    ]
+  )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+import math
 
 import chex
 import jax
@@ -61,7 +61,7 @@ def all_roots(coefficients: jax.Array, tolerance: float = 1e-13) -> jax.Array:
   def step(state):
     count, _, t = state
     f, slope = coefficients[d] + 0 * t, 0 * t
-    for c in coefficients[d - 1::-1]:
+    for c in coefficients[d - 1 :: -1]:
       slope = slope * t + f
       f = f * t + c
     repulsion = sum(reciprocal(t - jnp.roll(t, shift, axis=0)) for shift in range(1, d))
@@ -73,14 +73,14 @@ def all_roots(coefficients: jax.Array, tolerance: float = 1e-13) -> jax.Array:
   def unfinished(state):
     count, largest, _ = state
     # A NaN compares false and would end the iteration for the whole batch.
-    return (count < _MAX_STEPS) & ~(largest <= tolerance ** 2)
+    return (count < _MAX_STEPS) & ~(largest <= tolerance**2)
 
   return jax.lax.while_loop(unfinished, step, (0, jnp.inf, start))[2]
 
 
 def square(z: jax.Array) -> jax.Array:
   """|z|^2."""
-  return z.real ** 2 + z.imag ** 2
+  return z.real**2 + z.imag**2
 
 
 def reciprocal(z: jax.Array) -> jax.Array:

@@ -59,7 +59,8 @@ class Sampler:
     """
     if not jax.config.jax_enable_x64:
       raise UserError(
-          "sampling needs float64: call jax.config.update('jax_enable_x64', True) first")
+        "sampling needs float64: call jax.config.update('jax_enable_x64', True) first"
+      )
     # Three programs, not one: between them arrays lie with the batch innermost, while inside one
     # program XLA would spread the layout of the random numbers over all that follows.
     return finish(self.variety, self.types, self.solve(self.frames(key, index)))
@@ -71,12 +72,17 @@ class Sampler:
   def solve(self, frames: list[tuple[jax.Array, ...]]) -> jax.Array:
     """All points on the slices of a block, (N, points_per_slice, slices_per_block)."""
     return jnp.concatenate(
-        [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)], axis=1)
+      [solve_slices(self.variety, t, f) for t, f in zip(self.types, frames)], axis=1
+    )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def random_frames(
-    variety: Variety, types: tuple[SliceType, ...], num_slices: int, key: jax.Array, index: int,
+  variety: Variety,
+  types: tuple[SliceType, ...],
+  num_slices: int,
+  key: jax.Array,
+  index: int,
 ) -> list[tuple[jax.Array, ...]]:
   """Complex normal frames (s_i + 1, n_i + 1, num_slices) of each factor, for each slice type.
 
@@ -86,20 +92,21 @@ def random_frames(
   count = sum(math.prod(shape) for group in shapes for shape in group)
   clusters = index * num_slices + jnp.arange(num_slices)
   normals = jax.vmap(
-      lambda c: jax.random.normal(jax.random.fold_in(key, c), (2, count), jnp.float64),
-      out_axes=-1)(clusters)
+    lambda c: jax.random.normal(jax.random.fold_in(key, c), (2, count), jnp.float64), out_axes=-1
+  )(clusters)
   numbers, start, frames = jax.lax.complex(normals[0], normals[1]), 0, []
   for group in shapes:
     frames.append(())
     for shape in group:
       size = math.prod(shape)
-      frames[-1] += (numbers[start:start + size].reshape(shape + (num_slices,)),)
+      frames[-1] += (numbers[start : start + size].reshape(shape + (num_slices,)),)
       start += size
   return frames
 
 
 def solve_slices(
-    variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]) -> jax.Array:
+  variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]
+) -> jax.Array:
   """All points of a variety on slices of one type.
 
   Args:
@@ -144,7 +151,7 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
   complete = jnp.all(accurate.reshape(z.shape[1:]), axis=0)
   first = 0
   for t in types:
-    complete &= _distinct(variety, flat.reshape(z.shape)[:, first:first + t.num_points])
+    complete &= _distinct(variety, flat.reshape(z.shape)[:, first : first + t.num_points])
     first += t.num_points
   # An incomplete cluster takes the points of a complete one, so that they remain harmless numbers.
   spare = flat.reshape(z.shape)[:, :, jnp.argmax(complete)]
@@ -153,15 +160,19 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
   weight = over_points(functools.partial(weights.weight, variety, types))(flat, dq)
   omega = over_points(functools.partial(patches.omega_squared_in_chart, variety))(flat, dq)
   weight = jnp.where(complete, weight.reshape(z.shape[1:]), 0)
-  return Points(z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
-                weight=weight.T.reshape(-1), omega=omega.reshape(z.shape[1:]).T.reshape(-1))
+  return Points(
+    z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
+    weight=weight.T.reshape(-1),
+    omega=omega.reshape(z.shape[1:]).T.reshape(-1),
+  )
 
 
 def residual(variety: Variety, z: jax.Array) -> jax.Array:
   """max_a |Q_a| / sum_m |c_m z^m| at points z (N, ...), coordinates first -> (...)."""
   size = jnp.sqrt(square(z))
-  return functools.reduce(jnp.maximum, [
-      jnp.sqrt(square(q(z))) / q.absolute()(size) for q in variety.polynomials])
+  return functools.reduce(
+    jnp.maximum, [jnp.sqrt(square(q(z))) / q.absolute()(size) for q in variety.polynomials]
+  )
 
 
 def _distinct(variety, z):
@@ -172,6 +183,6 @@ def _distinct(variety, z):
     apart = False
     for s, r in zip(variety.factor_slices, norms):
       cosine = square(jnp.sum(z[s] * jnp.roll(z[s], shift, axis=1).conj(), axis=0))
-      apart |= cosine < (1 - _SEPARATION ** 2) * r * jnp.roll(r, shift, axis=0)
+      apart |= cosine < (1 - _SEPARATION**2) * r * jnp.roll(r, shift, axis=0)
     distinct &= jnp.all(apart, axis=0)
   return distinct

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+import itertools
 from typing import NamedTuple
 
 from trainer.geometry import topology
@@ -16,8 +16,7 @@ class SliceType(NamedTuple):
   num_points: int  # solutions of a slice, the intersection number of X with prod J_i^{n_i - s_i}
 
 
-def slice_types(
-    ambient: Sequence[int], degrees: Sequence[Sequence[int]]) -> tuple[SliceType, ...]:
+def slice_types(ambient: Sequence[int], degrees: Sequence[Sequence[int]]) -> tuple[SliceType, ...]:
   """All slice types that meet X, in lexicographic order of their dimensions.
 
   Args:

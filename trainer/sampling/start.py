@@ -24,8 +24,9 @@ def solve_one_slice(variety: Variety, slice_type: SliceType) -> Start:
     UserError: some point is not found, as on varieties that are very nearly singular.
   """
   rng = np.random.default_rng(0)
-  frames = tuple(_complex_normal(rng, (s + 1, n + 1))
-                 for s, n in zip(slice_type.dimensions, variety.ambient))
+  frames = tuple(
+    _complex_normal(rng, (s + 1, n + 1)) for s, n in zip(slice_type.dimensions, variety.ambient)
+  )
   found = []
   for _ in range(_ROUNDS):
     for y in _newton(variety, frames, rng, 20 * slice_type.num_points):
@@ -35,9 +36,10 @@ def solve_one_slice(variety: Variety, slice_type: SliceType) -> Start:
       break
   if len(found) != slice_type.num_points:
     raise UserError(
-        f"a linear slice of type {slice_type.dimensions} should meet the variety in "
-        f"{slice_type.num_points} points but {len(found)} were found: the variety is singular, or "
-        "too nearly so; change its polynomials")
+      f"a linear slice of type {slice_type.dimensions} should meet the variety in "
+      f"{slice_type.num_points} points but {len(found)} were found: the variety is singular, or "
+      "too nearly so; change its polynomials"
+    )
   return Start(frames, tuple(np.stack(part, axis=1) for part in zip(*found)))
 
 
@@ -49,8 +51,8 @@ def _newton(variety, frames, rng, count):
     values = np.stack([q(z) for q in variety.polynomials])
     dq = np.stack([np.stack([p(z) for p in row]) for row in variety.gradients])
     rows = np.concatenate(
-        [np.einsum("anc,kn->cak", dq[:, s], f) for s, f in zip(variety.factor_slices, frames)],
-        axis=2)
+      [np.einsum("anc,kn->cak", dq[:, s], f) for s, f in zip(variety.factor_slices, frames)], axis=2
+    )
     # The shortest step that solves the linearised equations is orthogonal to y once they hold.
     adjoint = rows.conj().transpose(0, 2, 1)
     gram = rows @ adjoint
@@ -65,13 +67,13 @@ def _newton(variety, frames, rng, count):
 def _add(y, step):
   parts, start = [], 0
   for u in y:
-    parts.append(u + step[:, start:start + u.shape[1]])
+    parts.append(u + step[:, start : start + u.shape[1]])
     start += u.shape[1]
   return parts
 
 
 def _apart(y, other):
-  return any(1 - abs(np.vdot(u, v)) ** 2 > _SAME ** 2 for u, v in zip(y, other))
+  return any(1 - abs(np.vdot(u, v)) ** 2 > _SAME**2 for u, v in zip(y, other))
 
 
 def _unit(y):

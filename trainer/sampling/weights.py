@@ -29,7 +29,8 @@ from trainer.sampling.slices import SliceType
 
 
 def weight(
-    variety: Variety, types: tuple[SliceType, ...], z: jax.Array, dq: jax.Array) -> jax.Array:
+  variety: Variety, types: tuple[SliceType, ...], z: jax.Array, dq: jax.Array
+) -> jax.Array:
   """w = |Omega|^2 / density at a point, for slices of all `types` in equal numbers.
 
   Args:
@@ -49,7 +50,10 @@ def weight(
 
 
 def inverse_weight(
-    variety: Variety, types: tuple[SliceType, ...], norms: list[jax.Array], grams: list[jax.Array],
+  variety: Variety,
+  types: tuple[SliceType, ...],
+  norms: list[jax.Array],
+  grams: list[jax.Array],
 ) -> jax.Array:
   """1/w from what it depends on, for any Hermitian products on the factors.
 
@@ -66,12 +70,11 @@ def inverse_weight(
   total = sum(t.num_points for t in types)
   inverse = 0
   for t in types:
-    orders = math.prod(
-        math.factorial(n - s) for n, s in zip(variety.ambient, t.dimensions))
+    orders = math.prod(math.factorial(n - s) for n, s in zip(variety.ambient, t.dimensions))
     # p_s / N_s = 1 / total.
     inverse = inverse + orders / total * mixed_determinant(forms, t.dimensions)
   scale = math.prod(r ** (n + 1) for r, n in zip(norms, variety.ambient))
-  return inverse / (math.pi ** variety.dimension * scale)
+  return inverse / (math.pi**variety.dimension * scale)
 
 
 def mixed_determinant(forms: list[jax.Array], dimensions: tuple[int, ...]) -> jax.Array:
