@@ -1,11 +1,12 @@
 """Activations with closed-form derivatives.
 
-A jet needs f, f', f'' of an activation (type (1, 1)) or up to the fourth derivative (type (2, 2)), and
-its backward pass one more. All of them are cheap once the transcendental part (an erf, a tanh, an exp) is
-known, so a function here returns every derivative that is asked for from one evaluation.
+A jet needs f, f', f'' of an activation (type (1, 1)) or up to the fourth derivative
+(type (2, 2)), and its backward pass one more. All of them are cheap once the transcendental
+part (an erf, a tanh, an exp) is known, so a function here returns every derivative that is
+asked for from one evaluation.
 
-gelu is the exact one, v Phi(v): its derivatives are the Gaussian density times a polynomial, which is both
-shorter and, in float32 on CPU, faster than the derivatives of the tanh approximation.
+gelu is the exact one, v Phi(v): its derivatives are the Gaussian density times a polynomial, which
+is both shorter and, in float32 on CPU, faster than the derivatives of the tanh approximation.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """d dbar of a scalar network by tangents and one adjoint: half the work of carrying d dbar along.
 
-For phi = w . f(.. f(s W_1 + b_1) ..) let v_l be the values before the activations of layer l, d_l their first
-derivatives d_a v_l, and g_l = d phi / d f(v_l) the adjoint. Then, exactly,
+For phi = w . f(.. f(s W_1 + b_1) ..) let v_l be the values before the activations of layer l, d_l
+their first derivatives d_a v_l, and g_l = d phi / d f(v_l) the adjoint. Then, exactly,
 
   d_a dbar_b phi = sum_l sum_k g_lk f''(v_lk) d_a v_lk conj(d_b v_lk) + sum_k g_0k d_a dbar_b s_k,
 
@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets, precision
+from networks import jets, precision, quadratic
 
 
 def scalar_mlp(
@@ -63,6 +63,7 @@ def scalar_mlp(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def derivatives(activation, order, v):
+  """Derivatives 0..order of an activation at v; the reverse pass finds one more kept for it."""
   return jets.fenced(activation, v, order)
 
 
@@ -80,7 +81,7 @@ derivatives.defvjp(_derivatives_forward, _derivatives_backward)
 
 
 def _spread(row, points):
-  """A row (F,) for each of P points, (P, F), as a matmul: so is its transpose, a sum over points."""
+  """A row (F,) for each of P points, (P, F), as a matmul: so is its transpose, a sum of points."""
   return precision.exact_matmul(jnp.ones((points, 1), row.dtype), row[None])
 
 
@@ -90,7 +91,10 @@ def _sum_features(x):
 
 
 def _fold(x):
-  """The sum of the quarters of the features, if there are such: fused with products, it spares memory traffic."""
+  """The sum of the quarters of the features, if there are such.
+
+  Fused with products, it spares memory traffic.
+  """
   quarter, rest = divmod(x.shape[-1], 4)
   return x if rest else sum(x[..., i * quarter : (i + 1) * quarter] for i in range(4))
 
@@ -143,7 +147,7 @@ _bend.defvjp(lambda c, d: (_bend(c, d), (c, d)), _bend_backward)
 def _products(d):
   """The n * n packed rows of d_a conj(d_b), from d (2n, P, F)."""
   x, y = jnp.split(d, 2)
-  pairs = jets.pairs(x.shape[0])
+  pairs = quadratic.pairs(x.shape[0])
   return (
     [x[a] * x[a] + y[a] * y[a] for a in range(x.shape[0])]
     + [x[a] * x[b] + y[a] * y[b] for a, b in pairs]
@@ -152,8 +156,9 @@ def _products(d):
 
 
 def _slopes(d, g):
-  """Derivatives with respect to d (2n, P, F) of the quadratic forms with coefficients g (n * n, P)."""
-  # Fenced: XLA would take the product apart, row by row of g, and repeat all that made them for every feature.
+  """Derivatives in d (2n, P, F) of the quadratic forms with coefficients g (n * n, P)."""
+  # Fenced: XLA would take the product apart, row by row of g, and repeat all that made them
+  # for every feature.
   g = jax.lax.optimization_barrier(g)
   m = (_slope_matrix(d.shape[0] // 2).astype(g.dtype) @ g).reshape(2 * d.shape[:1] + g.shape[1:])
   # Without a concatenation, which would keep this from being fused with what the rows go into.
@@ -162,7 +167,7 @@ def _slopes(d, g):
 
 @functools.cache
 def _slope_matrix(n):
-  """(4n^2, n^2): from g to the symmetric matrix that `jets.quadratic_slopes` multiplies d with."""
+  """(4n^2, n^2): from g to the symmetric matrix that `quadratic.slopes` multiplies d with."""
   x, y = np.split(np.eye(2 * n)[..., None], 2)
-  qx, qy = jets.quadratic_slopes(x, y, np.eye(n * n)[:, None])
+  qx, qy = quadratic.slopes(x, y, np.eye(n * n)[:, None])
   return np.stack(qx + qy).reshape(4 * n * n, n * n)

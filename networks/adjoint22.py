@@ -1,23 +1,29 @@
-"""All derivatives of type (2, 2) of a scalar network, by forward derivatives of second order and an adjoint.
+"""All derivatives of type (2, 2) of a scalar network, by second derivatives and an adjoint.
 
-Wigner's 2n + 1 rule: a chain of layers, forwards up to order p and adjoint up to order q, gives the output's
-derivatives up to order p + q + 1. Let v be the values before the activations of a layer, h = d phi / d f(v) their
-adjoint with its first derivatives h_a, and
+Wigner's 2n + 1 rule: a chain of layers, forwards up to order p and adjoint up to order q, gives the
+output's derivatives up to order p + q + 1. Let v be the values before the activations of a layer,
+h = d phi / d f(v) their adjoint with its first derivatives h_a, and
 
-  P_ac = v_a v_c,  O_ab = v_a conj(v_b),  Q_ac = h_a v_c + h_c v_a,  R_ab = h_a conj(v_b) + v_a conj(h_b).
+  P_ac = v_a v_c,  O_ab = v_a conj(v_b),
+  Q_ac = h_a v_c + h_c v_a,  R_ab = h_a conj(v_b) + v_a conj(h_b).
 
-With p = 2 and q = 1 the third and fourth derivatives of phi are exactly sums over layers and features of
+With p = 2 and q = 1 the third and fourth derivatives of phi are exactly sums over layers
+and features of
 
   third:  (h f''' P_ac + h f'' v_ac) conj(v_b) + h f'' (v_{a bbar} v_c + v_{c bbar} v_a)
   fourth: U_ac conj(v_bd) + W_ac conj(P_bd) + X_ac conj(Q_bd) + (S_{ab, cd} + S_{ad, cb}),
-          U = h f'' v_ac + h f''' P + f'' Q,  W = h f'''' P + h f''' v_ac + f''' Q,  X = f''' P + f'' v_ac,
-          S_{ab, cd} = Y_ab v_{c dbar} + v_{a bbar} Y_cd,  Y = h f'' v_{a bbar} / 2 + h f''' O + f'' R,
+          U = h f'' v_ac + h f''' P + f'' Q,  W = h f'''' P + h f''' v_ac + f''' Q,
+          X = f''' P + f'' v_ac,
+          S_{ab, cd} = Y_ab v_{c dbar} + v_{a bbar} Y_cd,
+          Y = h f'' v_{a bbar} / 2 + h f''' O + f'' R,
 
-and of the embedding's own third and fourth derivatives times the adjoint at the input. A layer acts on
-1 + 2n + n^2 + n(n + 1) rows forwards and on 1 + 2n backwards instead of on (1 + n + n(n + 1)/2)^2; the sums over
-features are small matrix products, and the index gymnastics on their results are one constant matrix.
+and of the embedding's own third and fourth derivatives times the adjoint at the input.
+A layer acts on 1 + 2n + n^2 + n(n + 1) rows forwards and on 1 + 2n backwards instead of on
+(1 + n + n(n + 1)/2)^2; the sums over features are small matrix products, and the index gymnastics
+on their results are one constant matrix.
 
-Rows here come after the points, (B, R, F): a point's products of rows are then matrices as they lie.
+Rows here come after the points, (B, R, F): a point's products of rows are then
+matrices as they lie.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import adjoint, index_maps, jets, jets22
+from networks import adjoint, index_maps, jets, jets22, quadratic
 
 
 def scalar_mlp(
@@ -81,7 +87,10 @@ def scalar_mlp(
 
 
 class _Layer:
-  """One activation: what its two passes share. Arrays (B, R, F), rows packed as in networks.jets22."""
+  """One activation: what its two passes share.
+
+  Arrays are (B, R, F), their rows packed as in networks.jets22.
+  """
 
   def __init__(self, n: int, fs: Sequence[chex.Array], rows: chex.Array):
     """Takes n, the derivatives 0 to 4 of f at v, (B, F), and v's rows up to second order."""
@@ -106,7 +115,7 @@ class _Layer:
     return jnp.concatenate([f1 * h[:, :1], f1 * h[:, 1:] + f2 * h[:, :1] * self.v1], axis=1)
 
   def products(self, h: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Sums over features that `_index_maps` turns into third and fourth derivatives of the output."""
+    """Sums over features that `_index_maps` turns into third and fourth derivatives of phi."""
     _, _, f2, f3, f4 = self.fs
     h, h1 = h[:, :1], h[:, 1:]
     hf2, hf3 = h * f2, h * f3
@@ -188,7 +197,7 @@ def _mixed(a, b):
 def _mixed_slopes(d, g):
   """Cotangent of one factor of `_mixed` from the other one and the result's."""
   d, g = _list(d), _list(g)
-  qx, qy = jets.quadratic_slopes(d[: len(d) // 2], d[len(d) // 2 :], g)
+  qx, qy = quadratic.slopes(d[: len(d) // 2], d[len(d) // 2 :], g)
   return jnp.stack(qx + qy, axis=1)
 
 
@@ -213,7 +222,7 @@ def _index_maps(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   third = index_maps.vector(m * n).reshape(m, n, -1)
 
   def product(x, y):
-    """Coefficients of the products of a row of the left with one of the right factor, (.., R * S)."""
+    """Coefficients of the products of rows of the left and the right factor, (.., R * S)."""
     out = x[..., :, None] * y[..., None, :]
     return out.reshape(*out.shape[:-2], -1)
 
@@ -226,8 +235,8 @@ def _index_maps(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     axis=-1,
   )
   of_forms = sum(
-    product(form[i, j], form[k, l])
-    for i, j, k, l in (
+    product(form[a, b], form[c, d])
+    for a, b, c, d in (
       (a_p, b_q, c_p, d_q),
       (c_p, d_q, a_p, b_q),
       (a_p, d_q, c_p, b_q),

@@ -18,8 +18,8 @@ from networks.split_complex import Complex
 class SpectralEmbedding(hk.Module):
   """s_ij = z_i conj(z_j) / |z|^2 of each ambient factor, as real features.
 
-  A factor P^n gives (n + 1)^2 features, row by row in (i, j): Re s_ij at i <= j and Im s_ji at i > j.
-  The factors' features are concatenated. There are no parameters.
+  A factor P^n gives (n + 1)^2 features, row by row in (i, j): Re s_ij at i <= j and Im s_ji at
+  i > j. The factors' features are concatenated. There are no parameters.
   """
 
   def __init__(self, ambient: Sequence[int], name: str | None = None):
@@ -54,7 +54,10 @@ def _embed(x, real, imaginary):
 
 
 def _embed_jet(x, factors):
-  """The rows of all factors, made with the points last: numbers of features are no multiples of a vector's length."""
+  """The rows of all factors, made with the points last.
+
+  Numbers of features are no multiples of a vector's length.
+  """
   low, mixed = zip(*[_rows(x, *parts) for parts in factors], strict=True)
   # Read by several kernels each: without the fence XLA computes them again for every one.
   parts = jax.lax.optimization_barrier((jnp.concatenate(low), jnp.concatenate(mixed)))
@@ -103,7 +106,8 @@ def _embed_jet22(x, real, imaginary):
   -w_{ac bd} + 2 (h_ab h_cd + h_ad h_cb), and those of N are products of derivatives of z.
   """
   n = x.num_directions
-  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one operation for all.
+  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one
+  # operation for all.
   d, b = 1 + np.arange(n), 1 + np.arange(n)[None]
   first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
   dd = 1 + n + np.arange(len(first))
@@ -155,9 +159,9 @@ def _embed_jet22(x, real, imaginary):
 def _pair(a, b, axis=-1):
   """Features of the matrix m_ij = a_i conj(b_j): Complex (..., k) each -> Complex (..., k * k).
 
-  The feature at i <= j is (m_ij + m_ji) / 2, the one at i > j is (m_ji - m_ij) / (2i): for a = b these
-  are Re m_ij and Im m_ji, and derivatives of m, which are not Hermitian, stay derivatives of them.
-  With axis = 0 instead of -1 it maps (k, ...) to (k * k, ...).
+  The feature at i <= j is (m_ij + m_ji) / 2, the one at i > j is (m_ji - m_ij) / (2i): for a = b
+  these are Re m_ij and Im m_ji, and derivatives of m, which are not Hermitian, stay derivatives
+  of them. With axis = 0 instead of -1 it maps (k, ...) to (k * k, ...).
   """
   k = a.re.shape[axis]
   upper = np.triu(np.ones((k, k), bool))

@@ -1,15 +1,17 @@
-"""Scalars that say how a complete intersection bends in its ambient space, in the Fubini-Study metric sum_i t_i g_i.
+"""Scalars that say how a complete intersection bends in its ambient space.
 
-Let v^a be the gradients dQ^a of the polynomials made orthonormal, h^a their Hessians in the same combinations and P
-the projector onto the tangent space of X. Then A^a = P^T h^a P is the second fundamental form, and M = sum_a A^a A^a* the
-Ricci form of the induced metric up to terms of the ambient one (Gauss' equation). The scalars are smooth on X and do
-not change under unitary changes of the coordinates of a factor:
+The metric is that of Fubini-Study, sum_i t_i g_i. Let v^a be the gradients dQ^a of the polynomials
+made orthonormal, h^a their Hessians in the same combinations and P the projector onto the tangent
+space of X. Then A^a = P^T h^a P is the second fundamental form, and M = sum_a A^a A^a* the Ricci
+form of the induced metric up to terms of the ambient one (Gauss' equation). The scalars are smooth
+on X and do not change under unitary changes of the coordinates of a factor:
 
   F = log det <dQ^a, dQ^b>, which is log(det g / |Omega|^2) of the induced metric up to a constant,
-  |d F|^2 = |sum_a P^T h^a conj(v^a)|^2,  |II|^2 = tr M,  tr M^2,  and the share of each factor in the normal space.
+  |d F|^2 = |sum_a P^T h^a conj(v^a)|^2,  |II|^2 = tr M,  tr M^2,
+  and the share of each factor in the normal space.
 
-A Ricci-flat metric g + d dbar phi has, to first order, F as the Laplacian of phi up to a sign and a constant: where phi
-varies fast, it depends on these.
+A Ricci-flat metric g + d dbar phi has, to first order, F as the Laplacian of phi up to a sign and a
+constant: where phi varies fast, it depends on these.
 
 Shape letters: A rows, F features, N complex ambient coordinates, K polynomials, m factors.
 """
@@ -41,13 +43,14 @@ def scalars(
   polynomials: Sequence[Polynomial],
   x: chex.Array | jets.Jet,
 ) -> chex.Array | jets.Jet:
-  """[F | log(1 + |d F|^2) | log(1 + |II|^2) | log(1 + tr M^2) | shares], see the module's docstring.
+  """[F | log(1 + |d F|^2) | log(1 + |II|^2) | log(1 + tr M^2) | shares], as explained above.
 
   Args:
     ambient: (n_1, .., n_m).
     moduli: (t_1, .., t_m).
     polynomials: the K polynomials Q^a, homogeneous; their scale does not matter.
-    x: (..., 2N) real, [Re z, Im z] of points of X in any scaling of each factor, or the Jet of these coordinates.
+    x: (..., 2N) real, [Re z, Im z] of points of X in any scaling of each factor, or the
+      Jet of these coordinates.
 
   Returns:
     (..., 4 + m - 1), an array or a jet, like x. The last are sum_a |v^a_i|^2 of the factors i < m.
@@ -77,9 +80,10 @@ def scalars(
 
 
 def _normal_space(ambient, moduli, polynomials, x):
-  """log nu_a, v^a and h^a (lists over a) and P; nu_a is |dQ^a|^2 without what lies along the gradients before it.
+  """log nu_a, v^a and h^a (lists over a) and P.
 
-  Coordinates of factor i are scaled by (t_i / |z^(i)|^2)^(1/2) and polynomials by their degree in |z|.
+  nu_a is |dQ^a|^2 without what lies along the gradients before it. Coordinates of factor i are
+  scaled by (t_i / |z^(i)|^2)^(1/2) and polynomials by their degree in |z|.
   """
   parts = gauge.factors(ambient)
   factor = np.repeat(np.arange(len(ambient)), [n + 1 for n in ambient])
@@ -203,7 +207,10 @@ def _evaluate(ambient, polynomials: Sequence[Polynomial], x) -> Complex:
 
 
 def _rows(ambient, degrees, polynomials: Sequence[Polynomial], x) -> Complex:
-  """Rows (A, ..., P) of polynomials of one multidegree and of their derivatives; degrees is None where they vanish."""
+  """Rows (A, ..., P) of polynomials of one multidegree and of their derivatives.
+
+  degrees is None where they vanish.
+  """
   parts = gauge.factors(ambient)
   used = [i for i, degree in enumerate(degrees or ()) if degree]
   if not used:
@@ -232,7 +239,10 @@ def _rows(ambient, degrees, polynomials: Sequence[Polynomial], x) -> Complex:
 
 
 def _holomorphic(rows: Complex, x) -> Complex:
-  """A holomorphic function from its rows (A, ..., P), as two arrays or two jets: d_a Re f = f_a / 2, d_a Im f = f_a / 2i."""
+  """A holomorphic function from its rows (A, ..., P), as two arrays or two jets.
+
+  d_a Re f = f_a / 2, d_a Im f = f_a / 2i.
+  """
   zero = jnp.zeros_like(rows.re[0])
 
   def part(value, re, im):

@@ -1,10 +1,11 @@
 """The holomorphic gauge in which projective space is simplest.
 
-A point z(x) of a projective factor may be multiplied by any holomorphic function of the local coordinates x. At
-one point that function can be chosen such that |z| = 1 and the derivatives d_a z, d_a d_c z are orthogonal to
-z. In this gauge r = |z|^2 has r = 1, r_a = r_ac = 0, and with h_ab = J_a.conj(J_b), t_{ac b} = Z_ac.conj(J_b),
-w = Z_ac.conj(Z_bd), J = dz and Z = ddz, its mixed derivatives are h, t and w: functions of z that do not depend on
-the gauge, log r up to pluriharmonic terms among them, have short closed-form jets.
+A point z(x) of a projective factor may be multiplied by any holomorphic function of the local
+coordinates x. At one point that function can be chosen such that |z| = 1 and the derivatives
+d_a z, d_a d_c z are orthogonal to z. In this gauge r = |z|^2 has r = 1, r_a = r_ac = 0, and with
+h_ab = J_a.conj(J_b), t_{ac b} = Z_ac.conj(J_b), w = Z_ac.conj(Z_bd), J = dz and Z = ddz, its
+mixed derivatives are h, t and w: functions of z that do not depend on the gauge, log r up to
+pluriharmonic terms among them, have short closed-form jets.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
   second = Complex(
     2.0 * scale * rows[start : start + m], 2.0 * scale * rows[start + m : start + 2 * m]
   )
-  # z -> (1 + l_a x^a) z with l_a = -along_a turns ddz into ddz + l_a dz_c + l_c dz_a, up to z; only the part of
-  # dz orthogonal to z counts.
+  # z -> (1 + l_a x^a) z with l_a = -along_a turns ddz into ddz + l_a dz_c + l_c dz_a, up to z;
+  # only the part of dz orthogonal to z counts.
   pairs = index_maps.symmetric_pairs(n)
   pick = lambda c, k: Complex(*[jnp.stack([part[p[k]] for p in pairs]) for part in (c.re, c.im)])
   second = second - pick(along, 0) * pick(first, 1) - pick(along, 1) * pick(first, 0)

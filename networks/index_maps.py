@@ -1,7 +1,7 @@
 """Constant matrices between packed real rows and the complex entries they stand for.
 
-Sums over index pairs, written as one matrix product each, stay small programs where lists of entries would be
-hundreds of operations to compile.
+Sums over index pairs, written as one matrix product each, stay small programs where lists of
+entries would be hundreds of operations to compile.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def vector(n: int) -> np.ndarray:
 
 
 def form(n: int) -> np.ndarray:
-  """(n, n, n * n) complex: entries of a Hermitian form from its rows [h_aa | Re h_ab (a<b) | Im h_ab (a<b)]."""
+  """(n, n, n * n) complex: entries of a Hermitian form from its rows.
+
+  The rows are [h_aa | Re h_ab (a<b) | Im h_ab (a<b)].
+  """
   entries = np.zeros((n, n, n * n), complex)
   entries[range(n), range(n), range(n)] = 1
   a, b = np.triu_indices(n, 1)
@@ -54,7 +57,10 @@ def pack_vector(entries: np.ndarray) -> np.ndarray:
 
 
 def pack_form(entries: np.ndarray) -> np.ndarray:
-  """Rows of a Hermitian form of entries (n, n, K) complex -> (n * n, K) real; the lower triangle is not read."""
+  """Rows of a Hermitian form of entries (n, n, K) complex -> (n * n, K) real.
+
+  The lower triangle is not read.
+  """
   a, b = np.triu_indices(len(entries), 1)
   diagonal = entries[range(len(entries)), range(len(entries))]
   return np.concatenate([diagonal.real, entries[a, b].real, entries[a, b].imag])

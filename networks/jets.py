@@ -7,8 +7,9 @@ directions, in (1 + n)^2 real rows on the leading axis:
   [v | x_1..x_n | y_1..y_n | h_aa | Re h_ab (a<b) | Im h_ab (a<b)]
 
 A linear layer acts on all rows at once; f sends v to f(v), d to f' d and h_ab to
-f' h_ab + f'' d_a conj(d_b). One forward pass of jets therefore gives d dbar of a network at the price of
-(1 + n)^2 evaluations made of tall matmuls, and its reverse pass gives the gradient of any loss on it.
+f' h_ab + f'' d_a conj(d_b). One forward pass of jets therefore gives d dbar of a network
+at the price of (1 + n)^2 evaluations made of tall matmuls, and its reverse pass gives the
+gradient of any loss on it.
 
 Shape letters: R rows, n complex directions, N complex ambient coordinates, F features.
 """
@@ -18,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import itertools
 import math
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from networks import activations, precision
+from networks import activations, precision, quadratic
 
 
 def register(cls: type) -> type:
@@ -78,26 +78,27 @@ class Jet:
 
   @staticmethod
   def compose(fs: Sequence[chex.Array], rows: chex.Array) -> chex.Array:
-    """Rows of f(v) from fs = (f, f', f'') at the value (..., F) and the rows of v (row 0 unread)."""
+    """Rows of f(v) from fs = (f, f', f'') at the value (..., F) and v's rows (row 0 unread)."""
     f, f1, f2 = fs[:3]
     n = math.isqrt(rows.shape[0]) - 1
     x, y, mixed = rows[1 : 1 + n], rows[1 + n : 1 + 2 * n], rows[1 + 2 * n :]
     return jnp.concatenate(
-      [f[None], f1 * rows[1 : 1 + 2 * n], f1 * mixed + f2 * _outer(x, y, x, y)]
+      [f[None], f1 * rows[1 : 1 + 2 * n], f1 * mixed + f2 * quadratic.outer(x, y, x, y)]
     )
 
   @staticmethod
   def compose_transpose(fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v, the value's included, from the cotangent g of those of f(v).
 
-    With q as in `quadratic_slopes`, of the g of the rows h: row v gets
-    f' g_v + f'' sum_{other rows} g.row + f''' q, rows x and y get f' g + f'' dq/d(x, y), rows h f' g.
+    With q as in `quadratic.slopes`, of the g of the rows h: row v gets
+    f' g_v + f'' sum_{other rows} g.row + f''' q, rows x and y get f' g + f'' dq/d(x, y),
+    rows h f' g.
     """
     _, f1, f2, f3 = fs
     n = math.isqrt(rows.shape[0]) - 1
     x, y = rows[1 : 1 + n], rows[1 + n : 1 + 2 * n]
     mixed = g[1 + 2 * n :]
-    qx, qy = quadratic_slopes(x, y, mixed)
+    qx, qy = quadratic.slopes(x, y, mixed)
     q = 0.5 * sum(x[a] * qx[a] + y[a] * qy[a] for a in range(n))
     inner = sum(g[r] * rows[r] for r in range(1, rows.shape[0]))
     return jnp.concatenate(
@@ -118,7 +119,7 @@ class Jet:
       [
         u[:1] * v[:1],
         plain[1 : 1 + 2 * n],
-        plain[1 + 2 * n :] + _outer(ux, uy, vx, vy) + _outer(vx, vy, ux, uy),
+        plain[1 + 2 * n :] + quadratic.outer(ux, uy, vx, vy) + quadratic.outer(vx, vy, ux, uy),
       ]
     )
 
@@ -148,21 +149,6 @@ class Jet:
 
   __radd__ = __add__
   __rmul__ = __mul__
-
-
-def pairs(n: int) -> list[tuple[int, int]]:
-  """The pairs a < b, row by row."""
-  return list(itertools.combinations(range(n), 2))
-
-
-def _outer(x, y, s, t):
-  """Packed rows of the part of d_a conj(e_b) that is read, d = x + iy, e = s + it."""
-  n = x.shape[0]
-  return jnp.concatenate(
-    [x * s + y * t]
-    + [(x[a] * s[b] + y[a] * t[b])[None] for a, b in pairs(n)]
-    + [(y[a] * s[b] - x[a] * t[b])[None] for a, b in pairs(n)]
-  )
 
 
 def from_coordinates(x: chex.Array, pullback: chex.Array) -> Jet:
@@ -249,7 +235,7 @@ def log(x: chex.Array | Jet) -> chex.Array | Jet:
 
 
 def layer_matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
-  """(..., F) times parameters (F, F') as one tall matmul, at the precision set in networks.precision."""
+  """(..., F) times parameters (F, F') as one tall matmul, at networks.precision's setting."""
   return _tall(precision.matmul, rows, w)
 
 
@@ -259,34 +245,9 @@ def matmul(rows: chex.Array, w: chex.Array) -> chex.Array:
 
 
 def _tall(multiply, rows, w):
-  # Rows and batch in one axis: the weight gradient then contracts a single axis, the only form of it
-  # that XLA's CPU backend hands to a fast matmul.
+  # Rows and batch in one axis: the weight gradient then contracts a single axis, the only form of
+  # it that XLA's CPU backend hands to a fast matmul.
   return multiply(rows.reshape(-1, rows.shape[-1]), w).reshape(rows.shape[:-1] + w.shape[1:])
-
-
-def quadratic_slopes(
-  x: Sequence[chex.Array], y: Sequence[chex.Array], g: Sequence[chex.Array]
-) -> tuple[list[chex.Array], list[chex.Array]]:
-  """Derivatives of q = sum_aa g_aa |d_a|^2 + sum_{a<b} [g^R_ab Re(d_a conj d_b) + g^I_ab Im(d_a conj d_b)].
-
-  Args:
-    x: n rows (...) real, an array or a list, with y the parts of d = x + iy.
-    y: n rows.
-    g: n * n rows, packed like mixed derivatives.
-
-  Returns:
-    Lists of dq/dx_a and of dq/dy_a.
-  """
-  n = len(x)
-  qx = [2.0 * g[a] * x[a] for a in range(n)]
-  qy = [2.0 * g[a] * y[a] for a in range(n)]
-  for k, (a, b) in enumerate(pairs(n)):
-    re, im = g[n + k], g[n + n * (n - 1) // 2 + k]
-    qx[a] += re * x[b] - im * y[b]
-    qx[b] += re * x[a] + im * y[a]
-    qy[a] += re * y[b] + im * x[b]
-    qy[b] += re * y[a] - im * x[a]
-  return qx, qy
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

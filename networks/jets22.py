@@ -1,12 +1,14 @@
 """Complex jets of type (2, 2): a real function with all its d^p dbar^q derivatives, p, q <= 2.
 
-On a Kaehler manifold these derivatives of the potential are the metric, the connection and the whole Riemann
-tensor. Along n holomorphic local directions, with the m = n(n + 1)/2 pairs p = (a <= c), the rows are those of a
-jet of type (1, 1), and after them
+On a Kaehler manifold these derivatives of the potential are the metric, the connection and
+the whole Riemann tensor. Along n holomorphic local directions, with the m = n(n + 1)/2 pairs
+p = (a <= c), the rows are those of a jet of type (1, 1), and after them
 
-  [Re v_p | Im v_p | Re v_{p bbar} | Im v_{p bbar} | v_{p pbar} | Re v_{p qbar} (p<q) | Im v_{p qbar} (p<q)],
+  [Re v_p | Im v_p | Re v_{p bbar} | Im v_{p bbar}
+    | v_{p pbar} | Re v_{p qbar} (p<q) | Im v_{p qbar} (p<q)],
 
-(1 + n + m)^2 real rows in all, 100 for n = 3. Pairs run row by row, mixed third derivatives over b fastest.
+(1 + n + m)^2 real rows in all, 100 for n = 3. Pairs run row by row, mixed third derivatives
+over b fastest.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import jets
+from networks import jets, quadratic
 from networks.index_maps import symmetric_pairs
 from networks.split_complex import Complex
 
@@ -86,7 +88,7 @@ def pack(d: Derivatives) -> list[chex.Array]:
 
 def unpack_hermitian(n: int, rows: Sequence[chex.Array]) -> list[list[Complex]]:
   """n * n real rows [h_aa | Re h_ab (a<b) | Im h_ab (a<b)] -> the entries h[a][b]."""
-  upper = jets.pairs(n)
+  upper = quadratic.pairs(n)
   entries = {(a, a): Complex(rows[a]) for a in range(n)}
   for k, (a, b) in enumerate(upper):
     entries[a, b] = Complex(rows[n + k], rows[n + len(upper) + k])
@@ -96,7 +98,7 @@ def unpack_hermitian(n: int, rows: Sequence[chex.Array]) -> list[list[Complex]]:
 
 def pack_hermitian(h: list[list[Complex]]) -> list[chex.Array]:
   """The inverse of `unpack_hermitian`; the lower triangle is not read."""
-  upper = jets.pairs(len(h))
+  upper = quadratic.pairs(len(h))
   return (
     [h[a][a].re for a in range(len(h))]
     + [h[a][b].re for a, b in upper]
@@ -117,10 +119,12 @@ class Jet22(jets.Jet):
 
   @property
   def num_directions(self) -> int:
+    """n, the number of complex local directions."""
     return directions_of(self.rows.shape[0])
 
   @property
   def mixed(self) -> chex.Array:
+    """h = d_a dbar_b v, (n * n, ..., F): [h_aa | Re h_ab (a<b) | Im h_ab (a<b)]."""
     n = self.num_directions
     return self.rows[1 + 2 * n : (1 + n) ** 2]
 
@@ -132,7 +136,8 @@ class Jet22(jets.Jet):
   @staticmethod
   def compose_transpose(fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v; the derivatives of f pass theirs on to the value."""
-    # Differentiated as a function of separate rows: a slice would transpose to a sum of padded arrays.
+    # Differentiated as a function of separate rows: a slice would transpose to a sum
+    # of padded arrays.
     _, transpose = jax.vjp(_compose, list(fs[:5]), list(rows))
     of_fs, of_rows = transpose(list(g))
     value = sum(c * f for c, f in zip(of_fs, fs[1:], strict=True))
@@ -215,9 +220,12 @@ def _compose(fs, rows):
 
   The terms of the fourth derivatives are grouped by factors that many of them share:
   with P_ac = v_a v_c and S_{ac bbar} = v_{a bbar} v_c + v_{c bbar} v_a,
-  f_{ac bbar dbar} = f' v_{ac bbar dbar} + (f'' v_ac + f''' P_ac) conj(v_bd) + (f''' v_ac + f'''' P_ac) conj(P_bd)
-    + f'' (v_{a bbar} v_{c dbar} + v_{a dbar} v_{c bbar}) + [T_{ac bbar} conj(v_d) + T_{ac dbar} conj(v_b)]
-    + f'' [conj(v_{bd abar}) v_c + conj(v_{bd cbar}) v_a],  T_{ac bbar} = f'' v_{ac bbar} + f''' S_{ac bbar}.
+  f_{ac bbar dbar} = f' v_{ac bbar dbar}
+    + (f'' v_ac + f''' P_ac) conj(v_bd) + (f''' v_ac + f'''' P_ac) conj(P_bd)
+    + f'' (v_{a bbar} v_{c dbar} + v_{a dbar} v_{c bbar})
+    + [T_{ac bbar} conj(v_d) + T_{ac dbar} conj(v_b)]
+    + f'' [conj(v_{bd abar}) v_c + conj(v_{bd cbar}) v_a],
+  T_{ac bbar} = f'' v_{ac bbar} + f''' S_{ac bbar}.
   """
   f, f1, f2, f3, f4 = fs
   d = unpack(rows)

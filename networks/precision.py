@@ -1,11 +1,12 @@
-"""The precision of a network's matmuls: one setting for all of its layers, full unless asked otherwise.
+"""The precision of a network's matmuls: one setting for all layers, full unless asked otherwise.
 
   with precision.matmuls("bfloat16"):
     step = jax.jit(...)  # traced inside
 
-Reduced precision rounds both factors of every layer's matmul, forwards and backwards, and accumulates in float32:
-what tensor cores do. Factors are rounded on every device, so that one without such units computes the same
-numbers, at no gain. Sums, activations, geometry and constant matrices are never rounded.
+Reduced precision rounds both factors of every layer's matmul, forwards and backwards, and
+accumulates in float32: what tensor cores do. Factors are rounded on every device, so that one
+without such units computes the same numbers, at no gain. Sums, activations, geometry and constant
+matrices are never rounded.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ def matmul(x: chex.Array, w: chex.Array) -> chex.Array:
 
 
 def tall_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
-  """`matmul` for many rows that lie in memory as such: faster in reverse mode, the only one it differentiates in."""
+  """`matmul` for many rows that lie in memory as such: faster in reverse mode.
+
+  It differentiates in no other mode.
+  """
   chex.assert_rank([x, w], 2)
   return _matmul(_current.get(), x, w)
 
@@ -78,7 +82,8 @@ def _backward(name, factors, g):
   x, w = factors
   columns = x.T
   if jax.default_backend() == "cpu":
-    # XLA's CPU backend takes twice the time for a left factor that is not row-major: lay it out anew.
+    # XLA's CPU backend takes twice the time for a left factor that is not row-major:
+    # lay it out anew.
     columns = layout.with_layout_constraint(columns, layout.Layout((0, 1)))
   return _matmul(name, g, w.T), _matmul(name, columns, g)
 

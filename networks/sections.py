@@ -1,12 +1,14 @@
 """Holomorphic sections, polynomials in homogeneous coordinates, with their holomorphic derivatives.
 
-A section s_k = sum_m z^m C_mk of multidegree d is evaluated in the gauge of `networks.gauge` in each factor,
-|z| = 1 with derivatives orthogonal to z, which changes log s* H s by pluriharmonic terms only. Its rows are
+A section s_k = sum_m z^m C_mk of multidegree d is evaluated in the gauge of `networks.gauge` in
+each factor, |z| = 1 with derivatives orthogonal to z, which changes log s* H s by pluriharmonic
+terms only. Its rows are
 
   [s | d_a s | d_a d_c s (a <= c)],
 
-the second derivatives for jets of type (2, 2) only and s alone for arrays. Monomials are built degree by degree
-with Leibniz' rule, in real arithmetic; C, which is nearly diagonal, is applied as a diagonal plus a form of low rank.
+the second derivatives for jets of type (2, 2) only and s alone for arrays. Monomials are built
+degree by degree with Leibniz' rule, in real arithmetic; C, which is nearly diagonal, is applied as
+a diagonal plus a form of low rank.
 
 Shape letters: A rows, M monomials, N complex coordinates, N_k sections, r rank.
 """
@@ -34,7 +36,8 @@ class Plan(NamedTuple):
   """C with its monomials in the order `order`: [diag(scales); 0] + left right; dense: C = left.
 
   Attributes:
-    order: (M,) int, numbers of monomials in the order of `_exponents`; those with scales come first.
+    order: (M,) int, numbers of monomials in the order of `_exponents`; those with
+      scales come first.
     scales: (N_k,) real; None if dense.
     left: (M, r) real or complex; (M, N_k) if dense, None if r = 0.
     right: (r, N_k).
@@ -53,13 +56,15 @@ def section_rows(
 
   Args:
     exponents: (M, N) int, static; all of one multidegree, 1 or more in every factor.
-    coefficients: (M, N_k) real or complex, static; fast if C = diag(sqrt multinomials) (E + low rank), E columns
-      of the identity, as trainer.geometry.sections makes them.
+    coefficients: (M, N_k) real or complex, static; fast if C = diag(sqrt multinomials)
+      (E + low rank), E columns of the identity, as trainer.geometry.sections makes them.
     ambient: (n_1, .., n_m).
-    x: (..., 2N) real, [Re z, Im z] in any scaling, or the Jet of these coordinates, of type (1, 1) or (2, 2).
+    x: (..., 2N) real, [Re z, Im z] in any scaling, or the Jet of these coordinates,
+      of type (1, 1) or (2, 2).
 
   Returns:
-    (A, ..., 2 N_k) real, [Re | Im] of the rows [s | d_a s | d_a d_c s]; A = 1, 1 + n or 1 + n + n(n + 1)/2.
+    (A, ..., 2 N_k) real, [Re | Im] of the rows [s | d_a s | d_a d_c s]; A = 1, 1 + n or
+    1 + n + n(n + 1)/2.
   """
   exponents, coefficients = np.asarray(exponents), np.asarray(coefficients)
   chex.assert_equal(exponents.shape[0], coefficients.shape[0])
@@ -93,8 +98,9 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
 
 
 def monomial_means(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
-  """The means of |z^m|^2 / prod_i |z^(i)|^(2 d_i) over the Fubini-Study measure, rows m of exponents (M, N) -> (M,).
+  """The means of |z^m|^2 / prod_i |z^(i)|^(2 d_i), rows m of exponents (M, N) -> (M,).
 
+  They are taken over the Fubini-Study measure:
   int_{P^n} prod_i |z_i|^(2 a_i) = n! prod_i a_i! / (n + sum a)! in volumes of P^n.
   """
   means = np.ones(len(exponents))
@@ -128,7 +134,7 @@ def _normalised(u, v):
 
 
 def _tails(count: int, degree: int) -> list[int]:
-  """Where, among the monomials of a degree, z_0^d first, those without z_0 .. z_{i-1} start, for each i."""
+  """For each i, where the monomials of a degree without z_0 .. z_{i-1} start, z_0^d first."""
   total = lambda variables: math.comb(variables + degree - 1, degree)
   return [total(count) - total(count - i) for i in range(count)]
 
@@ -147,7 +153,7 @@ def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
 
 
 def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, pairs) -> Complex:
-  """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), taken in the given order."""
+  """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), in the given order."""
   if sum(degrees) == 1:
     return gauge.entry(z[0], Ellipsis, order)
   groups = []
@@ -196,7 +202,10 @@ def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Co
 
 
 def _product(u: Complex, du: Complex, v: Complex, pairs) -> Complex:
-  """Rows of the product of two holomorphic functions (Leibniz); du are the rows of u, its value replaced by 0."""
+  """Rows of the product of two holomorphic functions (Leibniz).
+
+  du are the rows of u, its value replaced by 0.
+  """
   row = lambda c, i: _slice(0, c, i, i + 1)
   product = row(u, 0) * v + du * row(v, 0)
   if not pairs:

@@ -1,7 +1,8 @@
 """Complex numbers as two real arrays.
 
-XLA vectorises real arithmetic and leaves complex arithmetic scalar on CPU, and networks are real anyway:
-formulas over complex quantities are written with this type and compile to real operations only.
+XLA vectorises real arithmetic and leaves complex arithmetic scalar on CPU, and networks are
+real anyway: formulas over complex quantities are written with this type and compile to real
+operations only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Complex:
   im: chex.Array | None = None
 
   def conj(self) -> Complex:
+    """re - i im."""
     return self if self.im is None else Complex(self.re, -self.im)
 
   def __add__(self, other: Complex) -> Complex:

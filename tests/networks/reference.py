@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets
+from networks import jets, quadratic
 
 
 def pack(h):
   """Hermitian (n, n, ...) -> (n * n, ...) real."""
   n = h.shape[0]
-  upper = jets.pairs(n)
+  upper = quadratic.pairs(n)
   return jnp.stack(
     [h[a, a].real for a in range(n)]
     + [h[a, b].real for a, b in upper]
@@ -24,7 +24,7 @@ def pack(h):
 def unpack(rows):
   """(n * n, ...) real -> Hermitian (n, n, ...)."""
   n = round(rows.shape[0] ** 0.5)
-  upper = jets.pairs(n)
+  upper = quadratic.pairs(n)
   entries = {(a, a): rows[a] + 0j for a in range(n)}
   for k, (a, b) in enumerate(upper):
     entries[a, b] = rows[n + k] + 1j * rows[n + len(upper) + k]
@@ -84,7 +84,7 @@ def nested_jet(function, x, pullback):
 
 
 def assert_invariant_under_rescaling(apply, params, x, pullback):
-  """A network on P1 x P2, its values and its jets, does not see the scale of a factor's coordinates."""
+  """A network on P1 x P2, its values and jets, does not see the scale of a factor's coordinates."""
   factor = np.array([2.0 + 1.0j] * 2 + [-0.3j] * 3)
   z = (np.asarray(x[:, :5]) + 1j * np.asarray(x[:, 5:])) * factor
   scaled = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))

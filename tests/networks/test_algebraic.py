@@ -10,7 +10,7 @@ from tests.networks import reference, test_jets22, test_sections
 
 
 def _network(ambient, moduli, n, batch=2):
-  """A metric on the ambient space: all monomials, mixed by a random matrix, and a random positive H."""
+  """A metric on the ambient space: all monomials, randomly mixed, and a random positive H."""
 
   def sections(degree):
     exponents = test_sections.monomials(ambient, [int(degree * t) for t in moduli])

@@ -1,4 +1,4 @@
-"""The network that sees the second fundamental form: jets, invariance, the start and what it is given."""
+"""The network that sees the second fundamental form: jets, invariance, start, what it is given."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Scalars of the second fundamental form: Gauss' equation, invariances, jets against finite differences."""
+"""Scalars of the second fundamental form: Gauss' equation, invariances, jets by differences."""
 
 import functools
 
@@ -59,7 +59,7 @@ def test_first_scalar_and_its_slope_are_those_of_the_induced_volume(case):
 
 @pytest.mark.parametrize("case", [_CURVE, _PAIR])
 def test_gauss_equation(case):
-  """Ric = (n + 1) g - M on a subvariety of projective space with g = d dbar log|z|^2, and Ric = -d dbar F."""
+  """Ric = (n + 1) g - M = -d dbar F on a subvariety of projective space, g = d dbar log|z|^2."""
   setting = _setting(*case)
   variety, _, batch = setting
   jet, _ = _jet(setting)

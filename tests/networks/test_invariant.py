@@ -1,4 +1,4 @@
-"""Metrics invariant under a group: the forms, their number, jets, invariance, mistaken generators."""
+"""Metrics invariant under a group: forms, their number, jets, invariance, mistaken generators."""
 
 import haiku as hk
 import jax
@@ -58,7 +58,7 @@ def test_number_of_forms_on_projective_space(group, degree, count):
 
 @pytest.mark.parametrize("degree, conjugation", [(4, True), (6, True), (6, False)])
 def test_forms_are_a_basis_on_the_variety(degree, conjugation):
-  """As many as there are independent functions among all orbit sums; the sum for Fubini-Study is right."""
+  """As many as independent functions among all orbit sums; the sum for Fubini-Study is right."""
   z = varieties.some_points(_DWORK_QUINTIC, 120)
   z /= np.linalg.norm(z, axis=1, keepdims=True)
   group = _DWORK._replace(conjugation=conjugation)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import activations, jets, phi
+from networks import activations, jets, phi, quadratic
 from tests.networks import reference
 
 
@@ -144,4 +144,4 @@ def test_jets_pass_through_jit_and_vmap():
 
 
 def test_pairs_are_the_strict_upper_triangle_row_by_row():
-  assert jets.pairs(3) == list(itertools.combinations(range(3), 2))
+  assert quadratic.pairs(3) == list(itertools.combinations(range(3), 2))

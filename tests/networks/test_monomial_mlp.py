@@ -12,7 +12,8 @@ from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.metric.ansatz import make_ansatz
 
-# The Dwork quintic, a Hesse cubic, P5[3,3], and a pair of equations each in one factor of P2 x P1, with one in both.
+# The Dwork quintic, a Hesse cubic, P5[3,3], and a pair of equations each in one factor of
+# P2 x P1, with one in both.
 _DWORK = np.concatenate([5 * np.eye(5, dtype=int), np.ones((1, 5), int)])
 _CUBIC = np.concatenate([3 * np.eye(3, dtype=int), np.ones((1, 3), int)])
 _PAIR = (
@@ -55,7 +56,8 @@ def test_products_are_those_of_the_monomials():
   got = np.asarray(monomial_mlp.monomial_products((4,), (5,), _DWORK, jnp.asarray(x)))
   left, right = np.triu_indices(6, 1)
   expected = m[:, left] * m[:, right].conj()
-  # Means over the Fubini-Study measure of P4 by hand: 4! 5! 5! / 14! and 4! 6! / 14!; that of z_i conj(z_j) is 1/30.
+  # Means over the Fubini-Study measure of P4 by hand: 4! 5! 5! / 14! and 4! 6! / 14!; that
+  # of z_i conj(z_j) is 1/30.
   mean = np.where(right < 5, 345600.0, 17280.0) / 87178291200.0
   expected = expected / np.sqrt(30 * mean)
   np.testing.assert_allclose(
