@@ -1,4 +1,4 @@
-"""The potential's jet on varieties: closed forms against nested autodiff, and coordinate changes."""
+"""The potential's jet on varieties: closed forms against nested autodiff, coordinate changes."""
 
 import functools
 

@@ -38,7 +38,7 @@ def _point(n, seed=0):
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_fubini_study_identities(n):
-  """Ric = (n + 1) g, scalar n (n + 1), R_{abcd} = g_ab g_cd + g_ad g_cb for g = d dbar log |z|^2."""
+  """Ric = (n + 1) g, scalar n(n + 1), R_{abcd} = g_ab g_cd + g_ad g_cb for g = d dbar log |z|^2."""
   space = _Projective((n,), (math.pi,))
 
   @jax.jit
@@ -67,7 +67,7 @@ def test_fubini_study_identities(n):
 
 
 def test_riemann_of_a_random_potential():
-  """Symmetries, and the definition R = -d_c dbar_d g + g^{p qbar} d_c g dbar_d g, index by index."""
+  """Symmetries, and index by index the definition R = -d_c dbar_d g + g^{p qbar} d_c g dbar_d g."""
   n = 3
   rows = np.random.default_rng(0).normal(size=100)
   rows[7:10] += 6.0  # A positive metric.

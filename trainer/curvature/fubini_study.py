@@ -24,11 +24,12 @@ def potential_rows(variety: Variety, x: jets22.Jet22) -> jax.Array:
     x: jet of the coordinates [Re z, Im z], shape (..., 2N).
 
   Returns:
-    (R, ...) real, rows packed as in networks.jets22. The value and the derivatives of pure type, which depend
-    on the gauge and never on the geometry, are left zero.
+    (R, ...) real, rows packed as in networks.jets22. The value and the derivatives of pure type,
+    which depend on the gauge and never on the geometry, are left zero.
   """
   n = x.num_directions
-  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one operation for all.
+  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one
+  # operation for all.
   first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
   d, dd = 1 + np.arange(n), 1 + n + np.arange(len(first))
   total = 0.0

@@ -17,9 +17,9 @@ def second_derivatives(
 ) -> jax.Array:
   """d^2 z^i / dx^a dx^c at one point, from Q(z(x)) = 0.
 
-  sum_i Q_i z^i_ac = - sum_ij Q_ij J_a^i J_c^j leaves z_ac free along the variety. It is taken in the span of the
-  rows of `complement`: with the eliminated coordinates' one-hot rows, x are exactly the local coordinates
-  of trainer.geometry.patches; see `normal_complement` for another choice.
+  sum_i Q_i z^i_ac = - sum_ij Q_ij J_a^i J_c^j leaves z_ac free along the variety. It is taken in
+  the span of the rows of `complement`: with the eliminated coordinates' one-hot rows, x are exactly
+  the local coordinates of trainer.geometry.patches; see `normal_complement` for another choice.
 
   Args:
     variety: the variety.
@@ -56,8 +56,9 @@ def second_derivatives(
 def normal_complement(variety: Variety, z: jax.Array) -> jax.Array:
   """conj(dQ) (K, N): the normal directions of the variety at z (N,), which need no chart.
 
-  Two choices of complement differ by a change of coordinates x -> x + O(x^2), which leaves every
-  tensor at the point unchanged: for the Riemann tensor the normal directions serve as well as the chart's.
+  Two choices of complement differ by a change of coordinates x -> x + O(x^2), which leaves
+  every tensor at the point unchanged: for the Riemann tensor the normal directions serve as well
+  as the chart's.
   """
   chex.assert_shape(z, (variety.num_coordinates,))
   return patches.gradient(variety, z).conj()

@@ -39,15 +39,15 @@ def potential_rows(
 
   Args:
     variety: the variety.
-    phi: network applied to parameters; on path "jets" it maps a Jet22 (B, 2N) to one of shape (B,), on
-      path "general" it maps one point (2N,) to a real scalar.
+    phi: network applied to parameters; on path "jets" it maps a Jet22 (B, 2N) to one of shape (B,),
+      on path "general" it maps one point (2N,) to a real scalar.
     x: (B, 2N) real points.
     pullback: (B, n, N) complex, dz^i/dx^a.
     path: "jets" or "general", as in trainer.metric.ansatz.
 
   Returns:
-    (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are those of phi
-    alone, or zero; no curvature reads them.
+    (R, B) real rows, packed as in networks.jets22. The value and the derivatives of pure type are
+    those of phi alone, or zero; no curvature reads them.
   """
   jet = coordinate_jet(variety, x, pullback)
   rows = fubini_study.potential_rows(variety, jet)

@@ -1,9 +1,10 @@
 """Connection, Riemann, Ricci and scalar curvature from the (2, 2) jet of a Kaehler potential.
 
-All functions take the rows (R, ...) of the potential's jet (networks.jets22) and keep the batch on trailing
-axes. R_{a bbar c dbar} is symmetric under a <-> c and under b <-> d, so it is a Hermitian form on the m = n(n + 1)/2
-pairs (a <= c): packed, m^2 real numbers, as in trainer.geometry.hermitian. Sums run over whole blocks of components, not
-over components one by one: an unrolled Riemann tensor takes half a minute to compile.
+All functions take the rows (R, ...) of the potential's jet (networks.jets22) and keep the
+batch on trailing axes. R_{a bbar c dbar} is symmetric under a <-> c and under b <-> d, so
+it is a Hermitian form on the m = n(n + 1)/2 pairs (a <= c): packed, m^2 real numbers, as in
+trainer.geometry.hermitian. Sums run over whole blocks of components, not over components one by
+one: an unrolled Riemann tensor takes half a minute to compile.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def christoffel(rows: jax.Array) -> jax.Array:
 def riemann(rows: jax.Array) -> jax.Array:
   """R_{a bbar c dbar}, packed (m * m, ...); `expand` gives all its components.
 
-  R_{a bbar c dbar} = - d_c dbar_d g_{a bbar} + g^{p qbar} (d_c g_{a qbar}) (dbar_d g_{p bbar}), positive on
-  Fubini-Study.
+  R_{a bbar c dbar} = - d_c dbar_d g_{a bbar} + g^{p qbar} (d_c g_{a qbar}) (dbar_d g_{p bbar}),
+  positive on Fubini-Study.
 
   Args:
     rows: (R, ...) real, the potential's jet.
@@ -56,7 +57,10 @@ def riemann(rows: jax.Array) -> jax.Array:
 
 
 def expand(packed: jax.Array) -> jax.Array:
-  """All components of a packed Riemann tensor, (m * m, ...) -> (n, n, n, n, ...) complex, [a, b, c, d]."""
+  """All components of a packed Riemann tensor, (m * m, ...) -> (n, n, n, n, ...) complex.
+
+  They are indexed [a, b, c, d].
+  """
   components = _expand(packed)
   return jax.lax.complex(components.re, components.im)
 
@@ -73,7 +77,8 @@ def scalar(rows: jax.Array) -> jax.Array:
   """The Ricci scalar g^{c dbar} Ric_{c dbar}, (R, ...) -> (...), differentiable."""
   raised = _inverse(rows)
   n = raised.re.shape[0]
-  # Both are Hermitian: sum_cd G[d, c] Ric[c, d] is the sum of the products of real and imaginary parts.
+  # Both are Hermitian: sum_cd G[d, c] Ric[c, d] is the sum of the products of real and
+  # imaginary parts.
   contracted = _ricci(rows, raised)
   product = raised.re * contracted.re + raised.im * contracted.im
   return sum(product[c, d] for c in range(n) for d in range(n))

@@ -4,7 +4,8 @@
   print(plan)   # 65,536 points in 32 chunks of 2,048: ...
   scalar = microbatch.apply(curvature, batch, plan)
 
-Sums of gradients are taken chunk by chunk too, by `accumulate`, which keeps nothing of a chunk that is done.
+Sums of gradients are taken chunk by chunk too, by `accumulate`, which keeps nothing of a
+chunk that is done.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from trainer.errors import UserError
 
 # Points in the trace that the estimate is made from; enough for the batch to dominate constants.
 _PROBE = 64
-# Points that are worked on at once even if a processor's caches hold fewer: calls have their price too.
+# Points that are worked on at once even if a processor's caches hold fewer: calls have
+# their price too.
 _FEWEST = 16
 
 
@@ -43,6 +45,7 @@ class Plan(NamedTuple):
 
   @property
   def num_chunks(self) -> int:
+    """How many chunks the batch makes, a last one that is not full included."""
     return -(-self.points // self.chunk)
 
   def __str__(self) -> str:
@@ -54,13 +57,15 @@ class Plan(NamedTuple):
 
 
 def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool = False) -> Plan:
-  """Chooses the largest power of two of points, at most the batch, that fits the budget and the caches.
+  """Chooses how many points make a chunk.
 
-  The estimate counts, at each operation of the traced function, the values that are still needed: an upper
+  The largest power of two, at most the batch, that fits the budget and the caches. The estimate
+  counts, at each operation of the traced function, the values that are still needed: an upper
   bound, since compilers fuse operations whose results are then never stored.
 
   Args:
-    function: maps a batch, a pytree of arrays with the points on their first axis, to such a pytree.
+    function: maps a batch, a pytree of arrays with the points on their first axis,
+      to such a pytree.
     batch: arrays or jax.ShapeDtypeStruct.
     budget: bytes.
     gradient: whether the function's reverse pass has to fit too.
@@ -141,7 +146,7 @@ def accumulate(
 
 
 def _fold(batch, plan):
-  """Arrays (chunks, chunk, ...); padding repeats a real point, so that nothing singular is evaluated."""
+  """Arrays (chunks, chunk, ...), padded with a real point: nothing singular is evaluated."""
   padding = plan.num_chunks * plan.chunk - plan.points
 
   def fold(a):
@@ -158,7 +163,7 @@ def _num_points(batch):
 
 
 def _peak_bytes(jaxpr) -> int:
-  """Largest total size of the values alive at once, inputs included, run in the order of the trace."""
+  """Largest total size of the values alive at once, inputs included, in the order of the trace."""
   last = {}
   for step, equation in enumerate(jaxpr.eqns):
     for v in equation.invars:

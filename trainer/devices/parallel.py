@@ -4,13 +4,13 @@ Points are sharded over the axis `data`, everything else is replicated. A per-de
 its own rows and the replicated rest, and reduces through `psum` below; it is written once
 and compiled by `compile_step` under `shard_map` or `pmap`.
 
-The gradient of a loss that is a ratio of sums over all points, the lower one of weights alone, is, under
-shard_map and pmap alike,
+The gradient of a loss that is a ratio of sums over all points, the lower one of weights alone, is,
+under shard_map and pmap alike,
 
     psum(grad(params -> numerator)) / psum(denominator)
 
-`check_vma` is off: with it on, a hand-written backward pass (the jets' layers, or a user's own) must
-declare how its cotangents vary over the mesh, and could not run outside of it.
+`check_vma` is off: with it on, a hand-written backward pass (the jets' layers, or a user's own)
+must declare how its cotangents vary over the mesh, and could not run outside of it.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,10 @@ def widest_dtype() -> jnp.dtype:
 
 
 def default_memory() -> int:
-  """Bytes of a device for intermediate results: half of an accelerator's memory, or of the host's an
-  eighth shared by its CPU devices."""
+  """Bytes of a device for intermediate results.
+
+  Half of an accelerator's memory, or of the host's an eighth shared by its CPU devices.
+  """
   statistics = jax.local_devices()[0].memory_stats()
   if statistics and "bytes_limit" in statistics:
     return statistics["bytes_limit"] // 2
@@ -54,7 +56,7 @@ def default_memory() -> int:
 
 
 def cache_memory() -> float:
-  """Bytes of intermediate results that stay at hand: a processor's caches, shared by its CPU devices."""
+  """Bytes of results that stay at hand: a processor's caches, shared by its CPU devices."""
   if jax.default_backend() != "cpu":
     return math.inf
   return max(_CACHE, _CACHE * num_cores() / jax.local_device_count())
@@ -66,7 +68,7 @@ def num_cores() -> int:
 
 
 def geometry_device() -> contextlib.AbstractContextManager:
-  """Where points are sampled in complex128: the default device, or the host's processor beside TPUs."""
+  """Where points are sampled in complex128: the default device, or the host's CPU beside TPUs."""
   if jax.default_backend() == "tpu":
     return jax.default_device(jax.local_devices(backend="cpu")[0])
   return contextlib.nullcontext()
@@ -140,8 +142,8 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
   """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
 
   Args:
-    step: per-device function; state and metrics are replicated, every array of epoch is this device's
-      part of an array of `lay_out_epoch`.
+    step: per-device function; state and metrics are replicated, every array of epoch is this
+      device's part of an array of `lay_out_epoch`.
     mesh: the mesh it runs on.
     mode: "shard_map" or "pmap".
 
@@ -166,7 +168,7 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
 
 
 def trace_once(fn: Callable) -> Callable:
-  """Makes a second trace of `fn` an AssertionError: a shape, dtype or sharding changed unnoticed."""
+  """Makes a second trace of `fn` an AssertionError: shape, dtype or sharding changed unnoticed."""
   traces = 0
 
   @functools.wraps(fn)
@@ -182,7 +184,7 @@ def trace_once(fn: Callable) -> Callable:
 
 
 def lay_out_epoch(epoch: Any, mesh: Mesh, mode: str) -> Any:
-  """Gives the batches (T, B, ...), sharded over B, the layout `compile_step` expects in this mode."""
+  """Gives batches (T, B, ...), sharded over B, the layout `compile_step` expects in this mode."""
   if mode == "shard_map":
     return epoch
   local = multihost_utils.global_array_to_host_local_array(epoch, mesh, PartitionSpec(None, AXIS))

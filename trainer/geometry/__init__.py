@@ -1,2 +1,6 @@
-"""Complete intersections in products of projective spaces; conventions are in polynomials.py,
-variety.py and patches.py."""
+"""Complete intersections in products of projective spaces: what can be said of one, and computed.
+
+Polynomials, varieties, local coordinates, Fubini-Study metrics, sections, topology, and how a
+config describes all that. Open variety.py first; conventions are also in polynomials.py and
+patches.py. It knows of nothing but errors, and every room of the trainer may import it.
+"""

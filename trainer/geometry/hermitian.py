@@ -76,7 +76,8 @@ def is_positive(packed: jax.Array) -> jax.Array:
   n = math.isqrt(packed.shape[0])
   positive = packed[0] > 0
   for size in range(2, n + 1):
-    # The rows of the leading size x size block: its diagonal, then real and imaginary parts of its pairs.
+    # The rows of the leading size x size block: its diagonal, then real and imaginary
+    # parts of its pairs.
     inside = [k for k, (_, b) in enumerate(_pairs(n)) if b < size]
     rows = [*range(size)] + [n + k for k in inside] + [n + n * (n - 1) // 2 + k for k in inside]
     positive &= determinant(jnp.stack([packed[row] for row in rows])) > 0

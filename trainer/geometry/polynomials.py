@@ -43,6 +43,7 @@ class Polynomial:
 
   @property
   def num_coordinates(self) -> int:
+    """N, the number of homogeneous coordinates; 0 if there are no terms."""
     return len(self.exponents[0]) if self.exponents else 0
 
   def __call__(self, z):

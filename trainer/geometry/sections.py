@@ -1,9 +1,10 @@
 """Holomorphic sections of line bundles on a variety: monomials modulo its polynomials.
 
-The monomials z^m of multidegree d, scaled by sqrt(prod_i d_i! / prod_j m_j!), make a vector v(z) with
-v* v = prod_i |z^(i)|^{2 d_i}. A multiple of a polynomial Q_a in that degree is a relation r . v = 0 on X, so v
-lies in the orthogonal complement of the conjugate relations. With an orthonormal basis U of that complement,
-s = U* v has s* s = v* v on X: the Hermitian form H = 1 in rho = s* H s is the Fubini-Study metric exactly.
+The monomials z^m of multidegree d, scaled by sqrt(prod_i d_i! / prod_j m_j!), make a vector v(z)
+with v* v = prod_i |z^(i)|^{2 d_i}. A multiple of a polynomial Q_a in that degree is a relation
+r . v = 0 on X, so v lies in the orthogonal complement of the conjugate relations. With an
+orthonormal basis U of that complement, s = U* v has s* s = v* v on X: the Hermitian form H = 1 in
+rho = s* H s is the Fubini-Study metric exactly.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from trainer.geometry.variety import Variety, factor_slices
 
 # Relations of relative size below this are combinations of the others.
 _DEPENDENT = 1e-9
-# Of the monomials that relations can be solved for as well as this, relative to the best, the first is dropped:
-# those that are left then come in few runs, which makes them fast to evaluate. An odd number, never a tie.
+# Of the monomials that relations can be solved for as well as this, relative to the best, the
+# first is dropped: those that are left then come in few runs, which makes them fast to evaluate.
+# An odd number, never a tie.
 _PIVOT = 0.0971
 _ROUNDING = 1e-14
 # Kaehler moduli with larger denominators would need degrees out of reach.
@@ -45,12 +47,12 @@ class SectionBasis(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def section_basis(variety: Variety, multidegree: tuple[int, ...]) -> SectionBasis:
-  """An orthonormal basis of the sections of multidegree (d_1, .., d_m) that the ambient space gives.
+  """An orthonormal basis of the sections of a multidegree (d_1, .., d_m) from the ambient space.
 
-  As many monomials as there are relations are dropped; U is the orthonormal basis nearest to the monomials that
-  are kept, U = P_kept (P_kept,kept)^{-1/2} with P the projector, so that monomials in no relation stay themselves.
-  It depends on P and on which monomials are kept only, not on the linear algebra library: a form H
-  means the same metric on every machine.
+  As many monomials as there are relations are dropped; U is the orthonormal basis nearest to the
+  monomials that are kept, U = P_kept (P_kept,kept)^{-1/2} with P the projector, so that monomials
+  in no relation stay themselves. It depends on P and on which monomials are kept only, not on the
+  linear algebra library: a form H means the same metric on every machine.
 
   Args:
     variety: the manifold.
@@ -76,7 +78,9 @@ def section_basis(variety: Variety, multidegree: tuple[int, ...]) -> SectionBasi
 
 
 def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
-  """The sections of multidegree k t, t the Kaehler moduli: potentials log s* H s / (pi k) lie in the class t.
+  """The sections of multidegree k t, t the Kaehler moduli.
+
+  Potentials log s* H s / (pi k) lie in the class t.
 
   Raises:
     UserError: k t is not integral.
@@ -99,7 +103,7 @@ def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:
-  """Exponents (M, N) of all monomials of a multidegree, z_0^d first, the last factor's varying fastest."""
+  """Exponents (M, N) of all monomials of a multidegree, z_0^d first, the last factor's fastest."""
   factors = []
   for n, d in zip(ambient, multidegree, strict=True):
     choices = itertools.combinations_with_replacement(range(n + 1), d)
@@ -117,9 +121,10 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
 def raise_degree(
   variety: Variety, multidegree: tuple[int, ...], h: np.ndarray, extra: tuple[int, ...]
 ) -> np.ndarray:
-  """The form of multidegree d + e whose rho is rho of h times prod_i |z^(i)|^{2 e_i} on the variety.
+  """The form of multidegree d + e that gives the same metric as h of multidegree d.
 
-  The same metric, where one of higher degree starts from.
+  On the variety its rho is rho of h times prod_i |z^(i)|^{2 e_i}. Metrics of higher
+  degree start from it.
 
   Args:
     variety: the manifold.
@@ -134,7 +139,8 @@ def raise_degree(
   exponents, scales, unitary = _scaled(variety, multidegree)
   new_exponents, new_scales, new_unitary = _scaled(variety, raised)
   chex.assert_shape(h, (unitary.shape[1],) * 2)
-  # In monomials: rho = v* G v, and prod |z|^{2e} = sum of the squares of the scaled monomials of degree e.
+  # In monomials: rho = v* G v, and prod |z|^{2e} = sum of the squares of the scaled
+  # monomials of degree e.
   form = scales[:, None] * (unitary @ h @ unitary.conj().T) * scales
   index = {tuple(row): i for i, row in enumerate(new_exponents)}
   new_form = np.zeros((len(new_exponents),) * 2, complex)
@@ -155,7 +161,7 @@ def _scaled(variety, multidegree):
 
 
 def _conjugate_relations(variety, multidegree, exponents, scales):
-  """An orthonormal basis (M, r) of the conjugates of all multiples of the polynomials in this degree."""
+  """An orthonormal basis (M, r) of the conjugate multiples of the polynomials in this degree."""
   index = {tuple(row): i for i, row in enumerate(exponents)}
   columns = []
   for polynomial, degree in zip(variety.polynomials, zip(*variety.degrees)):
@@ -180,8 +186,9 @@ def _conjugate_relations(variety, multidegree, exponents, scales):
 def _complement(v):
   """U (M, M - r) as in `section_basis`, for the complement of orthonormal columns v (M, r).
 
-  With v_kept = X Sigma Y* and v_dropped Y = Z C, the cosines C^2 = 1 - Sigma^2: U_kept = 1 - X (1 - C) X* and
-  U_dropped = -Z Sigma X*. Z is made orthonormal to rounding, however small the cosines are.
+  With v_kept = X Sigma Y* and v_dropped Y = Z C, the cosines C^2 = 1 - Sigma^2:
+  U_kept = 1 - X (1 - C) X* and U_dropped = -Z Sigma X*. Z is made orthonormal to rounding,
+  however small the cosines are.
   """
   size, rank = v.shape
   if rank == size:

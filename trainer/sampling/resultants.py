@@ -39,10 +39,10 @@ def coefficients(values: jax.Array) -> jax.Array:
 def common_zeros(f: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
   """All common zeros of two plane curves that have no common zero at infinity.
 
-  Bezout's matrix of f and g as polynomials in y, b_ij = sum_k f_{j+k+1} g_{i-k} - f_{i-k} g_{j+k+1},
-  has the null vector (1, y, y^2, ..) where they have a common zero y. Its determinant is a
-  polynomial in x of degree d e, the product of their degrees, which is found by interpolation and
-  solved; adjugates at its roots hold y.
+  Bezout's matrix of f and g as polynomials in y,
+  b_ij = sum_k f_{j+k+1} g_{i-k} - f_{i-k} g_{j+k+1}, has the null vector (1, y, y^2, ..) where they
+  have a common zero y. Its determinant is a polynomial in x of degree d e, the product of their
+  degrees, which is found by interpolation and solved; adjugates at its roots hold y.
 
   Args:
     f: (d + 1, d + 1, B) complex128, [i, j] the coefficient of x^i y^j, zero for i + j > d.
