@@ -26,8 +26,8 @@ def test_alternating_calls_each_function_equally_often():
 
 def test_flops_of_a_step_by_hand():
   quintic = varieties.sparse_variety("quintic")
-  # Features 25, one hidden layer of 4: 200 operations a row. 7 rows forwards and for the weights' gradient,
-  # none for the embedding's; 1 adjoint row three times.
+  # Features 25, one hidden layer of 4: 200 operations a row. 7 rows forwards and for the weights'
+  # gradient, none for the embedding's; 1 adjoint row three times.
   assert step.step_flops(quintic, (4,), batch=10) == 10 * (7 * 2 * 200 + 3 * 200)
 
 

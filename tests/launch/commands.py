@@ -62,7 +62,7 @@ def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> s
 def start_several(
   count: int, module: str, data_dir: pathlib.Path, **flags
 ) -> list[subprocess.Popen]:
-  """Starts `count` processes of two fake devices that find each other, each with points of its own."""
+  """Starts `count` processes of two fake devices that find each other, each with its own points."""
   with socket.socket() as probe:
     probe.bind(("localhost", 0))
     port = probe.getsockname()[1]
@@ -83,7 +83,7 @@ def start_several(
 def signal_once(
   process: subprocess.Popen, workdir: pathlib.Path, checkpoint: str, what: int
 ) -> None:
-  """Sends a signal to a training process as soon as it has a checkpoint, a pattern in `checkpoints`."""
+  """Signals a training process as soon as it has a checkpoint, a pattern in `checkpoints`."""
   while not list(workdir.glob(f"checkpoints/{checkpoint}")):
     assert process.poll() is None, process.stderr.read()
     time.sleep(0.005)

@@ -1,4 +1,7 @@
-"""The main command with Gauss-Newton: first-order steps, degree continuation, resuming, several processes."""
+"""The main command with Gauss-Newton.
+
+First-order steps, degree continuation, resuming, several processes.
+"""
 
 import signal
 

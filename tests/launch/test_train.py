@@ -144,7 +144,8 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
   flags = TINY | {"config.optimizer.learning_rate": 1e30, "config.optimizer.warmup_steps": 3}
   status, _, stderr = finish(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
   assert status == 1 and "Traceback" not in stderr
-  # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of step 3 explodes.
+  # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of
+  # step 3 explodes.
   assert re.search(r"error: the loss is not finite since step [345]:", stderr)
   assert list((tmp_path / "run" / "checkpoints" / "0").iterdir()) == []
 

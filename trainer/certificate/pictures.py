@@ -45,7 +45,10 @@ def png(figure: Figure) -> bytes:
 
 
 def sigma_picture(history: list[dict[str, Any]], before: float | None, theme: Theme) -> Figure:
-  """Sigma on validation points against seconds, with its standard error; rows as in metrics.jsonl."""
+  """Sigma on validation points, with its standard error, against seconds.
+
+  The rows of the history are those of metrics.jsonl.
+  """
   figure, (axes,) = _figure(1, 3.4, theme)
   rows = [row for row in history if row.get("sigma") and row["seconds"] > 0]
   seconds, sigma = (np.array([row[key] for row in rows]) for key in ("seconds", "sigma"))

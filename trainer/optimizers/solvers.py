@@ -1,11 +1,13 @@
-"""Three ways to solve the damped normal equations (J^T J + lambda D) delta = -J^T r over all devices.
+"""Three ways to solve damped normal equations (J^T J + lambda D) delta = -J^T r over all devices.
 
   parameter_space      few unknowns: J^T J is accumulated on every device and all-reduced
   sample_space         fewer points than unknowns: rows of J are gathered and J J^T is solved
-  conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P numbers an iteration
+  conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P numbers
+                       an iteration
 
-A solver is a pair of functions for one device of the mesh. `prepare` does what does not depend on the damping,
-once a step; `solve` is tried with one damping after the other until a step is accepted.
+A solver is a pair of functions for one device of the mesh. `prepare` does what does not
+depend on the damping, once a step; `solve` is tried with one damping after the other
+until a step is accepted.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,8 @@ import jax.numpy as jnp
 from trainer.devices import microbatch, parallel
 from trainer.optimizers.linearise import Linearisation
 
-# The largest dense system that is cheaper to solve than to iterate on, for networks and algebraic metrics.
+# The largest dense system that is cheaper to solve than to iterate on, for networks and
+# algebraic metrics.
 _EXACT, _EXACT_LOW_RANK = 6000, 600
 
 # Iterations over which progress is judged.
@@ -60,7 +63,8 @@ class Solver(NamedTuple):
 
   Attributes:
     prepare: (System) -> a pytree.
-    solve: (that pytree, r (B,), damping (), iterations ()) -> Step; iterative ones take no more iterations.
+    solve: (that pytree, r (B,), damping (), iterations ()) -> Step; iterative ones take no
+      more iterations.
   """
 
   prepare: Callable[[System], Any]
@@ -73,7 +77,8 @@ def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
   Args:
     num_parameters: P, log kappa included.
     num_points: points of a batch, B.
-    low_rank: whether products with J cost far less than its P entries a point, as for algebraic metrics.
+    low_rank: whether products with J cost far less than its P entries a point, as for
+      algebraic metrics.
 
   Returns:
     One of SOLVERS: parameter space costs B P^2, sample space B^2 P, and both solve exactly, which
@@ -97,7 +102,8 @@ def make_solver(
 def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   """Solves (A + lambda (diag A + eps)) delta = -b, A = J^T J, b = J^T r, in the widest precision.
 
-  Levenberg-Marquardt with Marquardt's scaling; eps, the mean of diag A, keeps null directions at rest.
+  Levenberg-Marquardt with Marquardt's scaling; eps, the mean of diag A, keeps null
+  directions at rest.
   """
 
   def prepare(system):
@@ -121,9 +127,10 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 
 
 def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
-  """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y; J J^T is made in the precision of J, the rest in the widest.
+  """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y.
 
-  Every device makes its own block of rows of J J^T; r is gathered, too.
+  J J^T is made in the precision of J, the rest in the widest. Every device makes its own block of
+  rows of J J^T; r is gathered, too.
   """
   del plan
 
@@ -149,13 +156,16 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 def conjugate_gradient(
   linear: Linearisation, plan: microbatch.Plan, iterations: int, tolerance: float
 ) -> Solver:
-  """Solves (J^T J + lambda m) delta = -J^T r by conjugate gradients, m = tr(J^T J) / min(P, points).
+  """Solves (J^T J + lambda m) delta = -J^T r by conjugate gradients.
+
+  m = tr(J^T J) / min(P, points).
 
   Args:
     linear: the linearisation; J is never formed.
     plan: how a device's points are cut up.
     iterations: at most, whatever `solve` is allowed.
-    tolerance: stops when five iterations lower |r + J delta|^2 + lambda m |delta|^2 by less than this part of it.
+    tolerance: stops when five iterations lower |r + J delta|^2 + lambda m |delta|^2 by
+      less than this part of it.
   """
 
   def normal_product(system, v):
@@ -190,7 +200,8 @@ def conjugate_gradient(
       energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
       return delta, res, res + (new / squared) * direction, new, basis, energies, count + 1
 
-    # The residual says little: that of log kappa is by far the largest and gone after one iteration.
+    # The residual says little: that of log kappa is by far the largest and gone
+    # after one iteration.
     def unfinished(carry):
       _, _, _, squared, _, energies, count = carry
       gaining = energies[-1] - energies[0] > tolerance * energies[0]
