@@ -4,11 +4,11 @@ A one-parameter family with Euler number -144 (Libgober, Teitelbaum 1993).
 
   python -m launch.train --config=configs/cubic_pair.py --workdir=runs/cubic_pair
 
-Measured (seed 0): sigma = 0.00117 +- 0.00001, from 0.129 of Fubini-Study; 504 seconds on two cores of an AMD EPYC.
-phi_mlp with 12,000 steps of Adam reaches 0.016.
+Measured (seed 0): sigma = 0.00117 +- 0.00001, from 0.129 of Fubini-Study; 504 seconds on two cores
+of an AMD EPYC. phi_mlp with 12,000 steps of Adam reaches 0.016.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config():

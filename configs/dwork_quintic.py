@@ -1,15 +1,17 @@
 """The Dwork quintic sum_i z_i^5 - 5 psi prod_i z_i; psi is the argument, complex too.
 
-psi = 1 (and its fifth roots of unity) is the conifold, which is refused. Networks that see only z_i conj(z_j) stall at
-0.035: they do not find the phases of the monomials, which monomial_mlp is given.
+psi = 1 (and its fifth roots of unity) is the conifold, which is refused. Networks that
+see only z_i conj(z_j) stall at 0.035: they do not find the phases of the monomials,
+which monomial_mlp is given.
 
   python -m launch.train --config=configs/dwork_quintic.py:0.5 --workdir=runs/dwork_0.5
 
-Measured (psi = 0.5, worse of seeds 0 and 1): sigma = 0.00326 +- 0.00002, from 0.365 of Fubini-Study; 423 seconds on
-two cores of an AMD EPYC, 0.012 after 71 of them. The algebraic metric of degree 5 takes 388 seconds to 0.0118.
+Measured (psi = 0.5, worse of seeds 0 and 1): sigma = 0.00326 +- 0.00002, from 0.365 of
+Fubini-Study; 423 seconds on two cores of an AMD EPYC, 0.012 after 71 of them. The algebraic metric
+of degree 5 takes 388 seconds to 0.0118.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config(psi: str = "0.5"):

@@ -1,14 +1,18 @@
-"""The Dwork quintic, psi an argument, with its symmetry group given: S5, the phases Z5^3 and complex conjugation.
+r"""The Dwork quintic, psi an argument, with its symmetry group given.
 
-  python -m launch.train --config=configs/dwork_symmetric.py:0.5 --workdir=runs/dwork_symmetric --dtype=float64
+The group: S5, the phases Z5^3 and complex conjugation.
+
+  python -m launch.train --config=configs/dwork_symmetric.py:0.5 \
+    --workdir=runs/dwork_symmetric --dtype=float64
 
 A second argument is the degree: dwork_symmetric.py:0.5,12.
 
-Measured (psi = 0.5, worse of seeds 0 and 1, from 0.36 of Fubini-Study): sigma = 0.000104 after 47 seconds on two cores
-of an AMD EPYC; degree 12 (2.26 +- 0.03)e-5 after 57. The certificate takes a minute or two more.
+Measured (psi = 0.5, worse of seeds 0 and 1, from 0.36 of Fubini-Study): sigma = 0.000104 after 47
+seconds on two cores of an AMD EPYC; degree 12 (2.26 +- 0.03)e-5 after 57. The certificate takes a
+minute or two more.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config(arguments: str = "0.5"):

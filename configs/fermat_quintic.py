@@ -4,11 +4,12 @@ The easiest Calabi-Yau threefold, for its symmetry, and the one every method is 
 
   python -m launch.train --config=configs/fermat_quintic.py --workdir=runs/fermat_quintic
 
-Measured (worse of seeds 0 and 1): sigma = 0.000698 +- 0.000004, from 0.375 of Fubini-Study; 66 seconds on two cores of an
-AMD EPYC, sampling and compilation included. fermat_quintic_fine.py goes on for ten minutes.
+Measured (worse of seeds 0 and 1): sigma = 0.000698 +- 0.000004, from 0.375 of Fubini-Study;
+66 seconds on two cores of an AMD EPYC, sampling and compilation included. fermat_quintic_fine.py
+goes on for ten minutes.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config():

@@ -1,21 +1,24 @@
-"""The Fermat quintic with its symmetry group given: S5, the phases Z5^4 and complex conjugation.
+r"""The Fermat quintic with its symmetry group given: S5, the phases Z5^4 and complex conjugation.
 
-  python -m launch.train --config=configs/fermat_symmetric.py --workdir=runs/fermat_symmetric --dtype=float64
+  python -m launch.train --config=configs/fermat_symmetric.py \
+    --workdir=runs/fermat_symmetric --dtype=float64
 
 An argument is the degree: fermat_symmetric.py:14.
 
-Measured (worse of seeds 0 and 1, from 0.37 of Fubini-Study): sigma = (6.89 +- 0.06)e-5 after 44 seconds on two cores of an
-AMD EPYC; degree 12 (seed 0) (1.41 +- 0.01)e-5 after 66. The certificate takes a minute or two more.
+Measured (worse of seeds 0 and 1, from 0.37 of Fubini-Study): sigma = (6.89 +- 0.06)e-5 after 44
+seconds on two cores of an AMD EPYC; degree 12 (seed 0) (1.41 +- 0.01)e-5 after 66. The certificate
+takes a minute or two more.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config(degree: str = "10"):
   config = default_config()
   config.variety = variety((4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5")
   config.network = (
-    f"invariant(degree={degree}, order=5, phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "
+    f"invariant(degree={degree}, order=5, "
+    "phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "
     "permutations=((1,2,3,4,0),(1,0,2,3,4)), conjugation=True)"
   )
   config.gauss_newton.steps = 30

@@ -2,12 +2,13 @@
 
   python -m launch.train --config=configs/random_quintic.py --workdir=runs/random_quintic
 
-Measured (seed 0): sigma = 0.0155 +- 0.0002, from 0.406 of Fubini-Study; 94 seconds on two cores of an AMD EPYC.
-With --config.network='algebraic(degree=5)' alone: 0.0183 +- 0.0003 after 35 seconds; with 'algebraic(degree=4)'
---config.data.train_points=60000: 0.035. random_quintic_fine.py goes on to degree 6.
+Measured (seed 0): sigma = 0.0155 +- 0.0002, from 0.406 of Fubini-Study; 94 seconds on two cores of
+an AMD EPYC. With --config.network='algebraic(degree=5)' alone: 0.0183 +- 0.0003 after 35 seconds;
+with 'algebraic(degree=4)' --config.data.train_points=60000: 0.035. random_quintic_fine.py goes
+on to degree 6.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config():

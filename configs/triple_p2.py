@@ -8,7 +8,7 @@ Measured (seed 0): sigma = 0.0609 +- 0.0008, from 0.504 of Fubini-Study; 202 sec
 of a busy AMD EPYC.
 """
 
-from trainer.run.config import default_config, variety
+from trainer import default_config, variety
 
 
 def get_config():

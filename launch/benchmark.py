@@ -23,7 +23,7 @@ from launch import cli
 from trainer.benchmarks import accuracy, suite
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.run.config import make_variety
+from trainer.geometry.description import make_variety
 
 _SUITE = flags.DEFINE_enum("suite", "quick", (*suite.SUITES, "accuracy"), "What to time.")
 _JSON = flags.DEFINE_string("json", None, "File that the numbers are written to as JSON.")

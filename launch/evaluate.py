@@ -14,6 +14,7 @@ from launch import cli
 from trainer.certificate import certify
 from trainer.devices import parallel
 from trainer.errors import UserError
+from trainer.loop.state import load_state
 from trainer.moduli import sample
 from trainer.run import run as runs
 
@@ -42,7 +43,7 @@ def main() -> None:
     raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
   workdir = cli.path_flag(_WORKDIR.value)
   run = runs.load_run(workdir)
-  state = runs.load_state(run, workdir)
+  state = load_state(run, workdir)
   certify.certify(
     run,
     state,

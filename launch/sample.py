@@ -15,7 +15,8 @@ from launch import cli
 from trainer.certificate import certificate
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.geometry.variety import check_calabi_yau
+from trainer.geometry import description
+from trainer.geometry.variety import check_calabi_yau, configuration_text
 from trainer.moduli import sample
 from trainer.run import config as configs
 
@@ -41,7 +42,7 @@ def main() -> None:
 
 def _describe() -> None:
   if _CONFIG.value:
-    variety = configs.make_variety(_CONFIG.value)
+    variety = description.make_variety(_CONFIG.value)
     ambient, degrees, moduli = variety.ambient, variety.degrees, variety.moduli
   elif _AMBIENT.value and _DEGREES.value:
     ambient = _integers("ambient", _AMBIENT.value)
@@ -54,7 +55,7 @@ def _describe() -> None:
   if _JSON.value:
     print(json.dumps(manifold))
     return
-  print(certificate.configuration(manifold))
+  print(configuration_text(ambient, degrees))
   for name in ("dimension", "euler", "volume", "intersection", "c2"):
     print(f"  {name}: {manifold[name]}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import math
+from typing import NamedTuple
 
 import chex
 import haiku as hk
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets, jets22, registry
+from networks import gauge, jets, jets22, network, registry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
@@ -24,18 +25,11 @@ Sections = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 @registry.register("algebraic")
-class AlgebraicMetric(hk.Module):
+class AlgebraicMetric(network.Network):
   """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), zero at initialisation.
 
   The parameter "h", (N_k, N_k) real, holds H as described in `hermitian_matrix`; it starts at the identity.
   """
-
-  # The same code and parameters serve arrays and jets of both types.
-  supports_jets = True
-  # The trainer passes the variety's Kaehler moduli and sections besides the ambient space.
-  needs_sections = True
-  # All of H is free, which Gauss-Newton makes use of.
-  full_form = True
 
   def __init__(
     self,
@@ -75,6 +69,34 @@ class AlgebraicMetric(hk.Module):
     rows = section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
     rho = squared_norm(rows, jets.matmul(rows, packed_form(h)), x)
     return relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+
+  def jet_types(self) -> tuple[type[jets.Jet], ...]:
+    """Of both types: the same code and parameters serve arrays and jets."""
+    return jets.Jet, jets22.Jet22
+
+  def form(self) -> FullForm:
+    """All of H is free."""
+    return FullForm(self.exponents, self.coefficients, self.ambient, self.degree)
+
+
+class FullForm(NamedTuple):
+  """K = (1 / (pi k)) log s* H s in which all of H is free.
+
+  Attributes:
+    exponents: (M, N) of the monomials that sections are made of.
+    coefficients: (M, N_k), the sections.
+    ambient: (n_1, .., n_m).
+    degree: k.
+  """
+
+  exponents: np.ndarray
+  coefficients: np.ndarray
+  ambient: tuple[int, ...]
+  degree: int
+
+  def rows(self, x: jets.Jet) -> chex.Array:
+    """[Re | Im] of s, d_1 s, .., d_n s at points, (n + 1, B, 2 N_k) real, x a jet (B, 2N)."""
+    return section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
 
 
 def check_degree(degree: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import chex
+import jax.numpy as jnp
 
 from networks import embeddings, extrinsic, jets, mlp, phi, registry
 
@@ -16,11 +17,6 @@ class CurvatureMLP(phi.PhiMLP):
   Meant for a metric that is good already, "algebraic(degree=5) + curvature_mlp()": what algebraic metrics lack
   lies where the variety bends sharply, and there phi follows from the second fundamental form.
   """
-
-  # The trainer passes the polynomials and Kaehler moduli of the variety besides the ambient space.
-  needs_polynomials = True
-  # The (2, 2) rules unroll each of its many products into hundreds of operations to compile.
-  supports_jets22 = False
 
   def __init__(
     self,
@@ -47,6 +43,10 @@ class CurvatureMLP(phi.PhiMLP):
     super().__init__(ambient, widths, activation, name)
     self.moduli, self.polynomials = tuple(moduli), polynomials
 
+  def jet_types(self) -> tuple[type[jets.Jet], ...]:
+    """Of type (1, 1): the (2, 2) rules unroll its many products into hundreds of operations each."""
+    return (jets.Jet,)
+
   def features(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """What phi is a perceptron of; no parameters.
 
@@ -63,13 +63,13 @@ class CurvatureMLP(phi.PhiMLP):
       ]
     )
 
-  def __call__(
-    self, x: chex.Array | jets.Jet, features: chex.Array | jets.Jet | None = None
-  ) -> chex.Array | jets.Jet:
-    """Evaluates phi; `features`, if given, saves computing them from x.
+  def keep(self, x: jets.Jet) -> dict[str, chex.Array]:
+    """The rows (B, R, F) of the features' jet."""
+    return {"features": jnp.moveaxis(self.features(x).rows, 0, 1)}
 
-    Returns:
-      (...) real, or the Jet of it.
-    """
-    features = self.features(x) if features is None else features
+  def __call__(
+    self, x: chex.Array | jets.Jet, kept: dict[str, chex.Array] | None = None
+  ) -> chex.Array | jets.Jet:
+    """Evaluates phi, of kept features where there are some; see Network."""
+    features = jets.Jet(jnp.moveaxis(kept["features"], 1, 0)) if kept else self.features(x)
     return mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)[..., 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import functools
 import math
+from typing import NamedTuple
 
 import chex
 import haiku as hk
@@ -12,21 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import algebraic, jets, jets22, registry, symmetry
+from networks import algebraic, jets, jets22, network, registry, symmetry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
 
 @registry.register("invariant")
-class InvariantMetric(hk.Module):
-  """phi of `networks.algebraic` with H = sum_p h_p B_p, B_p a basis of the forms invariant under a group.
+class InvariantMetric(network.Network):
+  """phi of `networks.algebraic` with H = sum_p h_p B_p, B_p a basis of forms invariant under a group.
 
-  rho = s* H s and all its derivatives are linear in the parameter "h" (P,), which starts at Fubini-Study:
-  rho = invariant_rows(..) @ h.
+  rho = s* H s and all its derivatives are linear in the parameter "h" (P,), which starts at
+  Fubini-Study: rho = invariant_rows(..) @ h.
   """
-
-  supports_jets = True
-  needs_sections = True
 
   def __init__(
     self,
@@ -58,41 +56,66 @@ class InvariantMetric(hk.Module):
     """
     super().__init__(name=name)
     self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree
-    self.forms = self.invariant_forms(
-      ambient, moduli, sections, degree, order, phases, permutations, conjugation
-    )
-
-  @staticmethod
-  def invariant_forms(
-    ambient: Sequence[int],
-    moduli: Sequence[float],
-    sections: algebraic.Sections,
-    degree: int,
-    order: int = 1,
-    phases: Sequence[Sequence[int]] = (),
-    permutations: Sequence[Sequence[int]] = (),
-    conjugation: bool = False,
-  ) -> symmetry.Forms:
-    """The forms B_p, for the arguments of the constructor."""
     rows = lambda table: tuple(tuple(int(i) for i in row) for row in table)
     group = symmetry.Generators(order, rows(phases), rows(permutations), bool(conjugation))
-    return _forms(sections, tuple(ambient), tuple(moduli), algebraic.check_degree(degree), group)
+    self.forms = _forms(sections, self.ambient, self.moduli, algebraic.check_degree(degree), group)
 
-  def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
-    """Evaluates phi.
-
-    Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
-
-    Returns:
-      (...) real, or the Jet of it.
-    """
+  def __call__(
+    self, x: chex.Array | jets.Jet, kept: dict[str, chex.Array] | None = None
+  ) -> chex.Array | jets.Jet:
+    """Evaluates phi, of kept rows where there are some; see Network."""
     start = self.forms.identity
     h = hk.get_parameter(
       "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype)
     )
-    rho = rho_rows(self.forms, h, self.ambient, x)
+    rho = self.form().rho(h, x, kept)
     return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+
+  def jet_types(self) -> tuple[type[jets.Jet], ...]:
+    """Of both types: the same code and parameters serve arrays and jets."""
+    return jets.Jet, jets22.Jet22
+
+  def keep(self, x: jets.Jet) -> dict[str, chex.Array]:
+    """The rows (B, R, P) of the jet of each form's rho."""
+    return self.form().keep(x)
+
+  def form(self) -> InvariantForm:
+    """The forms and what is linear in their coefficients."""
+    return InvariantForm(self.forms, self.ambient, self.degree)
+
+
+class InvariantForm(NamedTuple):
+  """K = (1 / (pi k)) log rho, rho = sum_p h_p rho_p.
+
+  Attributes:
+    forms: P invariant forms.
+    ambient: (n_1, .., n_m).
+    degree: k.
+  """
+
+  forms: symmetry.Forms
+  ambient: tuple[int, ...]
+  degree: int
+
+  def keep(self, x: jets.Jet) -> dict[str, chex.Array]:
+    """The rows of the jets of all rho_p at points: {"rows": (B, R, P)}, x a jet (B, 2N)."""
+    return {"rows": jnp.moveaxis(invariant_rows(self.forms, self.ambient, x), 0, 1)}
+
+  def rho(
+    self, h: chex.Array, x: chex.Array | jets.Jet, kept: dict[str, chex.Array] | None = None
+  ) -> chex.Array | jets.Jet:
+    """rho at x (..., 2N), of kept rows where there are some; h (P,)."""
+    if not kept:
+      return rho_rows(self.forms, h, self.ambient, x)
+    return type(x)(jnp.einsum("brp,p->rb", kept["rows"], h, precision="highest"))
+
+  def contract(
+    self, x: jets.Jet, cotangent: chex.Array, kept: dict[str, chex.Array] | None = None
+  ) -> chex.Array:
+    """Cotangents (B, P) of h, point by point, from those of the rows of rho (R, B)."""
+    if not kept:
+      return contracted_rows(self.forms, self.ambient, x, cotangent)
+    return jnp.einsum("brp,rb->bp", kept["rows"], cotangent, precision="highest")
 
 
 def rho_rows(

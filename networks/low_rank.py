@@ -10,22 +10,17 @@ import chex
 import haiku as hk
 import jax.numpy as jnp
 
-from networks import jets, registry
+from networks import jets, jets22, network, registry
 from networks import sections as section_jets
 from networks.algebraic import Sections, check_degree, relative_potential, squared_norm
 
 
 @registry.register("low_rank")
-class LowRankMetric(hk.Module):
+class LowRankMetric(network.Network):
   """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), H = 1 + U V* + V U*; zero at initialisation.
 
   Parameters "u" and "v", (2, N_k, r) real, hold the real and imaginary parts; u starts random, v at zero.
   """
-
-  # The same code and parameters serve arrays and jets of both types.
-  supports_jets = True
-  # The trainer passes the variety's Kaehler moduli and sections besides the ambient space.
-  needs_sections = True
 
   def __init__(
     self,
@@ -75,6 +70,10 @@ class LowRankMetric(hk.Module):
     product = lambda a, b: jets.matmul(jets.matmul(rows, a), b.T)
     rho = squared_norm(rows, rows + product(v, u) + product(u, v), x)
     return relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+
+  def jet_types(self) -> tuple[type[jets.Jet], ...]:
+    """Of both types: the same code and parameters serve arrays and jets."""
+    return jets.Jet, jets22.Jet22
 
 
 def _packed(u: chex.Array) -> chex.Array:

@@ -30,9 +30,6 @@ class MonomialMLP(phi.PhiMLP):
   mean square of the z_i conj(z_j), i < j, over the ambient space.
   """
 
-  # The trainer passes the monomials of the variety besides the ambient space.
-  needs_monomials = True
-
   def __init__(
     self,
     ambient: Sequence[int],

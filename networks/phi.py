@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import chex
-import haiku as hk
 
-from networks import activations, embeddings, jets, mlp, registry
+from networks import activations, embeddings, jets, jets22, mlp, network, registry
 
 
 @registry.register("phi_mlp")
-class PhiMLP(hk.Module):
+class PhiMLP(network.Network):
   """phi = MLP(spectral embedding): invariant under C* of each factor, zero at initialisation."""
-
-  # The same code and parameters serve arrays and jets.
-  supports_jets = True
 
   def __init__(
     self,
@@ -55,3 +51,7 @@ class PhiMLP(hk.Module):
     features = embeddings.SpectralEmbedding(self.ambient)(x)
     phi = mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)
     return phi[..., 0]
+
+  def jet_types(self) -> tuple[type[jets.Jet], ...]:
+    """Of both types: the same code and parameters serve arrays and jets."""
+    return jets.Jet, jets22.Jet22

@@ -1,11 +1,8 @@
-"""Names for networks, and networks of the user's own from anywhere.
+"""Things a config names: registered ones, and a user's own from anywhere.
 
-  resolve("phi_mlp")                        a registered network
-  resolve("my_module:MyAnsatz")             from an importable module
-  resolve("path/to/file.py:MyAnsatz")       from a file
-
-A network is an hk.Module class constructed as cls(ambient=(n_1, ..), **kwargs) and called on one point, or a
-plain Haiku function fn(x, **kwargs) of one point. Either way it maps x (2N,) real to a real scalar.
+NETWORKS.resolve("phi_mlp")                      registered
+NETWORKS.resolve("my_module:MyAnsatz")           from an importable module
+NETWORKS.resolve("path/to/file.py:MyAnsatz")     from a file
 """
 
 from __future__ import annotations
@@ -16,69 +13,75 @@ import importlib.util
 import pathlib
 import sys
 
-_NETWORKS: dict[str, Callable] = {}
 
+class Registry:
+  """Classes or functions of one kind by name."""
 
-def register(name: str) -> Callable[[Callable], Callable]:
-  """Decorator that makes a network available as `name`."""
+  def __init__(self, kind: str):
+    """Args: what they are, in messages: "network"."""
+    self._kind = kind
+    self._entries: dict[str, Callable] = {}
 
-  def decorate(network: Callable) -> Callable:
-    if name in _NETWORKS:
-      raise ValueError(f"a network named {name!r} is registered already")
-    _NETWORKS[name] = network
-    return network
+  def register(self, name: str) -> Callable[[Callable], Callable]:
+    """Decorator that makes a class or function available as `name`."""
 
-  return decorate
+    def decorate(entry: Callable) -> Callable:
+      if name in self._entries:
+        raise ValueError(f"a {self._kind} named {name!r} is registered already")
+      self._entries[name] = entry
+      return entry
 
+    return decorate
 
-def resolve(name: str) -> Callable:
-  """The network called `name`.
+  def resolve(self, name: str) -> Callable:
+    """The class or function called `name`.
 
-  Args:
-    name: a registered name, "module:attribute" or "path/to/file.py:attribute".
+    Args:
+      name: a registered name, "module:attribute" or "path/to/file.py:attribute".
 
-  Returns:
-    The class or function.
+    Raises:
+      ValueError: there is no such name, module, file or attribute.
+    """
+    if ":" not in name:
+      if name not in self._entries:
+        raise ValueError(
+          f"unknown {self._kind} {name!r}: choose one of {', '.join(sorted(self._entries))}, "
+          "or give module:Name or path/to/file.py:Name"
+        )
+      return self._entries[name]
+    source, _, attribute = name.rpartition(":")
+    module = self._load_file(source) if source.endswith(".py") else self._import(source)
+    entry = getattr(module, attribute, None)
+    if not callable(entry):
+      raise ValueError(f"{self._kind} {name!r}: {source} has no class or function {attribute!r}")
+    return entry
 
-  Raises:
-    ValueError: there is no such network, module, file or attribute.
-  """
-  if ":" not in name:
-    if name not in _NETWORKS:
+  def _import(self, module: str):
+    try:
+      return importlib.import_module(module)
+    except ImportError as error:
+      raise ValueError(f"{self._kind} module {module!r} cannot be imported: {error}") from None
+
+  def _load_file(self, source: str):
+    path = pathlib.Path(source).expanduser().resolve()
+    if not path.is_file():
+      raise ValueError(f"{self._kind} file {source!r} does not exist")
+    module_name = f"ricciflat_user_{path.stem}_{abs(hash(str(path)))}"
+    if module_name in sys.modules:
+      return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, as `import` does: dataclasses and pickling look the module up.
+    sys.modules[module_name] = module
+    try:
+      spec.loader.exec_module(module)
+    except Exception as error:
+      del sys.modules[module_name]
       raise ValueError(
-        f"unknown network {name!r}: choose one of {', '.join(sorted(_NETWORKS))}, "
-        "or give module:Name or path/to/file.py:Name"
-      )
-    return _NETWORKS[name]
-  source, _, attribute = name.rpartition(":")
-  module = _load_file(source) if source.endswith(".py") else _import(source)
-  network = getattr(module, attribute, None)
-  if not callable(network):
-    raise ValueError(f"network {name!r}: {source} has no class or function {attribute!r}")
-  return network
+        f"{self._kind} file {source!r} fails: {type(error).__name__}: {error}"
+      ) from None
+    return module
 
 
-def _import(module: str):
-  try:
-    return importlib.import_module(module)
-  except ImportError as error:
-    raise ValueError(f"network module {module!r} cannot be imported: {error}") from None
-
-
-def _load_file(source: str):
-  path = pathlib.Path(source).expanduser().resolve()
-  if not path.is_file():
-    raise ValueError(f"network file {source!r} does not exist")
-  module_name = f"ricciflat_user_network_{path.stem}_{abs(hash(str(path)))}"
-  if module_name in sys.modules:
-    return sys.modules[module_name]
-  spec = importlib.util.spec_from_file_location(module_name, path)
-  module = importlib.util.module_from_spec(spec)
-  # Registered before it runs, as `import` does: dataclasses and pickling look the module up.
-  sys.modules[module_name] = module
-  try:
-    spec.loader.exec_module(module)
-  except Exception as error:
-    del sys.modules[module_name]
-    raise ValueError(f"network file {source!r} fails: {type(error).__name__}: {error}") from None
-  return module
+NETWORKS = Registry("network")
+register, resolve = NETWORKS.register, NETWORKS.resolve

@@ -18,15 +18,15 @@ def test_communication_adds_up_the_results_of_collectives():
 
 def test_four_devices_do_a_quarter_of_the_work_each():
   curve = varieties.random_variety("cubic_curve")
-  problems = (
-    scaling.Problem("first_order", "phi_mlp(widths=(16, 16))", 512),
-    scaling.Problem("parameter_space", "phi_mlp(widths=(4,))", 512),
-    scaling.Problem("sample_space", "phi_mlp(widths=(16, 16))", 64),
-    scaling.Problem("conjugate_gradient", "algebraic(degree=3)", 512),
+  cases = (
+    scaling.Case("first_order", "phi_mlp(widths=(16, 16))", 512),
+    scaling.Case("parameter_space", "phi_mlp(widths=(4,))", 512),
+    scaling.Case("sample_space", "phi_mlp(widths=(16, 16))", 64),
+    scaling.Case("conjugate_gradient", "algebraic(degree=3)", 512),
   )
-  rows = scaling.count_work(curve, problems, (1, 4))
+  rows = scaling.count_work(curve, cases, (1, 4))
   assert [(row["solver"], row["devices"]) for row in rows] == [
-    (problem.solver, devices) for problem in problems for devices in (1, 4)
+    (case.solver, devices) for case in cases for devices in (1, 4)
   ]
   for one, four in zip(rows[::2], rows[1::2], strict=True):
     assert one["flops"] / four["flops"] == pytest.approx(4, rel=0.15)

@@ -5,8 +5,9 @@ import pytest
 
 from trainer.certificate import certificate
 from trainer.geometry.parse import parse_polynomial
-from trainer.geometry.variety import Variety
-from trainer.metric.measures import Measure
+from trainer.geometry.variety import Variety, configuration_text
+from trainer.metric.problem import exact_measures
+from trainer.sampling.statistics import Measure
 
 
 def _fermat(d, scale=1.0):
@@ -35,9 +36,9 @@ def _run():
 
 def _certificate(variety=None, **changes):
   measures = {"sigma": Measure(0.0123, 0.0004), "volume": Measure(0.8343, 0.0005), **changes}
-  return certificate.make_certificate(
-    measures, {"sigma": Measure(0.3724, 0.001)}, variety or _fermat(5), _run()
-  )
+  variety = variety or _fermat(5)
+  reference = {"fubini_study": {"sigma": Measure(0.3724, 0.001)}}
+  return certificate.make_certificate(measures, reference, variety, _run(), exact_measures(variety))
 
 
 def test_every_measure_has_value_stderr_and_exact():
@@ -66,21 +67,21 @@ def test_manifold_and_run():
   assert run["versions"]["jax"] and run["versions"]["orbax-checkpoint"]
   bicubic = certificate.describe_manifold(_bicubic())
   assert bicubic["intersection"] == {"111": 0, "112": 3, "122": 3, "222": 0}
-  assert certificate.configuration(bicubic) == "P2 x P2 [3; 3]"
+  assert configuration_text(bicubic["ambient"], bicubic["degrees"]) == "P2 x P2 [3; 3]"
 
 
 @pytest.mark.parametrize("d, expected", [(3, 2.70287609), (4, 11.81704501), (5, 47.29756091865622)])
 def test_exact_holomorphic_volume_of_fermat_hypersurfaces(d, expected):
-  exact = certificate.exact_values(_fermat(d))
+  exact = exact_measures(_fermat(d))
   assert exact["omega_integral"] == pytest.approx(expected, rel=1e-8)
   assert exact["kappa"] == pytest.approx(exact["volume"] / expected, rel=1e-8)
   # Q -> 2 Q divides |Omega|^2 by 4.
-  doubled = certificate.exact_values(_fermat(d, scale=2.0))
+  doubled = exact_measures(_fermat(d, scale=2.0))
   assert doubled["omega_integral"] == pytest.approx(expected / 4, rel=1e-8)
 
 
 def test_no_exact_holomorphic_volume_elsewhere():
-  assert certificate.exact_values(_bicubic()) == {"volume": pytest.approx(9.0)}
+  assert exact_measures(_bicubic()) == {"volume": pytest.approx(9.0)}
 
 
 def test_unknown_is_null_and_the_file_is_strict_json(tmp_path):

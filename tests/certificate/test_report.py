@@ -14,6 +14,7 @@ from trainer.certificate.slice_picture import SlicePicture
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
 from trainer.metric.measures import PointValues, measure_all
+from trainer.metric.problem import exact_measures
 
 _VOID = {"meta", "img", "source", "br"}
 
@@ -48,9 +49,9 @@ def synthetic():
   cubic = parse_polynomial("z0^3 + z1^3 + z2^3 - 0.5*z0*z1*z2", 3)
   weight, before = rng.uniform(0.5, 2, 300), np.exp(0.3 * rng.normal(size=300))
   after = 1 + 0.02 * (before - 1)
-  measures = [
+  trained, start = (
     measure_all(PointValues(eta, eta, weight, np.ones(300)), 3) for eta in (after, before)
-  ]
+  )
   run = certificate.describe_run(
     {"network": "<script>alert(1)</script>", "data": {"train_points": 1000}},
     network="net()",
@@ -62,7 +63,10 @@ def synthetic():
     points={"train": 1000, "heldout": 300},
     heldout_seed=0,
   )
-  content = certificate.make_certificate(*measures, Variety((2,), (cubic,), (1.0,)), run)
+  variety = Variety((2,), (cubic,), (1.0,))
+  content = certificate.make_certificate(
+    trained, {"fubini_study": start}, variety, run, exact_measures(variety)
+  )
   history = [{"step": 0, "seconds": 3.0, "sigma": 0.3, "sigma_stderr": 0.01}]
   history += [{"step": s, "seconds": 3.0 + s, "loss": 1 / s} for s in range(1, 20)]
   history += [{"step": 20, "seconds": 23.0, "loss": None, "sigma": 0.01, "sigma_stderr": 1e-3}]

@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 
-from trainer.optimizers.first_order_step import TrainState
+from trainer.loop.state import load_state
+from trainer.optimizers.state import TrainState
 from trainer.run import run as runs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -92,7 +93,7 @@ def signal_once(
 
 def trained_state(workdir: pathlib.Path) -> TrainState:
   """The state in the last checkpoint of a run."""
-  return runs.load_state(runs.load_run(workdir), workdir)
+  return load_state(runs.load_run(workdir), workdir)
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:

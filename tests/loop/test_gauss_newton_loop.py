@@ -7,8 +7,9 @@ import pytest
 
 from trainer.devices import parallel
 from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.loop import schedule
 from trainer.optimizers import gauss_newton
-from trainer.optimizers.first_order_step import TrainState
+from trainer.optimizers.state import new_state
 from trainer.run.phases import GAUSS_NEWTON, Phase
 
 
@@ -31,7 +32,10 @@ class _Job:
     settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
     self.run = SimpleNamespace(
       config=SimpleNamespace(gauss_newton=settings),
-      ansatz=SimpleNamespace(sections=sections, invariant=None),
+      problem=SimpleNamespace(
+        merit="sigma",
+        linearise=lambda: SimpleNamespace(nearly_linear=sections, low_rank=sections),
+      ),
     )
     self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
     self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
@@ -58,8 +62,8 @@ class _Job:
 
 
 def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
-  monkeypatch.setattr(gauss_newton_loop, "batch_sizes", lambda job, unknowns: list(sizes))
-  monkeypatch.setattr(gauss_newton_loop, "phase_points", lambda job, unknowns: 64)
+  monkeypatch.setattr(schedule, "batch_sizes", lambda *a: list(sizes))
+  monkeypatch.setattr(schedule, "phase_points", lambda *a: 64)
 
   def step(state, segment):
     params = {"network": jnp.float64(state.step + 1), "log_kappa": jnp.float64(0)}
@@ -73,20 +77,19 @@ def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
       "iterations": 20,
     }
     return (
-      TrainState(state.step + 1, params, optimizer, state.nonfinite_step),
+      state._replace(step=state.step + 1, params=params, optimizer=optimizer),
       {name: jnp.asarray(value) for name, value in row.items()},
     )
 
   monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
   params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
-  optimizer = gauss_newton.init(params, params, 1.0)._replace(taken=jnp.int32(start))
-  return gauss_newton_loop.train(
-    job, TrainState(jnp.int32(start), params, optimizer, jnp.int32(-1)), _Manager()
-  )
+  optimizer = gauss_newton.init(params, 1.0)._replace(taken=jnp.int32(start))
+  state = new_state(jnp.int32(start), params, optimizer, schedule.start(params))
+  return gauss_newton_loop.train(job, state, _Manager())
 
 
 def test_steps_that_run_out_leave_the_best_parameters_in_the_last_checkpoint(monkeypatch):
-  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3, sections=None)
+  job = _Job([0.4, 0.2, 0.1, 0.3], steps=3, sections=False)
   state = _train(monkeypatch, job)
   assert float(state.params["network"]) == 2
   assert job.saved == [(1, 1.0), (2, 2.0), (3, 2.0)]
@@ -125,11 +128,11 @@ def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(
   monkeypatch, damping, sigmas, steps
 ):
   state = _train(monkeypatch, _Job(sigmas, steps=9), damping=damping)
-  assert int(state.step) == steps and int(state.optimizer.level) == 2
+  assert int(state.step) == steps and int(state.schedule.level) == 2
 
 
 def test_with_momentum_a_network_keeps_its_batches_until_sigma_has_long_not_fallen(monkeypatch):
   sigmas = [0.4, 0.2, 0.1, *[0.3] * 9]
-  state = _train(monkeypatch, _Job(sigmas, steps=12, sections=None), sizes=(16,))
+  state = _train(monkeypatch, _Job(sigmas, steps=12, sections=False), sizes=(16,))
   # The third of the steps after the best is the quarter of them.
   assert int(state.step) == 5 and float(state.params["network"]) == 2

@@ -9,11 +9,10 @@ import pytest
 from configs import k3_quartic
 from networks import registry
 from trainer.errors import UserError
-from trainer.geometry import hermitian
+from trainer.geometry import description, hermitian
 from trainer.metric.ansatz import make_ansatz
 from trainer.metric.network_text import parse_network, split_terms
 from trainer.points import batch as batches
-from trainer.run import config as configs
 from trainer.sampling import datasets
 
 _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"
@@ -21,7 +20,7 @@ _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"
 
 @pytest.fixture(scope="module")
 def variety():
-  return configs.make_variety(k3_quartic.get_config())
+  return description.make_variety(k3_quartic.get_config())
 
 
 @pytest.fixture(scope="module")

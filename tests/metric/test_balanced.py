@@ -12,7 +12,7 @@ from trainer.geometry import hermitian, members, sections
 from trainer.geometry.variety import Variety
 from trainer.metric import balanced
 from trainer.metric.ansatz import make_ansatz
-from trainer.points import dataset as data
+from trainer.points import dataset
 
 _DWORK = Variety((4,), (members.dwork(5, 0.5),), (1.0,))
 # Not a multiple of the four devices: there is padding.
@@ -21,8 +21,8 @@ _POINTS = 5001
 
 def _load(data_dir, devices):
   mesh = parallel.make_mesh(jax.devices()[:devices])
-  source = data.Source(_DWORK, "train", 0, data_dir, mesh, jnp.dtype(jnp.float64))
-  return data.load(source, _POINTS).batch, mesh
+  source = dataset.of_variety(_DWORK, "train", 0, data_dir, mesh, jnp.dtype(jnp.float64))
+  return dataset.load(source, _POINTS).batch, mesh
 
 
 def test_t_operator_equals_complex_arithmetic():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from trainer.metric import measures
-from trainer.metric.measures import Measure, PointValues
+from trainer.metric.measures import PointValues
+from trainer.sampling import statistics
+from trainer.sampling.statistics import Measure
 
 _POINTS_PER_SLICE = 5
 
@@ -60,15 +62,15 @@ def test_correlated_points_of_a_slice_count_once():
   """Copying every point five times, as one slice, adds no information."""
   rng = np.random.default_rng(0)
   w, f = rng.uniform(1, 2, 40), rng.normal(size=40)
-  once = measures.weighted_mean(w, f, 1)
-  copied = measures.weighted_mean(w.repeat(5), f.repeat(5), 5)
+  once = statistics.weighted_mean(w, f, 1)
+  copied = statistics.weighted_mean(w.repeat(5), f.repeat(5), 5)
   assert copied == pytest.approx(once)
-  assert measures.weighted_mean(w.repeat(5), f.repeat(5), 1).stderr < 0.6 * once.stderr
+  assert statistics.weighted_mean(w.repeat(5), f.repeat(5), 1).stderr < 0.6 * once.stderr
 
 
 def test_last_slice_may_be_cut_short():
   w, f = np.ones(5), np.array([1.0, 1, 0, 0, 4])
-  result = measures.weighted_mean(w, f, 2)
+  result = statistics.weighted_mean(w, f, 2)
   # <f> = 1.2; slice sums of (f - 1.2)/5: -0.08, -0.48, 0.56.
   assert result.value == pytest.approx(1.2)
   assert result.stderr == pytest.approx(math.sqrt(1.5 * (0.08**2 + 0.48**2 + 0.56**2)))
@@ -118,7 +120,7 @@ def test_the_error_of_kappa_reaches_sigma():
   stderr = np.mean([r.stderr for r in results])
   values = skewed()
   deviation = np.abs(1 - measures.relative_volume_form(values))
-  naive = measures.weighted_mean(values.weight, deviation, 1)
+  naive = statistics.weighted_mean(values.weight, deviation, 1)
   assert stderr == pytest.approx(spread, rel=0.15)
   assert naive.stderr > 1.5 * spread
 

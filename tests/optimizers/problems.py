@@ -9,11 +9,9 @@ import numpy as np
 
 from configs import fermat_cubic
 from trainer.devices import parallel
-from trainer.metric.ansatz import make_ansatz
-from trainer.optimizers.linearise import of_network
-from trainer.optimizers.linearise_algebraic import of_sections
-from trainer.optimizers.linearise_invariant import of_invariant_form
-from trainer.points import dataset as data
+from trainer.geometry import description
+from trainer.metric.problem import MetricProblem
+from trainer.points import dataset
 from trainer.run import config as configs
 
 NETWORKS = {
@@ -27,24 +25,24 @@ NETWORKS = {
 @functools.cache
 def variety(factors: int = 1):
   if factors == 1:
-    return configs.make_variety(fermat_cubic.get_config())
+    return description.make_variety(fermat_cubic.get_config())
   config = configs.default_config()
-  config.variety = configs.variety((1, 2), ((2,), (3,)))
-  return configs.make_variety(config)
+  config.variety = description.variety((1, 2), ((2,), (3,)))
+  return description.make_variety(config)
 
 
 @functools.cache
 def points(data_dir: pathlib.Path, num_points: int = 256, factors: int = 1):
   """Rows on one device, float64."""
   mesh = parallel.make_mesh(jax.devices()[:1])
-  source = data.Source(variety(factors), "train", 0, data_dir, mesh, jnp.float64)
-  return jax.tree.map(jnp.asarray, data.load(source, num_points).batch)
+  source = dataset.of_variety(variety(factors), "train", 0, data_dir, mesh, jnp.float64)
+  return jax.tree.map(jnp.asarray, dataset.load(source, num_points).batch)
 
 
 def linearisation(kind: str, factors: int = 1):
   """The linearisation, and parameters near Fubini-Study at which nothing is special."""
-  ansatz = make_ansatz(variety(factors), NETWORKS[kind])
-  network = ansatz.init(jax.random.key(0))
+  problem = MetricProblem(variety(factors), NETWORKS[kind])
+  network = problem.ansatz.init(jax.random.key(0))
   rng = np.random.default_rng(1)
   sizes = {"network": 0.2, "base": 0.02, "correction": 0.2}
   near = lambda size, part: jax.tree.map(
@@ -55,10 +53,4 @@ def linearisation(kind: str, factors: int = 1):
   else:
     network = near(sizes.get(kind, 0.02), network)
   params = {"network": network, "log_kappa": jnp.asarray(-0.3, jnp.float64)}
-  linear = {
-    "network": lambda: of_network(ansatz),
-    "sum": lambda: of_network(ansatz),
-    "algebraic": lambda: of_sections(*ansatz.sections),
-    "invariant": lambda: of_invariant_form(ansatz.invariant),
-  }[kind]()
-  return linear, params, ansatz
+  return problem.linearise(), params, problem

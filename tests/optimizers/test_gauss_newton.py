@@ -8,9 +8,9 @@ import pytest
 from tests.optimizers import problems
 from trainer.devices import microbatch, parallel
 from trainer.optimizers import gauss_newton, solvers
-from trainer.optimizers.first_order_step import TrainState
-from trainer.optimizers.linearise import of_matrix
+from trainer.optimizers.state import new_state
 from trainer.points.batch import Batch
+from trainer.problem.linearise import Residual, of_matrix
 
 
 def _run(
@@ -27,9 +27,7 @@ def _run(
     mode,
   )
   params = start if params is None else params
-  state = TrainState(
-    jnp.int32(0), params, gauss_newton.init(params, params, damping), jnp.int32(-1)
-  )
+  state = new_state(jnp.int32(0), params, gauss_newton.init(params, damping))
   state = parallel.replicate(mesh, state)
   epoch = jax.device_put(jax.tree.map(lambda a: a[None], batch), parallel.sharded(mesh, axis=1))
   epoch = parallel.lay_out_epoch(epoch, mesh, mode)
@@ -88,11 +86,11 @@ def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
   )
   params = params | {"network": bent}
   batch = problems.points(data_dir)
-  assert linear.eta(params, batch)[1].all()
+  assert linear.residual(params, batch).admissible.all()
   state, (row,) = _run("algebraic", "parameter_space", 1, 1, data_dir, damping=1e-4, params=params)
   assert row["accepted"] and row["length"] < 1 and row["tries"] == 1
   assert state.optimizer.damping == 1e-4
-  assert linear.eta(jax.tree.map(jnp.asarray, state.params), batch)[1].all()
+  assert linear.residual(jax.tree.map(jnp.asarray, state.params), batch).admissible.all()
   assert row["loss"] <= row["loss_before"]
 
 
@@ -104,12 +102,13 @@ def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(
   rng = np.random.default_rng(3)
   rows, constant = rng.normal(size=(_POINTS, _UNKNOWNS)), rng.normal(size=_POINTS)
 
-  def eta(params, batch):
+  def residual(params, batch):
     # Slack is what the linear model does not know: it grows with the step.
     v = params["v"]
-    return 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v), positive(v)
+    eta = 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v)
+    return Residual(eta, 1.0, positive(v), {})
 
-  linear = of_matrix(eta, lambda params, batch: batch.x)
+  linear = of_matrix(residual, lambda params, batch: batch.x)
   plan = microbatch.Plan(_POINTS, _POINTS, 0, 0)
   solver = solvers.make_solver("sample_space", linear, plan, 0, 0.0)
   mesh = parallel.make_mesh(jax.devices()[:1])
@@ -117,12 +116,12 @@ def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(
     gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map"
   )
   params = {"v": jnp.zeros(_UNKNOWNS)}
-  optimizer = gauss_newton.init(params, params, _DAMPING)._replace(
+  optimizer = gauss_newton.init(params, _DAMPING)._replace(
     previous=jnp.asarray(previous), taken=jnp.int32(taken)
   )
   ones = jnp.ones(_POINTS)
   epoch = jax.tree.map(lambda a: a[None], Batch(jnp.asarray(rows), ones, ones, ones, ones))
-  state = TrainState(jnp.int32(0), params, optimizer, jnp.int32(-1))
+  state = new_state(jnp.int32(0), params, optimizer)
   state, row = step(parallel.replicate(mesh, state), epoch)
   j = rows / np.sqrt(_POINTS)
   shift = _DAMPING * np.trace(j @ j.T) / _POINTS

@@ -8,10 +8,10 @@ import pytest
 
 from trainer.devices import microbatch, parallel
 from trainer.optimizers import solvers
-from trainer.optimizers.linearise import Linearisation
+from trainer.problem.linearise import Linearisation
 
 _MATRIX = Linearisation(
-  eta=None,
+  residual=None,
   prepare=lambda params, rows: rows,
   apply=lambda params, rows, v: rows @ v,
   transpose=lambda params, rows, u: u @ rows,

@@ -1,5 +1,7 @@
 """One training step: its gradient on several devices, its first non-finite loss, its single trace."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,50 +12,47 @@ from configs import fermat_cubic
 from trainer.curvature import tensors
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.metric.ansatz import make_ansatz
+from trainer.geometry import description
 from trainer.metric.losses import Tensors, make_loss, monge_ampere, ricci
+from trainer.metric.problem import MetricProblem
 from trainer.optimizers.first_order import make_optimizer
-from trainer.optimizers.first_order_step import (
-  TrainState,
-  init_state,
-  make_step,
-  plan_memory,
-  point_tensors,
-)
-from trainer.points import dataset as data
-from trainer.run import config as configs
+from trainer.optimizers.first_order_step import make_step, plan_memory
+from trainer.optimizers.state import TrainState, new_state
+from trainer.points import dataset
 
 
 @pytest.fixture(scope="module")
 def setting(data_dir):
-  variety = configs.make_variety(fermat_cubic.get_config())
+  variety = description.make_variety(fermat_cubic.get_config())
   mesh = parallel.make_mesh()
-  points = data.load(data.Source(variety, "train", 0, data_dir, mesh, jnp.float64), 64)
-  ansatz = make_ansatz(variety, "phi_mlp(widths=(4,))")
+  points = dataset.load(dataset.of_variety(variety, "train", 0, data_dir, mesh, jnp.float64), 64)
+  make = lambda *loss: MetricProblem(variety, "phi_mlp(widths=(4,))", *loss)
   epoch = jax.tree.map(lambda a: a.reshape(2, 32, *a.shape[1:]), points.batch)
-  return mesh, ansatz, epoch
+  return mesh, make, epoch
 
 
-def _state(ansatz, optimizer):
-  return init_state(ansatz, optimizer, jax.random.key(0), -0.3, jnp.float64)
+def _state(problem, optimizer):
+  params = problem.init(jax.random.key(0), problem.volume)
+  params = params | {"log_kappa": jnp.asarray(-0.3)}
+  return new_state(jnp.int32(0), params, optimizer.init(params))
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)
 @pytest.mark.parametrize("power", [1, 2])
 def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
   """The gradient trap: summed once too often, the step would be 4 times as long."""
-  mesh, ansatz, epoch = setting
-  optimizer = optax.sgd(0.1)
-  state = _state(ansatz, optimizer)
+  mesh, make, epoch = setting
+  problem, optimizer = make(monge_ampere, power), optax.sgd(0.1)
+  state = _state(problem, optimizer)
 
   def loss(params, batch):
-    value = point_tensors(ansatz, params, batch, False).eta
+    value = Tensors(problem.ansatz, params, batch).eta
     return jnp.sum(batch.weight * jnp.abs(1 - value) ** power) / jnp.sum(batch.weight)
 
   first, second = (jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[i]), epoch) for i in (0, 1))
   value, gradient = jax.value_and_grad(loss)(state.params, first)
   expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, gradient)
-  step = parallel.compile_step(make_step(ansatz, monge_ampere(power), optimizer), mesh, mode)
+  step = parallel.compile_step(make_step(problem, optimizer), mesh, mode)
   laid_out = parallel.lay_out_epoch(jax.device_put(epoch, parallel.sharded(mesh, 1)), mesh, mode)
   state, metrics = step(parallel.replicate(mesh, state), laid_out)
   assert float(metrics["loss"]) == pytest.approx(float(value), rel=1e-12)
@@ -67,11 +66,11 @@ def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
 
 
 def test_the_first_non_finite_step_is_remembered(setting):
-  mesh, ansatz, epoch = setting
+  mesh, make, epoch = setting
   optimizer = optax.sgd(0.1)
-  state = _state(ansatz, optimizer)
+  state = _state(make(), optimizer)
   state = state._replace(params=state.params | {"log_kappa": jnp.asarray(jnp.nan)})
-  step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")
+  step = parallel.compile_step(make_step(make(), optimizer), mesh, "shard_map")
   state = parallel.replicate(mesh, state._replace(step=jnp.int32(6)))
   epoch = jax.device_put(epoch, parallel.sharded(mesh, 1))
   for _ in range(3):
@@ -80,10 +79,10 @@ def test_the_first_non_finite_step_is_remembered(setting):
 
 
 def test_a_second_trace_is_refused(setting):
-  mesh, ansatz, epoch = setting
+  mesh, make, epoch = setting
   optimizer = optax.sgd(0.1)
-  step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, "shard_map")
-  state = parallel.replicate(mesh, _state(ansatz, optimizer))
+  step = parallel.compile_step(make_step(make(), optimizer), mesh, "shard_map")
+  state = parallel.replicate(mesh, _state(make(), optimizer))
   epoch = jax.device_put(epoch, parallel.sharded(mesh, 1))
   state, _ = step(state, epoch)
   assert isinstance(state, TrainState)
@@ -91,17 +90,20 @@ def test_a_second_trace_is_refused(setting):
     step(state, jax.tree.map(lambda a: a[:1], epoch))
 
 
-def test_monge_ampere_sums_by_hand():
-  values, weight = Tensors(jnp.array([1.0, 3.0, 0.5]), None), jnp.array([1.0, 2.0, 4.0])
-  assert [float(a) for a in monge_ampere(1).sums(values, weight)] == [6.0, 7.0]
-  assert [float(a) for a in monge_ampere(2).sums(values, weight)] == [9.0, 7.0]
-
-
-def test_ricci_sums_by_hand():
-  values = Tensors(jnp.ones(3), jnp.array([-2.0, 1.0, 0.5]))
+@pytest.mark.parametrize("power, expected", [(1, 6.0 / 7.0), (2, 9.0 / 7.0)])
+@pytest.mark.parametrize(
+  "loss, tensors",
+  [
+    (monge_ampere, SimpleNamespace(eta=jnp.array([1.0, 3.0, 0.5]))),
+    (ricci, SimpleNamespace(ricci_scalar=jnp.array([-2.0, 1.0, 0.5]))),
+  ],
+)
+def test_losses_by_hand(loss, tensors, power, expected):
+  """Weights 1, 2, 4; of ricci, whose first value is -2, the squares sum to 7."""
+  value, target = loss(tensors)
   weight = jnp.array([1.0, 2.0, 4.0])
-  assert [float(a) for a in ricci(1).sums(values, weight)] == [6.0, 7.0]
-  assert [float(a) for a in ricci(2).sums(values, weight)] == [7.0, 7.0]
+  mean = jnp.sum(weight * jnp.abs(value - target) ** power) / weight.sum()
+  assert float(mean) == pytest.approx(1.0 if (loss, power) == (ricci, 2) else expected)
 
 
 @pytest.mark.parametrize("arguments", [("monge", 2), ("ricci", 3)])
@@ -113,18 +115,18 @@ def test_unknown_losses_are_refused(arguments):
 @pytest.mark.parametrize("name", ["monge_ampere", "ricci"])
 def test_microbatches_change_nothing(setting, name):
   """A memory budget that forces parts of 2 points gives the step of the whole batch."""
-  _, ansatz, epoch = setting
+  _, make, epoch = setting
   mesh = parallel.make_mesh(jax.devices()[:1])
-  optimizer, loss = optax.sgd(0.1), make_loss(name, 2)
-  state = _state(ansatz, optimizer)
+  problem, optimizer = make(*make_loss(name, 2)), optax.sgd(0.1)
+  state = _state(problem, optimizer)
   params = jax.tree.map(lambda a: a + 0.1, state.params)
   batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), epoch)
-  whole = plan_memory(ansatz, loss, params, batch, 2**30)
-  parts = plan_memory(ansatz, loss, params, batch, 2 * whole.bytes_per_point)
+  whole = plan_memory(problem, params, batch, 2**30)
+  parts = plan_memory(problem, params, batch, 2 * whole.bytes_per_point)
   assert (whole.num_chunks, parts.num_chunks) == (1, 16)
   results = []
   for plan in (None, whole, parts):
-    step = parallel.compile_step(make_step(ansatz, loss, optimizer, plan), mesh, "shard_map")
+    step = parallel.compile_step(make_step(problem, optimizer, plan), mesh, "shard_map")
     results.append(
       step(
         parallel.replicate(mesh, state._replace(params=params)),
@@ -138,27 +140,27 @@ def test_microbatches_change_nothing(setting, name):
 
 
 def test_the_metric_of_both_paths_to_eta_is_one(setting):
-  _, ansatz, epoch = setting
+  _, make, epoch = setting
   batch = jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[0, :6]), epoch)
-  params = jax.tree.map(lambda a: a + 0.1, _state(ansatz, optax.sgd(0.1)).params)
-  with_curvature = point_tensors(ansatz, params, batch, True)
-  without = point_tensors(ansatz, params, batch, False)
+  ansatz = make().ansatz
+  params = jax.tree.map(lambda a: a + 0.1, _state(make(), optax.sgd(0.1)).params)
+  with_curvature, without = (Tensors(ansatz, params, batch) for _ in range(2))
+  scalar = with_curvature.ricci_scalar
   np.testing.assert_allclose(with_curvature.eta, without.eta, rtol=1e-12)
-  np.testing.assert_array_equal(
-    with_curvature.ricci_scalar, tensors.scalar(ansatz.potential(params["network"], batch))
-  )
-  assert without.ricci_scalar is None
+  np.testing.assert_array_equal(scalar, tensors.scalar(ansatz.potential(params["network"], batch)))
+  # The metric came of the jet of the potential here, and of the ansatz there.
+  assert "potential" in vars(with_curvature) and "potential" not in vars(without)
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)
 def test_lbfgs_takes_the_same_steps_on_any_number_of_devices(setting, mode):
-  _, ansatz, epoch = setting
+  _, make, epoch = setting
   histories = []
   for devices in (1, 4):
     mesh = parallel.make_mesh(jax.devices()[:devices])
     optimizer = make_optimizer("lbfgs", 1.0, 0, 1.0, 10)
-    step = parallel.compile_step(make_step(ansatz, monge_ampere(2), optimizer), mesh, mode)
-    state = parallel.replicate(mesh, _state(ansatz, optimizer))
+    step = parallel.compile_step(make_step(make(), optimizer), mesh, mode)
+    state = parallel.replicate(mesh, _state(make(), optimizer))
     rows = jax.tree.map(lambda a: np.asarray(a)[:1], epoch)
     laid_out = parallel.lay_out_epoch(jax.device_put(rows, parallel.sharded(mesh, 1)), mesh, mode)
     losses = []

@@ -7,9 +7,9 @@ import pytest
 
 from configs import fermat_cubic
 from trainer.devices import parallel
-from trainer.points import dataset as data
+from trainer.geometry import description
+from trainer.points import dataset
 from trainer.points.segments import Segments
-from trainer.run import config as configs
 from trainer.sampling import datasets
 
 _SEED = 4
@@ -17,12 +17,12 @@ _SEED = 4
 
 @pytest.fixture(scope="module")
 def variety():
-  return configs.make_variety(fermat_cubic.get_config())
+  return description.make_variety(fermat_cubic.get_config())
 
 
 def _segments(variety, data_dir, devices=4, **settings):
   mesh = parallel.make_mesh(jax.devices()[:devices])
-  source = data.Source(variety, "train", _SEED, data_dir, mesh, jnp.float64)
+  source = dataset.of_variety(variety, "train", _SEED, data_dir, mesh, jnp.float64)
   return Segments(source, batch_size=8, mode="shard_map", **settings)
 
 
@@ -31,7 +31,7 @@ def _rows(variety, data_dir, start, stop):
   points = datasets.load_or_sample(
     variety, seed=_SEED, split="train", start=start, stop=stop, directory=data_dir
   )
-  return np.asarray(data.prepare_on_host(variety, points.z, points.weight, jnp.float64).x)
+  return np.asarray(dataset.prepare_on_host(variety, points.z, points.weight, jnp.float64).x)
 
 
 def _sorted(x):

@@ -11,14 +11,13 @@ import pytest
 
 from configs import dwork_quintic
 from trainer.errors import UserError
+from trainer.geometry import description
 from trainer.optimizers.first_order import make_optimizer
 from trainer.run import config as configs
-from trainer.run import run as runs
+from trainer.sampling import singular
 
 _NAMES = sorted(
-  p.stem
-  for p in pathlib.Path(configs.__file__).parents[1].glob("configs/*.py")
-  if p.stem != "__init__"
+  p.stem for p in pathlib.Path(dwork_quintic.__file__).parent.glob("*.py") if p.stem != "__init__"
 )
 
 
@@ -27,7 +26,7 @@ def test_shipped_configs_are_sound(name):
   module = importlib.import_module(f"configs.{name}")
   config = module.get_config()
   configs.check_config(config, 8)
-  runs.check_smooth(configs.make_variety(config))
+  singular.check_smooth(description.make_variety(config))
   assert f"--config=configs/{name}.py" in module.__doc__ and "sigma" in module.__doc__
 
 
@@ -86,10 +85,12 @@ def test_wrong_optimizers(change, message):
 
 def test_singular_points_are_found_from_sampled_points_too():
   """The conifold's nodes, from the points of the sample with the smallest minors alone."""
-  smooth, conifold = (configs.make_variety(dwork_quintic.get_config(psi)) for psi in ("0.5", "1"))
-  runs.check_smooth(smooth, runs.near_singular_points(smooth))
+  smooth, conifold = (
+    description.make_variety(dwork_quintic.get_config(psi)) for psi in ("0.5", "1")
+  )
+  singular.check_smooth(smooth, singular.near_singular_points(smooth))
   with pytest.raises(UserError, match="the variety is singular, at z = "):
-    runs.check_smooth(conifold, runs.near_singular_points(conifold))
+    singular.check_smooth(conifold, singular.near_singular_points(conifold))
 
 
 @pytest.mark.parametrize(
@@ -108,20 +109,20 @@ def test_singular_points_are_found_from_sampled_points_too():
 )
 def test_wrong_varieties(fields, message):
   config = configs.default_config()
-  config.variety = configs.variety(**fields)
+  config.variety = description.variety(**fields)
   with pytest.raises(UserError, match=message):
-    configs.make_variety(config)
+    description.make_variety(config)
 
 
 def test_a_matrix_makes_a_seeded_random_member():
-  build = lambda seed: configs.make_variety(
-    ml_collections.ConfigDict(dict(variety=configs.variety((1, 3), ((2,), (4,)), seed=seed)))
+  build = lambda seed: description.make_variety(
+    ml_collections.ConfigDict(dict(variety=description.variety((1, 3), ((2,), (4,)), seed=seed)))
   )
   assert build(3) == build(3) != build(4)
   assert build(3).degrees == ((2,), (4,)) and build(3).moduli == (1.0, 1.0)
   arrays = build(3).polynomials[0]
-  explicit = configs.variety((1, 3), arrays=((arrays.exponents, arrays.coefficients),))
-  assert configs.make_variety(ml_collections.ConfigDict(dict(variety=explicit))) == build(3)
+  explicit = description.variety((1, 3), arrays=((arrays.exponents, arrays.coefficients),))
+  assert description.make_variety(ml_collections.ConfigDict(dict(variety=explicit))) == build(3)
   # A run writes its config down and reads it again.
   stored = json.loads(json.dumps({"variety": explicit.to_dict()}))
-  assert configs.make_variety(ml_collections.ConfigDict(stored, convert_dict=True)) == build(3)
+  assert description.make_variety(ml_collections.ConfigDict(stored, convert_dict=True)) == build(3)

@@ -80,7 +80,7 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
   monkeypatch.setattr(metrics.time, "monotonic", lambda: clock[0])
   stream = io.StringIO()
   progress = metrics.Progress(enabled=True, stream=stream)
-  progress.start("training", 400)
+  progress.start("training", 400, "sigma")
   progress.note("4 devices")
   progress.sampling(500, 1000)
   progress.sampling(1000, 1000)
@@ -118,7 +118,7 @@ def test_log_gets_plain_lines_at_intervals(monkeypatch):
 def test_terminal_gets_a_bar():
   stream = _Terminal()
   progress = metrics.Progress(enabled=True, stream=stream)
-  progress.start("training", 400)
+  progress.start("training", 400, "sigma")
   progress.sampling(1000, 1000)
   progress.update(100, _row(100, loss=0.5, sigma=0.25, points_per_second=900.0))
   progress.note("between")

@@ -11,14 +11,15 @@ from configs import fermat_cubic
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import hermitian
-from trainer.loop import continuation
-from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.loop import schedule, train
+from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.metric import balanced
-from trainer.points import dataset as data
+from trainer.points import dataset
 from trainer.points.batch import prepare
 from trainer.run import run as runs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
+from trainer.sampling import singular
 
 
 def _config(**fields):
@@ -92,16 +93,16 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
   )
   high = runs.open_run(config, 0, jnp.dtype("float64"))
   low = runs.enter_phase(high, 0)
-  state = runs.first_state(low)
+  state = states.first_state(low)
   rng = np.random.default_rng(0)
   bent = jax.tree.map(lambda h: h + 0.1 * rng.normal(size=h.shape), state.params)
-  following = continuation.next_state(low, state._replace(params=bent, step=jnp.int32(7)), high)
+  following = states.next_state(low, state._replace(params=bent, step=jnp.int32(7)), high)
   assert int(following.step) == 7 and int(following.optimizer.taken) == 0
   assert following.params["log_kappa"] == bent["log_kappa"]
-  z = runs.near_singular_points(low.variety)[:4]
+  z = singular.near_singular_points(low.problem.variety)[:4]
   batch = prepare(low.variety, jnp.asarray(z), jnp.ones(4))
   correction = [
-    run.ansatz.metric(params["network"], batch) - batch.fubini_study.T
+    run.problem.ansatz.metric(params["network"], batch) - batch.fubini_study.T
     for run, params in ((low, bent), (high, following.params))
   ]
   assert np.abs(correction[0]).max() > 1e-3
@@ -114,28 +115,28 @@ def test_a_correction_starts_on_top_of_the_metric_before_it():
   config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": network})
   both = runs.open_run(config, 0, jnp.dtype("float64"))
   first = runs.enter_phase(both, 0)
-  state = runs.first_state(first)
+  state = states.first_state(first)
   rng = np.random.default_rng(0)
   bent = jax.tree.map(lambda h: h + 0.1 * rng.normal(size=h.shape), state.params)
-  following = continuation.next_state(first, state._replace(params=bent, step=jnp.int32(7)), both)
+  following = states.next_state(first, state._replace(params=bent, step=jnp.int32(7)), both)
   assert int(following.step) == 7 and following.params["log_kappa"] == bent["log_kappa"]
   assert following.optimizer.previous.size == (9 + 4) * 4 + 4 + 4 + 1 + 1
-  z = runs.near_singular_points(first.variety)[:4]
+  z = singular.near_singular_points(first.problem.variety)[:4]
   batch = prepare(first.variety, jnp.asarray(z), jnp.ones(4))
-  before = first.ansatz.metric(bent["network"], batch)
+  before = first.problem.ansatz.metric(bent["network"], batch)
   assert np.abs(before - batch.fubini_study.T).max() > 1e-3
   np.testing.assert_allclose(
-    both.ansatz.metric(following.params["network"], batch), before, rtol=1e-12
+    both.problem.ansatz.metric(following.params["network"], batch), before, rtol=1e-12
   )
 
 
 @pytest.mark.parametrize("size", [17, 64, 370, 4_901, 60_000, 1_234_567])
 def test_batch_sizes_divide_over_devices_and_do_not_depend_on_them(size):
-  rounded = gauss_newton_loop.round_size(size, 1)
+  rounded = schedule.round_size(size, 1)
   assert rounded <= size and (size < 2048 or rounded > 0.98 * size)
   for devices in (2, 4, 8, 16):
-    assert gauss_newton_loop.round_size(size, devices) == rounded
-  assert gauss_newton_loop.round_size(size, 6) % 6 == 0
+    assert schedule.round_size(size, devices) == rounded
+  assert schedule.round_size(size, 6) % 6 == 0
 
 
 def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
@@ -156,17 +157,17 @@ def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
     SimpleNamespace(sampling=None),
     0.0,
   )
-  first = runs.first_state(run)
-  state = continuation.balanced_state(job, parallel.replicate(mesh, first))
+  first = states.first_state(run)
+  state = train._started(job, parallel.replicate(mesh, first))
   assert state.params["log_kappa"] == first.params["log_kappa"]
 
   # The T-operator leaves it alone, and it is nearer to the flat metric than Fubini-Study.
-  points = data.load(job.source("train"), 3000).batch
-  form = balanced.balanced_metric(run.variety, 2, points, mesh)
+  points = dataset.load(job.source("train"), 3000).batch
+  form = balanced.balanced_metric(run.problem.variety, 2, points, mesh)
   np.testing.assert_allclose(state.params["network"]["algebraic_metric"]["h"], form, rtol=1e-12)
   sigmas = []
   for params in (first.params, jax.tree.map(np.asarray, state.params)):
-    eta = hermitian.determinant(run.ansatz.metric(params["network"], points)) / points.omega
+    eta = hermitian.determinant(run.problem.ansatz.metric(params["network"], points)) / points.omega
     weight = points.weight / points.weight.sum()
     sigmas.append(float(jnp.sum(weight * jnp.abs(1 - eta / jnp.sum(weight * eta)))))
   assert sigmas[1] < 0.5 * sigmas[0]

@@ -13,7 +13,7 @@ from trainer.benchmarks.points import some_points
 from trainer.benchmarks.step import make_stepper
 from trainer.devices import parallel
 from trainer.geometry.variety import Variety
-from trainer.metric.ansatz import make_ansatz
+from trainer.metric.problem import MetricProblem
 from trainer.points.batch import cast
 
 
@@ -49,10 +49,10 @@ def _configure(settings):
 
 
 def _time(variety, size, widths, counts, seconds):
-  ansatz = make_ansatz(variety, f"phi_mlp(widths={widths})")
+  problem = MetricProblem(variety, f"phi_mlp(widths={widths})")
   batch = cast(some_points(variety, size), jnp.float32)
   functions = {
-    str(count): make_stepper(ansatz, batch, parallel.make_mesh(jax.local_devices()[:count]))
+    str(count): make_stepper(problem, batch, parallel.make_mesh(jax.local_devices()[:count]))
     for count in counts
     if count <= jax.local_device_count()
   }

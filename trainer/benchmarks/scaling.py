@@ -1,7 +1,8 @@
 """What a step costs each of 1 to 64 devices, counted in the compiled program; nothing is run.
 
-A loop's body counts once: one iteration of conjugate gradients, one trial of a damping. LAPACK's routines are not
-counted by the compiler: the dense solvers' Cholesky factorisation, which every device does for itself, is listed apart.
+A loop's body counts once: one iteration of conjugate gradients, one trial of a damping. LAPACK's
+routines are not counted by the compiler: the dense solvers' Cholesky factorisation, which every
+device does for itself, is listed apart.
 """
 
 from __future__ import annotations
@@ -18,27 +19,32 @@ import optax
 
 from trainer.devices import microbatch, parallel
 from trainer.geometry.variety import Variety
-from trainer.loop import gauss_newton as gauss_newton_loop
-from trainer.metric.ansatz import make_ansatz
-from trainer.metric.losses import monge_ampere
+from trainer.metric.problem import MetricProblem
 from trainer.optimizers import gauss_newton, solvers
-from trainer.optimizers.first_order_step import TrainState, init_params, init_state, make_step
+from trainer.optimizers.first_order_step import make_step
+from trainer.optimizers.state import new_state
 from trainer.points import batch as batches
 
 
-class Problem(NamedTuple):
-  """Attributes: solver, "first_order" or one of solvers.SOLVERS; network; points of a batch, over all devices."""
+class Case(NamedTuple):
+  """What is counted.
+
+  Attributes:
+    solver: "first_order" or one of trainer.optimizers.solvers.SOLVERS.
+    network: of the metric.
+    points: of a batch, over all devices.
+  """
 
   solver: str
   network: str
   points: int
 
 
-PROBLEMS = (
-  Problem("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
-  Problem("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
-  Problem("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
-  Problem("conjugate_gradient", "algebraic(degree=4)", 65_536),
+CASES = (
+  Case("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
+  Case("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
+  Case("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
+  Case("conjugate_gradient", "algebraic(degree=4)", 65_536),
 )
 
 _COLLECTIVE = re.compile(
@@ -48,23 +54,23 @@ _ARRAY = re.compile(r"(pred|[sufc]\d+)\[([\d,]*)\]")
 
 
 def count_work(
-  variety: Variety, problems: Sequence[Problem], counts: Sequence[int]
+  variety: Variety, cases: Sequence[Case], counts: Sequence[int]
 ) -> list[dict[str, Any]]:
   """Counts the work of a float32 step on a device of a mesh of fake ones, in a process of their own.
 
   Args:
     variety: the manifold.
-    problems: what to solve.
-    counts: numbers of devices, each dividing the points of every problem.
+    cases: what to count.
+    counts: numbers of devices, each dividing the points of every case.
 
   Returns:
-    A row for each problem and number of devices: solver, network, parameters, points, devices, and of each device
+    A row for each case and number of devices: solver, network, parameters, points, devices, and of each device
     flops and bytes (read and written), communicated_bytes (the results of all-reduces and all-gathers),
     collectives (their number), cholesky_flops.
   """
   settings = {"jax_platforms": "cpu", "jax_num_cpu_devices": max(counts), "jax_enable_x64": True}
   with multiprocessing.get_context("spawn").Pool(1, _configure, (settings,)) as pool:
-    return pool.apply(_count_all, (variety, tuple(problems), tuple(counts)))
+    return pool.apply(_count_all, (variety, tuple(cases), tuple(counts)))
 
 
 def communication(program: str) -> tuple[int, int]:
@@ -82,25 +88,25 @@ def _configure(settings):
     jax.config.update(name, value)
 
 
-def _count_all(variety, problems, counts):
-  return [_count(variety, problem, devices) for problem in problems for devices in counts]
+def _count_all(variety, cases, counts):
+  return [_count(variety, case, devices) for case in cases for devices in counts]
 
 
-def _count(variety, problem, devices):
-  ansatz = make_ansatz(variety, problem.network)
+def _count(variety, case, devices):
+  problem = MetricProblem(variety, case.network)
   mesh = parallel.make_mesh(jax.local_devices()[:devices])
-  step, state = _step(ansatz, problem, problem.points // devices)
+  step, state = _step(problem, case, case.points // devices)
   epoch = jax.tree.map(
     lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
-    batches.abstract(variety, problem.points, jnp.float32),
+    batches.abstract(variety, case.points, jnp.float32),
   )
   compiled = parallel.compile_step(step, mesh, "shard_map").lower(state, epoch).compile()
   cost = compiled.cost_analysis()
   collectives, communicated = communication(compiled.as_text())
   parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-  dense = {"parameter_space": parameters, "sample_space": problem.points}.get(problem.solver, 0)
+  dense = {"parameter_space": parameters, "sample_space": case.points}.get(case.solver, 0)
   return {
-    **problem._asdict(),
+    **case._asdict(),
     "parameters": parameters,
     "devices": devices,
     "flops": cost["flops"],
@@ -111,20 +117,21 @@ def _count(variety, problem, devices):
   }
 
 
-def _step(ansatz, problem, local):
+def _step(problem, case, local):
   """The per-device step and the shapes of its state."""
-  key = jax.random.key(0)
-  if problem.solver == "first_order":
-    optimizer = optax.adam(1e-3)
-    return make_step(ansatz, monge_ampere(2), optimizer), jax.eval_shape(
-      lambda: init_state(ansatz, optimizer, key, 0.0, jnp.float32)
-    )
-  plan = microbatch.Plan(local, local, 0, 0)
-  linear = gauss_newton_loop.linearise(ansatz)
-  solver = solvers.make_solver(problem.solver, linear, plan, iterations=100, tolerance=5e-3)
+  optimizer = optax.adam(1e-3)
 
   def start():
-    params = init_params(ansatz, key, 0.0, jnp.float32)
-    return TrainState(jnp.int32(0), params, gauss_newton.init(params, params, 1.0), jnp.int32(-1))
+    params = problem.init(jax.random.key(0), 1.0)
+    params = jax.tree.map(lambda a: a.astype(jnp.float32), params)
+    first_order = case.solver == "first_order"
+    state = optimizer.init(params) if first_order else gauss_newton.init(params, 1.0)
+    return new_state(jnp.int32(0), params, state)
 
-  return gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9), jax.eval_shape(start)
+  if case.solver == "first_order":
+    return make_step(problem, optimizer), jax.eval_shape(start)
+  plan = microbatch.Plan(local, local, 0, 0)
+  linear = problem.linearise()
+  solver = solvers.make_solver(case.solver, linear, plan, iterations=100, tolerance=5e-3)
+  step = gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9)
+  return step, jax.eval_shape(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import copy
 import functools
 from typing import Any
 
@@ -16,10 +17,12 @@ from trainer.benchmarks import timing
 from trainer.devices import parallel
 from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
-from trainer.metric.ansatz import Ansatz, make_ansatz
-from trainer.metric.losses import monge_ampere
-from trainer.optimizers.first_order_step import init_state, make_step, plan_memory
+from trainer.metric.ansatz import Ansatz
+from trainer.metric.problem import MetricProblem
+from trainer.optimizers.first_order_step import make_step, plan_memory
+from trainer.optimizers.state import new_state
 from trainer.points.batch import Batch, cast
+from trainer.problem.problem import Problem
 
 
 def plain_phi(x: jax.Array, ambient: Sequence[int], widths: Sequence[int]) -> jax.Array:
@@ -44,26 +47,26 @@ def time_step(
     and the ratios.
   """
   batch = cast(batch, jnp.float32)
-  nested = _nested_ansatz(variety, widths)
-  ansatzes = {
+  jets = MetricProblem(variety, f"phi_mlp(widths={tuple(widths)})")
+  nested = copy.copy(jets)
+  nested.ansatz = _nested_ansatz(variety, widths)
+  problems = {
     "nested": nested,
     "nested_in_chunks": nested,
-    "general": make_ansatz(
-      variety, f"{__name__}:plain_phi(ambient={variety.ambient}, widths={tuple(widths)})"
-    ),
-    "jets": make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})"),
+    "general": MetricProblem(variety, f"{__name__}:plain_phi(widths={tuple(widths)})"),
+    "jets": jets,
   }
   mesh = parallel.make_mesh(jax.local_devices()[:1])
   functions = {
-    name: make_stepper(ansatz, batch, mesh, whole=name == "nested")
-    for name, ansatz in ansatzes.items()
+    name: make_stepper(problem, batch, mesh, whole=name == "nested")
+    for name, problem in problems.items()
   }
   functions["matmul"], matmul_flops = timing.matmul(jnp.float32)
   times = timing.alternate(functions, seconds)
   rate = matmul_flops / times["matmul"].median
   flops = step_flops(variety, widths, batch.x.shape[0])
   result = {"batch": batch.x.shape[0], "widths": list(widths)}
-  for name in ansatzes:
+  for name in problems:
     result |= times[name].scaled(1e3, f"{name}_ms")
   return result | {
     "matmul_ms": 1e3 * flops / rate,
@@ -71,7 +74,7 @@ def time_step(
     "jets_gflops_per_second": flops / times["jets"].median / 1e9,
     **{
       f"{name}_over_jets": times[name].median / times["jets"].median
-      for name in ansatzes
+      for name in problems
       if name != "jets"
     },
     "jets_over_matmul": times["jets"].median * rate / flops,
@@ -93,11 +96,13 @@ def step_flops(variety: Variety, widths: Sequence[int], batch: int) -> float:
   return batch * (tangents * forward + adjoint)
 
 
-def make_stepper(ansatz: Ansatz, batch: Batch, mesh: Any, whole: bool = False) -> Callable[[], Any]:
+def make_stepper(
+  problem: Problem, batch: Batch, mesh: Any, whole: bool = False
+) -> Callable[[], Any]:
   """A call that takes one training step after the other on one batch, spread over a mesh.
 
   Args:
-    ansatz: the trainable metric.
+    problem: what is learned.
     batch: the points of a step.
     mesh: the devices.
     whole: whether a device works on its part of the batch at once instead of in chunks.
@@ -105,13 +110,12 @@ def make_stepper(ansatz: Ansatz, batch: Batch, mesh: Any, whole: bool = False) -
   Returns:
     The call, which returns the step's metrics.
   """
-  optimizer, loss = optax.adam(1e-3), monge_ampere(2)
-  state = init_state(ansatz, optimizer, jax.random.key(0), 0.0, jnp.float32)
+  optimizer = optax.adam(1e-3)
+  params = jax.tree.map(lambda a: a.astype(jnp.float32), problem.init(jax.random.key(0), 1.0))
+  state = new_state(jnp.int32(0), params, optimizer.init(params))
   local = jax.tree.map(lambda a: a[: a.shape[0] // mesh.size], batch)
-  plan = (
-    None if whole else plan_memory(ansatz, loss, state.params, local, parallel.default_memory())
-  )
-  compiled = parallel.compile_step(make_step(ansatz, loss, optimizer, plan), mesh, "shard_map")
+  plan = None if whole else plan_memory(problem, params, local, parallel.default_memory())
+  compiled = parallel.compile_step(make_step(problem, optimizer, plan), mesh, "shard_map")
   state = parallel.replicate(mesh, state)
   epoch = jax.tree.map(lambda a: jax.device_put(a[None], parallel.sharded(mesh, axis=1)), batch)
 

@@ -45,7 +45,7 @@ def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[t
     return
   quintic = varieties[_MANIFOLD]
   if suite == "scaling":
-    yield "scaling", scaling.count_work(quintic, scaling.PROBLEMS, _SCALING_COUNTS)
+    yield "scaling", scaling.count_work(quintic, scaling.CASES, _SCALING_COUNTS)
     return
   batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)

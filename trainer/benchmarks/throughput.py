@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from trainer.benchmarks import timing
 from trainer.devices import parallel
 from trainer.geometry.variety import Variety
-from trainer.metric.ansatz import make_ansatz
-from trainer.metric.evaluation import Evaluator
+from trainer.metric.problem import MetricProblem
 from trainer.points.batch import Batch, cast
+from trainer.problem.evaluation import Evaluator
 from trainer.sampling.sampler import Sampler, finish
 
 # Bytes for intermediate results of an evaluation.
@@ -59,13 +59,11 @@ def time_evaluation(
   variety: Variety, batch: Batch, widths: Sequence[int], seconds: float
 ) -> dict[str, float]:
   """Points a second of the metric, its determinant and its least eigenvalue, in float64."""
-  ansatz = make_ansatz(variety, f"phi_mlp(widths={tuple(widths)})")
+  problem = MetricProblem(variety, f"phi_mlp(widths={tuple(widths)})")
   mesh = parallel.make_mesh(jax.local_devices()[:1])
-  evaluator = Evaluator(ansatz.metric, mesh, _MEMORY)
+  evaluator = Evaluator(problem.values, mesh, _MEMORY)
   batch = jax.device_put(cast(batch, jnp.float64), parallel.sharded(mesh))
-  params = {"network": ansatz.init(jax.random.key(0))}
+  params = problem.init(jax.random.key(0), 1.0)
   points = batch.x.shape[0]
-  times = timing.alternate(
-    {"evaluation": lambda: evaluator(params["network"], batch, points)}, seconds
-  )
+  times = timing.alternate({"evaluation": lambda: evaluator(params, batch, points)}, seconds)
   return {"points": points, "points_per_second": points / times["evaluation"].median}

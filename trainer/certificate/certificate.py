@@ -2,7 +2,8 @@
 
 It is one JSON object:
 
-  measures      name -> {"value", "stderr", "exact"}; names as in trainer.metric.measures.measure_all
+  measures      name -> {"value", "stderr", "exact"}, the one it was trained by first; of a metric
+                those of trainer.metric.measures.measure_all
   fubini_study  the same measures, on the same points, of the metric that training started from
   manifold      configuration matrix, polynomials, moduli, and the topology that follows from them
   run           config, seed, precision, points, steps, seconds, versions, devices
@@ -21,33 +22,33 @@ from typing import Any
 import jax
 
 from trainer.geometry import topology
-from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.polynomials import Polynomial, monomial
-from trainer.geometry.variety import Variety
-from trainer.metric.measures import ROUNDING, Measure, format_measure
+from trainer.geometry.variety import Variety, configuration_text
 from trainer.run import checkpoint
+from trainer.sampling.statistics import ROUNDING, Measure, format_measure
 
 _PACKAGES = ("ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
 
 
 def make_certificate(
   measures: Mapping[str, Measure],
-  fubini_study: Mapping[str, Measure],
-  variety: Variety,
+  references: Mapping[str, Mapping[str, Measure]],
+  variety: Variety | None,
   run: Mapping[str, Any],
+  exact: Mapping[str, float],
 ) -> dict[str, Any]:
   """Puts a certificate together.
 
   Args:
-    measures: of the trained metric.
-    fubini_study: of the Fubini-Study metric.
-    variety: the manifold.
+    measures: of what was trained; the one it was trained by first.
+    references: name -> the same measures of what it is compared with, such as "fubini_study".
+    variety: the manifold, if there is one.
     run: see describe_run.
+    exact: the measures whose exact value is known.
 
   Returns:
     The certificate, exactly as it reads back from JSON.
   """
-  exact = exact_values(variety)
   entries = lambda group: {
     name: {
       "value": _finite(measure.value),
@@ -56,12 +57,11 @@ def make_certificate(
     }
     for name, measure in group.items()
   }
-  content = {
-    "measures": entries(measures),
-    "fubini_study": entries(fubini_study),
-    "manifold": describe_manifold(variety),
-    "run": dict(run),
-  }
+  content = {"measures": entries(measures)}
+  content |= {name: entries(group) for name, group in references.items()}
+  if variety:
+    content["manifold"] = describe_manifold(variety)
+  content["run"] = dict(run)
   return json.loads(json.dumps(content, allow_nan=False))
 
 
@@ -153,17 +153,6 @@ def describe_topology(
   }
 
 
-def exact_values(variety: Variety) -> dict[str, float]:
-  """The measures whose exact value is known, name -> value: the volume, on Fermat hypersurfaces also
-  integral |Omega|^2 and with it kappa."""
-  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
-  omega_integral = exact_omega_integral(variety)
-  if omega_integral is not None:
-    exact["omega_integral"] = omega_integral
-    exact["kappa"] = exact["volume"] / omega_integral
-  return exact
-
-
 def deviation(entry: Mapping[str, float | None]) -> float | None:
   """(value - exact) / stderr of an entry of `measures`, None where there is nothing to compare."""
   value, stderr, exact = entry["value"], entry["stderr"], entry["exact"]
@@ -172,16 +161,8 @@ def deviation(entry: Mapping[str, float | None]) -> float | None:
   return (value - exact) / stderr
 
 
-def configuration(manifold: Mapping[str, Any]) -> str:
-  """The configuration matrix on one line: "P4 [5]", "P3 x P3 [3 0 1; 0 3 1]"."""
-  space = " x ".join(f"P{n}" for n in manifold["ambient"])
-  rows = "; ".join(" ".join(str(q) for q in row) for row in manifold["degrees"])
-  return f"{space} [{rows}]"
-
-
 def summary(certificate: Mapping[str, Any]) -> str:
   """The certificate as a plain-text table for the terminal."""
-  manifold, run = certificate["manifold"], certificate["run"]
   rows = [("", "value", "exact", "deviation")]
   for name, entry in certificate["measures"].items():
     off = deviation(entry)
@@ -194,19 +175,29 @@ def summary(certificate: Mapping[str, Any]) -> str:
       )
     )
   widths = [max(len(row[i]) for row in rows) for i in range(3)]
-  lines = [
-    f"{configuration(manifold)}: dimension {manifold['dimension']}, "
-    f"Euler number {manifold['euler']}, volume {manifold['volume']:.8g}",
-    "",
-  ]
+  lines = []
+  if "manifold" in certificate:
+    manifold = certificate["manifold"]
+    lines += [
+      f"{configuration_text(manifold['ambient'], manifold['degrees'])}: dimension "
+      f"{manifold['dimension']}, Euler number {manifold['euler']}, "
+      f"volume {manifold['volume']:.8g}",
+      "",
+    ]
   for row in rows:
     cells = (cell.ljust(width) for cell, width in zip(row, widths))
     lines.append("  ".join((*cells, row[3])).rstrip())
-  before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
+  merit, after = next(iter(certificate["measures"].items()))
+  was = "".join(
+    f"{format_measure(group[merit]['value'], group[merit]['stderr'])} "
+    f"({name.replace('_', '-').title()}) -> "
+    for name, group in certificate.items()
+    if name not in ("measures", "manifold", "run")
+  )
+  run = certificate["run"]
   lines += [
     "",
-    f"sigma {format_measure(before['value'], before['stderr'])} (Fubini-Study) -> "
-    f"{format_measure(after['value'], after['stderr'])} in {run['seconds']:.0f} s, "
+    f"{merit} {was}{format_measure(after['value'], after['stderr'])} in {run['seconds']:.0f} s, "
     f"{run['points']['heldout']} held-out points",
   ]
   return "\n".join(lines)

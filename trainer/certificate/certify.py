@@ -1,22 +1,20 @@
-"""Measures a trained metric on held-out points and writes its certificate, report and pictures."""
+"""Measures what was trained on held-out points and writes its certificate, report and pictures."""
 
 import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from trainer.certificate import certificate as certificates
 from trainer.certificate import report, slice_picture
 from trainer.devices import parallel
-from trainer.metric import measures
-from trainer.metric.evaluation import Evaluator, fubini_study
-from trainer.optimizers.first_order_step import TrainState
-from trainer.points import dataset as data
+from trainer.optimizers.state import TrainState
+from trainer.points import dataset
+from trainer.problem.evaluation import Evaluator
+from trainer.problem.problem import Problem, Values
 from trainer.run import metrics
 from trainer.run.run import Run
-from trainer.sampling.sampler import Sampler
 
 
 def certify(
@@ -30,9 +28,10 @@ def certify(
   num_points: int | None = None,
   seed: int | None = None,
 ) -> dict[str, Any]:
-  """Writes certificate.json, report.html and pictures/ of a trained metric; process 0 prints it.
+  """Writes certificate.json, report.html and pictures/ of what was trained; process 0 prints it.
 
   Everything is computed in float64 where the devices have it, whatever the precision of training.
+  The report is for problems on varieties.
 
   Args:
     run: the run.
@@ -47,25 +46,26 @@ def certify(
   Returns:
     The certificate.
   """
+  problem = run.problem
   num_points = run.config.data.heldout_points if num_points is None else num_points
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
-  heldout = data.load(data.Source(run.variety, "heldout", seed, data_dir, mesh, dtype), num_points)
-  params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params["network"])
-  slice_size = Sampler(run.variety).points_per_slice
+  heldout = dataset.load(problem.source("heldout", seed, data_dir, mesh, dtype), num_points)
+  params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params)
+  at_heldout = lambda values: Evaluator(values, mesh, memory)(params, heldout.batch, num_points)
+  trained = at_heldout(problem.values)
+  reference = at_heldout(problem.reference_values) if problem.reference else None
 
-  trained = Evaluator(run.ansatz.metric, mesh, memory)(params, heldout.batch, num_points)
-  started = Evaluator(fubini_study, mesh, memory)(params, heldout.batch, num_points)
   history = metrics.read_history(workdir / "metrics.jsonl")
-  measured = measures.measure_all(trained, slice_size)
+  measured = problem.measure(trained)
   certificate = certificates.make_certificate(
     measured,
-    measures.measure_all(started, slice_size),
-    run.variety,
+    {problem.reference: problem.measure(reference)} if problem.reference else {},
+    problem.variety,
     certificates.describe_run(
       run.config.to_dict(),
-      network=run.phases[run.phase].network,
-      parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
+      network=run.present.network,
+      parameters=problem.num_parameters(params),
       seed=run.seed,
       dtype=run.dtype.name,
       steps=int(state.step),
@@ -73,33 +73,45 @@ def certify(
       points={"train": run.config.data.train_points, "heldout": num_points},
       heldout_seed=seed,
     ),
+    problem.exact_measures(),
   )
   if jax.process_index() == 0:
     certificates.write_certificate(workdir, certificate)
-    report.write_report(
-      workdir,
-      certificate,
-      history,
-      measures.relative_volume_form(started),
-      measures.relative_volume_form(trained),
-      trained.weight,
-      slice_picture.compute_slice_picture(
-        run.variety, _eta(run, params, measured["kappa"].value, dtype, memory)
-      ),
-    )
+    if problem.variety and problem.reference:
+      _write_report(problem, workdir, certificate, history, reference, trained, params, memory)
     print(certificates.summary(certificate))
-    print(f"certificate: {workdir / 'certificate.json'}\nreport: {workdir / 'report.html'}")
+    print(f"certificate: {workdir / 'certificate.json'}")
+    if problem.variety and problem.reference:
+      print(f"report: {workdir / 'report.html'}")
   return certificate
 
 
-def _eta(run: Run, params: Any, kappa: float, dtype: jnp.dtype, memory: int):
-  """eta of the trained metric as a function of points z (B, N), on one device of this process."""
+def _write_report(
+  problem: Problem,
+  workdir: pathlib.Path,
+  certificate: dict[str, Any],
+  history: list[dict[str, Any]],
+  reference: Values,
+  trained: Values,
+  params: Any,
+  memory: int,
+) -> None:
+  """Writes report.html and its pictures."""
   mesh = parallel.make_mesh(jax.local_devices()[:1])
-  evaluator = Evaluator(run.ansatz.metric, mesh, memory)
+  evaluator = Evaluator(problem.values, mesh, memory)
 
-  def eta(z: np.ndarray) -> np.ndarray:
-    batch = data.prepare_on_host(run.variety, z, np.ones(len(z)), dtype)
+  def on_slice(z: np.ndarray) -> np.ndarray:
+    dtype = parallel.widest_dtype()
+    batch = dataset.prepare_on_host(problem.variety, z, np.ones(len(z)), dtype)
     values = evaluator(params, parallel.shard_rows(mesh, batch, len(z)), len(z))
-    return values.determinant / (kappa * values.omega)
+    return problem.picture(values, trained)
 
-  return eta
+  report.write_report(
+    workdir,
+    certificate,
+    history,
+    problem.picture(reference),
+    problem.picture(trained),
+    trained["weight"],
+    slice_picture.compute_slice_picture(problem.variety, on_slice),
+  )

@@ -14,7 +14,8 @@ from trainer.certificate import certificate as certificates
 from trainer.certificate import pictures
 from trainer.certificate.report_page import PAGE
 from trainer.certificate.slice_picture import SlicePicture
-from trainer.metric.measures import format_measure
+from trainer.geometry.variety import configuration_text
+from trainer.sampling.statistics import format_measure
 
 # name -> (symbol, what it means)
 _MEANINGS = {
@@ -120,7 +121,9 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
   if before["value"] and after["value"]:
     flatter = f"{before['value'] / after['value']:.3g} times flatter than it started"
   fields = {
-    "configuration": _configuration(manifold),
+    "configuration": configuration_text(
+      manifold["ambient"], manifold["degrees"], "ℙ<sup>{}</sup>", "×"
+    ),
     "polynomials": "".join(_polynomial(text) for text in manifold["polynomials"]),
     "sigma": _number(after),
     "sigma_before": _number(before),
@@ -140,12 +143,6 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
     ),
   }
   return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], PAGE)
-
-
-def _configuration(manifold: Mapping[str, Any]) -> str:
-  space = " × ".join(f"ℙ<sup>{n}</sup>" for n in manifold["ambient"])
-  rows = "; ".join(" ".join(str(q) for q in row) for row in manifold["degrees"])
-  return f"{space} [{rows}]"
 
 
 def _polynomial(text: str) -> str:

@@ -6,12 +6,50 @@ The general path, for networks without jets, and the reference for the closed fo
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 
 import jax
 import jax.numpy as jnp
 
 from networks import index_maps, jets22
 from networks.split_complex import Complex
+from trainer.geometry import hermitian
+
+
+def levi_forms(phi: Callable, x: jax.Array, pullback: jax.Array) -> jax.Array:
+  """d_a dbar_b phi of any function of one point, along the local directions.
+
+  Args:
+    phi: (2N,) real, [Re z, Im z] -> () real.
+    x: (B, 2N) real points.
+    pullback: (B, n, N) complex, dz^i/dx^a.
+
+  Returns:
+    (n * n, B) real, packed as in trainer.geometry.hermitian.
+  """
+
+  def point(x, pullback):
+    n = pullback.shape[0]
+    directions = jnp.concatenate(
+      [
+        jnp.concatenate([pullback.real, pullback.imag], axis=1),
+        jnp.concatenate([-pullback.imag, pullback.real], axis=1),
+      ]
+    )
+    along = lambda u: phi(x + u @ directions)
+    return hermitian.pack(jax.lax.complex(*_levi(along, n, jnp.zeros(2 * n, x.dtype))))
+
+  return jax.vmap(point, out_axes=1)(x, pullback)
+
+
+def _levi(function, n, u):
+  """d_a dbar_b of a function of (2n,) reals at u, real and imaginary parts (2, n, n).
+
+  From the real Hessian H: d_a dbar_b = (1/4) [H_xx + H_yy + i (H_xy - H_yx)]_ab.
+  """
+  h = jax.jacfwd(jax.grad(function))(u)
+  xx, xy, yx, yy = h[:n, :n], h[:n, n:], h[n:, :n], h[n:, n:]
+  return 0.25 * jnp.stack([xx + yy, xy - yx])
 
 
 def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dtype) -> jax.Array:
@@ -23,16 +61,10 @@ def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dt
     dtype: real dtype to differentiate in.
 
   Returns:
-    (R,) real, packed as in networks.jets22; the value and the derivatives of pure type, which no tensor
-    needs, are left zero.
+    (R,) real, packed as in networks.jets22; the value and the derivatives of pure type, which no
+    tensor needs, are left zero.
   """
-
-  def levi(u):
-    """d_a dbar_b, real and imaginary parts (2, n, n), from the real Hessian."""
-    h = jax.jacfwd(jax.grad(function))(u)
-    xx, xy, yx, yy = h[:n, :n], h[:n, n:], h[n:, :n], h[n:, n:]
-    return 0.25 * jnp.stack([xx + yy, xy - yx])
-
+  levi = functools.partial(_levi, function, n)
   origin = jnp.zeros(2 * n, dtype)
   mixed = levi(origin)
   slope = jax.jacfwd(levi)(origin)  # (2, n, n, 2n)

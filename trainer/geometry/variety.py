@@ -89,6 +89,20 @@ def factor_slices(ambient: tuple[int, ...]) -> tuple[slice, ...]:
   return tuple(slices)
 
 
+def configuration_text(ambient, degrees, factor="P{}", times="x") -> str:
+  """The configuration matrix on one line: "P4 [5]", "P3 x P3 [3 0 1; 0 3 1]".
+
+  Args:
+    ambient: (n_1, .., n_m).
+    degrees: one row a factor, one column a polynomial.
+    factor: how P^n is written.
+    times: the sign between factors.
+  """
+  space = f" {times} ".join(factor.format(n) for n in ambient)
+  rows = "; ".join(" ".join(str(q) for q in row) for row in degrees)
+  return f"{space} [{rows}]"
+
+
 def check_calabi_yau(ambient: tuple[int, ...], degrees: tuple[tuple[int, ...], ...]) -> None:
   """Raises UserError unless a configuration matrix is that of Calabi-Yau varieties with points.
 

@@ -1,6 +1,7 @@
 """Steps of an optax optimiser on shuffled minibatches."""
 
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,11 +9,21 @@ import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
 from trainer.loop.job import Job, stop_if_nonfinite
-from trainer.metric.losses import make_loss
-from trainer.optimizers.first_order_step import TrainState, make_step, plan_memory
-from trainer.points import batch as batches
+from trainer.optimizers.first_order import make_optimizer
+from trainer.optimizers.first_order_step import make_step, plan_memory
+from trainer.optimizers.state import TrainState
+from trainer.run.run import Run
 
 _ADVICE = "lower config.optimizer.learning_rate or config.optimizer.clip_norm"
+
+
+def start(run: Run, params: Any) -> tuple[Any, tuple]:
+  """The optimiser's state at the beginning of a phase, and the loop's, which has none."""
+  return _optimizer(run).init(run.problem.trained(params)), ()
+
+
+def _optimizer(run):
+  return make_optimizer(**run.config.optimizer, num_steps=run.config.steps)
 
 
 def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
@@ -29,20 +40,14 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   run, config, mesh = job.run, job.run.config, job.mesh
   step = int(state.step)
   segments = job.segments(state, config.batch_size, config.data.train_points)
-  loss = make_loss(**config.loss)
-  plan = plan_memory(
-    run.ansatz,
-    loss,
-    state.params,
-    batches.abstract(run.variety, config.batch_size // mesh.size, run.dtype),
-    job.memory,
-  )
+  points = run.problem.abstract_points(config.batch_size // mesh.size, run.dtype)
+  plan = plan_memory(run.problem, state.params, points, job.memory)
   job.progress.note(f"each device's part of a batch: {plan}")
   compiled_step = parallel.compile_step(
-    make_step(run.ansatz, loss, run.optimizer, plan, config.matmul_precision), mesh, job.parallelism
+    make_step(run.problem, _optimizer(run), plan, config.matmul_precision), mesh, job.parallelism
   )
   evaluate = job.evaluator(state)
-  job.progress.start(run.config.optimizer.name, config.steps)
+  job.progress.start(config.optimizer.name, config.steps, run.problem.merit)
   if step == 0:
     job.record(0, evaluate(state))
 
@@ -62,10 +67,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if due(config.log_every) or due(config.evaluate_every):
       mean_loss = float(np.mean(jax.device_get(losses)))
       now = time.monotonic()
-      row = {
+      row = {name: float(value) for name, value in step_metrics.items()} | {
         "loss": mean_loss,
-        "batch_sigma": float(step_metrics["sigma"]),
-        "gradient_norm": float(step_metrics["gradient_norm"]),
         "points_per_second": (step - tick_step) * config.batch_size / (now - tick),
       }
       if due(config.evaluate_every):

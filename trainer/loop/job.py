@@ -1,5 +1,6 @@
 """What the loops of a run share: devices, validation points, checkpoints, clock and progress."""
 
+from collections.abc import Callable
 import math
 import pathlib
 import time
@@ -12,16 +13,14 @@ import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.metric import measures
-from trainer.metric.evaluation import Evaluator
-from trainer.metric.features import Features
-from trainer.optimizers.first_order_step import TrainState
-from trainer.points import dataset as data
+from trainer.optimizers.state import TrainState
+from trainer.points import dataset
+from trainer.points.kept import Kept
 from trainer.points.segments import Segments
+from trainer.problem.evaluation import Evaluator
 from trainer.run import checkpoint, metrics
 from trainer.run.phases import Phase
 from trainer.run.run import Run
-from trainer.sampling.sampler import Sampler
 
 
 class Job(NamedTuple):
@@ -46,7 +45,7 @@ class Job(NamedTuple):
   workdir: pathlib.Path
   data_dir: pathlib.Path
   memory: int
-  validation: data.Dataset
+  validation: dataset.Dataset
   writer: metrics.MetricsWriter
   progress: metrics.Progress
   began: float
@@ -54,7 +53,7 @@ class Job(NamedTuple):
   @property
   def present(self) -> Phase:
     """The present phase."""
-    return self.run.phases[self.run.phase]
+    return self.run.present
 
   @property
   def last_phase(self) -> bool:
@@ -67,7 +66,7 @@ class Job(NamedTuple):
     return time.monotonic() - self.began
 
   def seconds_left(self) -> float:
-    """Until config.time_limit, by the clock of process 0, so that every process gets the same answer."""
+    """Until config.time_limit, by the clock of process 0: every process gets the same answer."""
     limit = self.run.config.time_limit
     if not limit:
       return math.inf
@@ -80,13 +79,19 @@ class Job(NamedTuple):
     """Whether the time limit is over."""
     return self.seconds_left() <= 0
 
-  def source(self, split: str) -> data.Source:
+  def source(self, split: str) -> dataset.Source:
     """The stream of points called `split`."""
     run = self.run
     directory = None if split == "train" and run.config.data.stream else self.data_dir
-    return data.Source(
-      run.variety, split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling
+    return run.problem.source(
+      split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling
     )
+
+  def first_points(self) -> Any:
+    """The first training points, as many as the devices hold at one time."""
+    settings = self.run.config.data
+    count = min(settings.train_points, settings.resident_points)
+    return dataset.load(self.source("train"), count).batch
 
   def segments(self, state: TrainState, batch_size: int, num_points: int) -> Segments:
     """The first `num_points` training points, an epoch, in batches."""
@@ -98,24 +103,27 @@ class Job(NamedTuple):
       stream=settings.stream,
       batch_size=batch_size,
       mode=self.parallelism,
-      extend=self.features(state),
+      extend=self.kept(state),
     )
 
-  def features(self, state: TrainState) -> Features:
-    """Adds to a batch what the metric needs of its points and this phase does not change."""
-    params = parallel.globalise(state.params["network"], self.mesh)
-    return Features(self.run.ansatz, params, self.mesh, self.memory)
+  def kept(self, state: TrainState) -> Kept:
+    """Adds to a batch what the problem needs of its points and this phase does not change."""
+    params = parallel.globalise(state.params, self.mesh)
+    return Kept(self.run.problem.keep, params, self.mesh, self.memory)
 
-  def evaluator(self, state: TrainState):
-    """Compiles state -> {"sigma", "sigma_stderr"} on the validation points."""
-    evaluate = Evaluator(self.run.ansatz.metric, self.mesh, self.memory)
-    slice_size = Sampler(self.run.variety).points_per_slice
-    points = self.features(state)(self.validation.batch)
+  def evaluator(self, state: TrainState) -> Callable[[TrainState], dict[str, float]]:
+    """Compiles state -> {name, name_stderr: of each measure} on the validation points."""
+    problem = self.run.problem
+    evaluate = Evaluator(problem.values, self.mesh, self.memory)
+    points = self.kept(state)(self.validation.batch)
 
     def at(state: TrainState) -> dict[str, float]:
-      params = parallel.globalise(state.params["network"], self.mesh)
-      sigma = measures.sigma(evaluate(params, points, self.validation.num_points), slice_size)
-      return {"sigma": sigma.value, "sigma_stderr": sigma.stderr}
+      params = parallel.globalise(state.params, self.mesh)
+      measures = problem.validate(evaluate(params, points, self.validation.num_points))
+      row = {}
+      for name, measure in measures.items():
+        row |= {name: measure.value, f"{name}_stderr": measure.stderr}
+      return row
 
     return at
 
@@ -144,6 +152,6 @@ def stop_if_nonfinite(state: TrainState, advice: str) -> None:
   bad = int(state.nonfinite_step)
   if bad >= 0:
     raise UserError(
-      f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the "
-      "state before"
+      f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the state "
+      "before"
     )

@@ -7,20 +7,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from trainer.certificate import certify
 from trainer.devices import parallel
-from trainer.loop import continuation
-from trainer.loop import first_order as first_order_loop
-from trainer.loop import gauss_newton as gauss_newton_loop
+from trainer.loop import state as states
 from trainer.loop.job import Job
-from trainer.points import dataset as data
+from trainer.optimizers.state import TrainState
+from trainer.points import dataset
 from trainer.run import checkpoint, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
-from trainer.run.phases import FIRST_ORDER
 
-# Enough to see sigma fall by a few per cent.
+# Enough to see a measure fall by a few per cent.
 _VALIDATION_POINTS = 5_000
 
 
@@ -34,7 +33,7 @@ def train(
   data_dir: pathlib.Path,
   memory: int,
 ) -> dict[str, Any]:
-  """Trains the metric a config describes; resumes if `workdir` holds part of the same run.
+  """Trains what a config describes; resumes if `workdir` holds part of the same run.
 
   Args:
     config: see trainer.run.config.default_config.
@@ -58,22 +57,22 @@ def train(
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
   run = runs.open_run(config, seed, dtype)
-  runs.check_smooth(run.variety)
+  run.problem.check(thorough=False)
   checkpoint.check_writable(workdir)
   if checkpoint.claim_workdir(workdir, run.identity, write=False):
-    runs.check_smooth(run.variety, runs.near_singular_points(run.variety))
+    run.problem.check(thorough=True)
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
   progress = metrics.Progress(enabled=main_process)
 
   # --- Validation points; each loop loads its own training points.
-  validation = data.load(
-    data.Source(run.variety, "validation", seed, data_dir, mesh, dtype, progress.sampling),
+  validation = dataset.load(
+    run.problem.source("validation", seed, data_dir, mesh, dtype, progress.sampling),
     min(config.data.heldout_points, _VALIDATION_POINTS),
   )
 
   # --- The phase and its state, new or resumed.
   run = runs.enter_phase(run, checkpoint.latest_phase(workdir))
-  state = parallel.replicate(mesh, runs.first_state(run, validation.omega_integral))
+  state = parallel.replicate(mesh, states.first_state(run, validation.mean_weight))
   writer = metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=main_process)
   job = Job(run, mesh, parallelism, workdir, data_dir, memory, validation, writer, progress, began)
   resume = True
@@ -85,20 +84,15 @@ def train(
       if manager.latest_step() is not None:
         state = checkpoint.restore(manager, state)
         progress.note(f"resumed at step {int(state.step)}")
-      elif job.run.phase == 0 and config.start == configs.BALANCED:
-        state = continuation.balanced_state(job, state)
+      elif job.run.phase == 0:
+        state = _started(job, state)
       if resume:
         job, resume = job._replace(began=began - writer.resume(int(state.step))), False
-      loop = (
-        first_order_loop
-        if job.run.phases[job.run.phase].optimizer == FIRST_ORDER
-        else gauss_newton_loop
-      )
-      state = loop.train(job, state, manager)
+      state = states.loop_of(job.run).train(job, state, manager)
     if job.last_phase or job.out_of_time():
       break
     following = runs.enter_phase(job.run, job.run.phase + 1)
-    state = parallel.replicate(mesh, continuation.next_state(job.run, state, following))
+    state = parallel.replicate(mesh, states.next_state(job.run, state, following))
     job = job._replace(run=following)
   progress.close()
 
@@ -111,3 +105,12 @@ def train(
     data_dir=data_dir,
     memory=memory,
   )
+
+
+def _started(job: Job, state: TrainState) -> TrainState:
+  """The state of a run's first phase at the parameters its problem wants to start from."""
+  params = jax.tree.map(np.asarray, state.params)
+  started = job.run.problem.start(params, job.first_points, job.mesh)
+  if started is params:
+    return state
+  return parallel.replicate(job.mesh, states.enter_state(job.run, started, np.asarray(state.step)))

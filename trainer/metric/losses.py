@@ -1,74 +1,107 @@
-"""Losses: per-point tensors in, (numerator, denominator) out.
+"""Losses of a metric: what is to vanish at every point, by name or from a user's file.
 
-The mesh sums both over all devices and divides afterwards, so that a loss does not depend on how the
-points are spread. Nothing here communicates.
+A loss is one function of the metric's Tensors at points, to a value and what it should be; the
+weighted mean of |value - target|^p is what first-order steps lower. In a file of one's own, named
+in the config as config.loss.name = "path/to/file.py:my_loss":
+
+  def my_loss(tensors):
+    return jnp.log(tensors.eta), 0.0
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+import functools
+from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from networks.registry import Registry
+from trainer.curvature import tensors as curvature
 from trainer.errors import UserError
+from trainer.geometry import hermitian
+from trainer.metric.ansatz import Ansatz
+from trainer.points.batch import Batch
+from trainer.problem.linearise import Residual
+
+LOSSES = Registry("loss")
+Loss = Callable[["Tensors"], tuple[jax.Array, float]]
 
 
-class Tensors(NamedTuple):
-  """What losses are made of.
+class Tensors:
+  """A metric at points: what losses are made of, each computed when it is first read."""
 
-  Attributes:
-    eta: (B,) real, det g / (kappa |Omega|^2).
-    ricci_scalar: (B,) real, or None where the loss does not need it.
-  """
+  def __init__(self, ansatz: Ansatz, params: Any, batch: Batch):
+    """Args: the metric; {"network": its parameters, "log_kappa": ()}; B points."""
+    self._ansatz, self._params, self._batch = ansatz, params, batch
 
-  eta: jax.Array
-  ricci_scalar: jax.Array | None
+  @classmethod
+  def of_metric(cls, metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> "Tensors":
+    """Of g, packed (n * n, B), that is known already; without curvature."""
+    known = cls(None, {"log_kappa": log_kappa}, batch)
+    known.metric = metric
+    return known
+
+  @functools.cached_property
+  def potential(self) -> jax.Array:
+    """The (2, 2) jet (R, B) of the Kaehler potential, see trainer.curvature.tensors."""
+    return self._ansatz.potential(self._params["network"], self._batch)
+
+  @functools.cached_property
+  def metric(self) -> jax.Array:
+    """g, packed (n * n, B); from the jet of the potential where that was read before."""
+    if "potential" in vars(self):
+      return curvature.metric(self.potential)
+    return self._ansatz.metric(self._params["network"], self._batch)
+
+  @functools.cached_property
+  def eta(self) -> jax.Array:
+    """det g / (kappa |Omega|^2), (B,)."""
+    return volume_ratio(self.metric, self._params["log_kappa"], self._batch)
+
+  @functools.cached_property
+  def ricci_scalar(self) -> jax.Array:
+    """R = g^{a bbar} Ric_{a bbar}, (B,)."""
+    return curvature.scalar(self.potential)
 
 
-class Loss(NamedTuple):
-  """A loss.
-
-  Attributes:
-    sums: (Tensors, weight (B,)) -> (numerator (), denominator ()), sums over the points of which the
-      denominator reads the weights only.
-    needs_curvature: whether it reads the Ricci scalar.
-  """
-
-  sums: Callable[[Tensors, jax.Array], tuple[jax.Array, jax.Array]]
-  needs_curvature: bool
+def volume_ratio(metric: jax.Array, log_kappa: jax.Array, batch: Batch) -> jax.Array:
+  """eta = det g / (kappa |Omega|^2) of a metric packed (n * n, B), (B,)."""
+  return hermitian.determinant(metric) / (jnp.exp(log_kappa) * batch.omega)
 
 
-def make_loss(name: str, power: int) -> Loss:
-  """Returns the loss called `name` with exponent `power`; UserError if there is none."""
-  losses = {"monge_ampere": monge_ampere, "ricci": ricci}
-  if name not in losses:
-    raise UserError(f"unknown loss {name!r}: use one of {', '.join(losses)}")
+def residual(loss: Loss, tensors: Tensors) -> Residual:
+  """What a loss wants to vanish, admissible where g is positive definite; sigma is watched."""
+  value, target = loss(tensors)
+  sigma = jnp.abs(tensors.eta - 1)
+  return Residual(value, target, hermitian.is_positive(tensors.metric), {"sigma": sigma})
+
+
+def make_loss(name: str, power: int) -> tuple[Loss, int]:
+  """The loss called `name`, registered or a file's, and its exponent; UserError if there is none."""
+  try:
+    loss = LOSSES.resolve(name)
+  except ValueError as error:
+    raise UserError(str(error)) from None
   if power not in (1, 2):
     raise UserError(f"config.loss.power = {power} must be 1 or 2")
-  return losses[name](power)
+  return loss, power
 
 
-def monge_ampere(power: int) -> Loss:
-  """The Monge-Ampere loss < |1 - eta|^p >, eta = det g / (kappa |Omega|^2).
+@LOSSES.register("monge_ampere")
+def monge_ampere(tensors: Tensors) -> tuple[jax.Array, float]:
+  """The Monge-Ampere residual eta - 1.
 
-  It vanishes if and only if g is Ricci-flat. p = 1 is sigma (Douglas, Karp, Lukic, Reinbacher 2006),
-  p = 2 is E (Headrick, Nassar 2009).
+  It vanishes if and only if g is Ricci-flat. < |eta - 1| > is sigma (Douglas, Karp, Lukic,
+  Reinbacher 2006), < (eta - 1)^2 > is E (Headrick, Nassar 2009).
   """
-  return Loss(lambda tensors, weight: _mean(1 - tensors.eta, weight, power), False)
+  return tensors.eta, 1.0
 
 
-def ricci(power: int) -> Loss:
-  """The Ricci loss < |R|^p > of the scalar curvature R = g^{a bbar} Ric_{a bbar}.
+@LOSSES.register("ricci")
+def ricci(tensors: Tensors) -> tuple[jax.Array, float]:
+  """The scalar curvature R = g^{a bbar} Ric_{a bbar}.
 
-  It vanishes if and only if g is Ricci-flat: a Kaehler metric of constant scalar curvature in a class
-  where c_1 = 0 is Ricci-flat.
+  It vanishes if and only if g is Ricci-flat: a Kaehler metric of constant scalar curvature in a
+  class where c_1 = 0 is Ricci-flat.
   """
-  return Loss(lambda tensors, weight: _mean(tensors.ricci_scalar, weight, power), True)
-
-
-def _mean(residual: jax.Array, weight: jax.Array, power: int) -> tuple[jax.Array, jax.Array]:
-  chex.assert_rank([residual, weight], 1)
-  chex.assert_equal_shape([residual, weight])
-  value = jnp.abs(residual) if power == 1 else jnp.square(residual)
-  return jnp.sum(weight * value), jnp.sum(weight)
+  return tensors.ricci_scalar, 0.0

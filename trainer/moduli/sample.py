@@ -7,22 +7,21 @@ import jax
 import ml_collections
 import numpy as np
 
+from trainer.geometry import description
 from trainer.geometry.variety import Variety
-from trainer.metric.measures import format_measure, weighted_mean
 from trainer.moduli import measure as moduli_space
-from trainer.run import config as configs
 from trainer.run import metrics
-from trainer.run import run as runs
-from trainer.sampling import datasets
+from trainer.sampling import datasets, singular
 from trainer.sampling.points import dropped_slices, effective_sample_size
 from trainer.sampling.sampler import Sampler
+from trainer.sampling.statistics import format_measure, weighted_mean
 
 
 def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Path) -> None:
   """Fills the cache with the training and held-out points of a config.
 
-  Each process samples an equal part and prints, for that part, the points a second, the dropped slices,
-  the effective sample size and integral |Omega|^2.
+  Each process samples an equal part and prints, for that part, the points a second, the dropped
+  slices, the effective sample size and integral |Omega|^2.
 
   Args:
     config: see trainer.run.config.default_config.
@@ -62,9 +61,9 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
 
 
 def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
-  variety = configs.make_variety(config)
-  runs.check_smooth(variety)
-  runs.check_smooth(variety, runs.near_singular_points(variety))
+  variety = description.make_variety(config)
+  singular.check_smooth(variety)
+  singular.check_smooth(variety, singular.near_singular_points(variety))
   return variety
 
 
@@ -79,7 +78,7 @@ def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: 
   Raises:
     UserError: the config names no parameter, or the variety is wrong.
   """
-  directions = configs.deformations(config)
+  directions = description.deformations(config)
   variety = _checked_variety(config)
   progress = metrics.Progress(enabled=jax.process_index() == 0)
   space = moduli_space.measure(

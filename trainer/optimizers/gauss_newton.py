@@ -1,33 +1,32 @@
-"""One Gauss-Newton step of the Monge-Ampere residual, written for one device of the mesh.
+"""One Gauss-Newton step of a problem's residual, written for one device of the mesh.
 
-The residual r_p = sqrt(w_p / sum w) (eta_p - 1) has E = < (eta - 1)^2 > = |r|^2: a least-squares problem in the
-parameters and log kappa. A step solves its damped normal equations, tries the result, and raises the damping until
-E falls as the linear model predicts (Levenberg 1944, Marquardt 1963). It goes only as far as g stays positive definite
-wherever it was.
+The residual r_p = sqrt(w_p / sum w) (value_p - target_p) has E = |r|^2, the loss: a least-squares
+problem in the parameters. A step solves its damped normal equations, tries the result, and raises
+the damping until E falls as the linear model predicts (Levenberg 1944, Marquardt 1963). It goes
+only as far as the field stays admissible wherever it was.
 
 With momentum mu the damping pulls towards mu times the step before instead of zero,
   minimise |r + J delta|^2 + lambda |delta - mu delta_before|^2,
-so that batches smaller than the number of unknowns do not undo one another's steps (Goldshlager, Abrahamsen and
-Lin 2024, for wave functions). A step that is not accepted at once is solved again without it: it cannot diverge.
+so that batches smaller than the number of unknowns do not undo one another's steps (Goldshlager,
+Abrahamsen and Lin 2024, for wave functions). A step that is not accepted at once is solved again
+without it: it cannot diverge.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import chex
 import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
 from trainer.devices import microbatch, parallel
-from trainer.optimizers.first_order_step import TrainState
-from trainer.optimizers.linearise import Linearisation
-from trainer.optimizers.solvers import Solver, System
-from trainer.points.batch import Batch
+from trainer.optimizers.solvers import Solver, System, per_row
+from trainer.optimizers.state import TrainState, after_step, batch_of_step
+from trainer.problem.linearise import Linearisation
 
 # A step is good if E falls by at least this part of what the linear model predicts.
 _ACCEPTED = 0.1
-# A step at whose end g is not positive definite is halved, down to this part.
+# A step at whose end the field is not admissible is halved, down to this part.
 _SHORTEST = 1 / 8
 # Dampings tried in one step before it is given up.
 _TRIES = 8
@@ -46,35 +45,20 @@ class GaussNewtonState(NamedTuple):
     iterations: () int32, what time allows an iterative solver in the next step.
     previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where that was not
       accepted.
-    level: () int32, which of the phase's batch sizes is in use; their number when the phase is over.
-    stalled: () int32, steps since validation sigma last fell to a new best.
-    best_sigma: () the best validation sigma of this level.
-    best: the parameters it was measured with.
   """
 
   damping: jax.Array
   taken: jax.Array
   iterations: jax.Array
   previous: jax.Array
-  level: jax.Array
-  stalled: jax.Array
-  best_sigma: jax.Array
-  best: Any
 
 
-def init(trained: Any, params: Any, damping: float) -> GaussNewtonState:
-  """The state before the first step from `params`, of which the part `trained` changes."""
+def init(trained: Any, damping: float) -> GaussNewtonState:
+  """The state before the first step, of which the parameters `trained` are changed."""
   wide = parallel.widest_dtype()
   size = sum(leaf.size for leaf in jax.tree.leaves(trained))
   return GaussNewtonState(
-    jnp.asarray(damping, wide),
-    jnp.int32(0),
-    jnp.int32(_UNLIMITED),
-    jnp.zeros(size, wide),
-    jnp.int32(0),
-    jnp.int32(0),
-    jnp.asarray(jnp.inf, wide),
-    params,
+    jnp.asarray(damping, wide), jnp.int32(0), jnp.int32(_UNLIMITED), jnp.zeros(size, wide)
   )
 
 
@@ -98,11 +82,11 @@ def make_gauss_newton_step(
   damping_floor: float,
   momentum: float = 0.0,
   decay: float = 0.0,
-) -> Callable[[TrainState, Batch], tuple]:
+) -> Callable[[TrainState, Any], tuple]:
   """Builds the per-device step.
 
   Args:
-    linear: the linearisation of the metric.
+    linear: the linearisation of the problem.
     solver: see trainer.optimizers.solvers.
     plan: how a device's part of a batch is cut up where points are worked on one by one.
     damping_floor: the least damping.
@@ -110,40 +94,46 @@ def make_gauss_newton_step(
     decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in averages out.
 
   Returns:
-    step(state, epoch) -> (state, metrics), as trainer.optimizers.first_order_step.make_step's. metrics holds () arrays: the loss E after
-    the step, before it and as the linear model predicts it, the batch's sigma before, the new damping, gain (the
-    decrease of E over the predicted one), length (the part of the solution that was taken), accepted, tries,
-    iterations.
+    step(state, epoch) -> (state, metrics), as first_order_step.make_step's. metrics holds () arrays:
+    the loss E after the step, before it and as the linear model predicts it, batch_NAME before it
+    for all that the problem watches, the new damping, gain (the decrease of E over the predicted
+    one), length (the part of the solution that was taken), accepted, tries, iterations.
   """
 
-  def step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
-    chex.assert_rank(epoch.x, 3)
-    index = state.step % epoch.x.shape[0]
-    batch = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, index, keepdims=False), epoch)
+  def step(state: TrainState, epoch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+    batch = batch_of_step(state, epoch)
     flat, unravel = ravel_pytree(state.params)
     wide = parallel.widest_dtype()
     weight = batch.weight.astype(wide)
     share = weight / parallel.psum(jnp.sum(weight))
 
     def measure(flat):
-      """eta, E, sigma, and whether g is positive at each point."""
-      eta, positive = microbatch.apply(lambda rows: linear.eta(unravel(flat), rows), batch, plan)
-      eta = eta.astype(wide)
-      energy, sigma = parallel.psum(
-        (jnp.sum(share * jnp.square(eta - 1)), jnp.sum(share * jnp.abs(eta - 1)))
-      )
-      return eta, energy, sigma, positive
+      """value - target, E, what is watched, and whether the field is admissible at each point."""
 
-    eta, energy, sigma, positive_before = measure(flat)
+      def at_rows(rows):
+        residual = linear.residual(unravel(flat), rows)
+        return residual.rows(wide), residual.admissible, residual.watched
+
+      rows, admissible, watched = microbatch.apply(at_rows, batch, plan)
+      energy, watched = parallel.psum(
+        (
+          jnp.sum(per_row(share, rows) * jnp.square(rows)),
+          jax.tree.map(lambda a: jnp.sum(share * a), watched),
+        )
+      )
+      return rows, energy, watched, admissible
+
+    rows, energy, watched, admissible_before = measure(flat)
     scale = jnp.sqrt(share)
-    residual = scale * (eta - 1)
+    residual = per_row(scale, rows) * rows
     at = linear.at(state.params)
     prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
     normal = solver.prepare(System(at, prepared, scale))
     length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
     pull = momentum * state.optimizer.previous
     pulled = (
-      scale * microbatch.apply(lambda rows: linear.apply(at, rows, pull), prepared, plan)
+      per_row(scale, rows)
+      * microbatch.apply(lambda rows: linear.apply(at, rows, pull), prepared, plan)
       if momentum
       else pull
     )
@@ -153,12 +143,13 @@ def make_gauss_newton_step(
       target = residual + first * pulled if momentum else residual
       solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
-      part, moved, moved_energy, spoiled = _as_far_as_positive(
-        measure, flat, linear.unfold(at, delta), length, (share > 0) & positive_before
+      part, moved, moved_energy, spoiled = _as_far_as_admissible(
+        measure, flat, linear.unfold(at, delta), length, (share > 0) & admissible_before
       )
       shortened = part < length
-      # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains 1 - (1 - part)^2.
-      decrease = energy - parallel.psum(target @ target) + solution.decrease
+      # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains
+      # 1 - (1 - part)^2.
+      decrease = energy - parallel.psum(jnp.vdot(target, target)) + solution.decrease
       decrease = part * (2 - part) * decrease
       gain = (energy - moved_energy) / decrease
       accepted = ~spoiled & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
@@ -191,12 +182,11 @@ def make_gauss_newton_step(
     trial = jax.lax.while_loop(
       lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start
     )
-    bad = (state.nonfinite_step < 0) & ~jnp.isfinite(energy)
     metrics = {
       "loss": trial.energy,
       "loss_before": energy,
       "predicted_loss": trial.predicted,
-      "batch_sigma": sigma,
+      **{f"batch_{name}": mean for name, mean in watched.items()},
       "damping": trial.damping,
       "gain": trial.gain,
       "length": trial.length,
@@ -204,16 +194,12 @@ def make_gauss_newton_step(
       "tries": trial.tries,
       "iterations": trial.iterations,
     }
-    return TrainState(
-      state.step + 1,
-      unravel(trial.flat),
-      state.optimizer._replace(
-        damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta
-      ),
-      jnp.where(bad, state.step + 1, state.nonfinite_step),
-    ), metrics
+    optimizer = state.optimizer._replace(
+      damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta
+    )
+    return after_step(state, unravel(trial.flat), optimizer, energy), metrics
 
-  def precise_step(state: TrainState, epoch: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+  def precise_step(state: TrainState, epoch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
     # Least squares need all digits of their matmuls, which accelerators round unless asked not to.
     with jax.default_matmul_precision("highest"):
       return step(state, epoch)
@@ -221,26 +207,26 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _as_far_as_positive(measure, flat, change, length, positive_before):
-  """Goes a step, or less of it where g would not stay positive definite: its direction may still be good.
+def _as_far_as_admissible(measure, flat, change, length, admissible_before):
+  """Goes a step, or less of it where the field would be spoiled: its direction may still be good.
 
   Args:
-    measure: parameters -> (.., E, .., whether g is positive definite at each point).
+    measure: parameters -> (.., E, .., whether the field is admissible at each point).
     flat: (P,) the parameters.
     change: (P,) a whole step.
     length: the part of it to go.
-    positive_before: (B,) the points that count. A new batch may hold some where g is not positive definite yet, which
-      must not stop all steps.
+    admissible_before: (B,) the points that count. A new batch may hold some where the field is not
+      admissible yet, which must not stop all steps.
 
   Returns:
-    How much of the step, the parameters there, E, and whether g is spoiled at a point even so.
+    How much of the step, the parameters there, E, and whether a point is spoiled even so.
   """
 
   def half(way):
     part = way[0] / 2
     moved = (flat + part * change).astype(flat.dtype)
-    _, energy, _, positive = measure(moved)
-    spoiled = jnp.any(positive_before & ~positive).astype(jnp.int32)
+    _, energy, _, admissible = measure(moved)
+    spoiled = jnp.any(admissible_before & ~admissible).astype(jnp.int32)
     return part, moved, energy, parallel.psum(spoiled) > 0
 
   return jax.lax.while_loop(

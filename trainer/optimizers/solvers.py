@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from trainer.devices import microbatch, parallel
-from trainer.optimizers.linearise import Linearisation
+from trainer.problem.linearise import Linearisation
 
 # The largest dense system that is cheaper to solve than to iterate on, for networks and
 # algebraic metrics.
@@ -34,9 +34,9 @@ class System(NamedTuple):
   """The left side of a least-squares problem, minimise |r + J delta|^2 over delta.
 
   Attributes:
-    at: where eta is linearised, see Linearisation.at.
+    at: where the problem is linearised, see Linearisation.at.
     prepared: what the linearisation needs of this device's points.
-    scale: (B,) sqrt(w / sum w), the factor between eta - 1 and r; 0 for padding.
+    scale: (B,) sqrt(w / sum w), the factor between value - target and r; 0 for padding.
   """
 
   at: Any
@@ -63,7 +63,7 @@ class Solver(NamedTuple):
 
   Attributes:
     prepare: (System) -> a pytree.
-    solve: (that pytree, r (B,), damping (), iterations ()) -> Step; iterative ones take no
+    solve: (that pytree, r (B, ...), damping (), iterations ()) -> Step; iterative ones take no
       more iterations.
   """
 
@@ -75,7 +75,7 @@ def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
   """The solver for a problem of this size, over all devices.
 
   Args:
-    num_parameters: P, log kappa included.
+    num_parameters: P.
     num_points: points of a batch, B.
     low_rank: whether products with J cost far less than its P entries a point, as for
       algebraic metrics.
@@ -108,7 +108,7 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 
   def prepare(system):
     def products(chunk, scale):
-      rows = _wide(linear.rows(system.at, chunk) * scale[:, None])
+      rows = _wide(_scaled_rows(linear.rows(system.at, chunk), scale))
       return rows.T @ rows
 
     gram = microbatch.accumulate(products, system.prepared, system.scale, plan)
@@ -136,14 +136,14 @@ def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 
   def prepare(system):
     rows = linear.rows(system.at, system.prepared)
-    rows = rows * system.scale[:, None].astype(rows.dtype)
+    rows = _scaled_rows(rows, system.scale.astype(rows.dtype))
     kernel = parallel.all_gather(rows @ parallel.all_gather(rows).T)
     return rows, _wide(kernel)
 
   def solve(prepared, residual, damping, iterations):
     del iterations
     rows, kernel = prepared
-    everyone = parallel.all_gather(_wide(residual))
+    everyone = parallel.all_gather(_wide(residual.reshape(-1)))
     shift = damping * jnp.trace(kernel) / kernel.shape[0]
     y = _solve_positive(kernel + shift * jnp.eye(kernel.shape[0]), everyone)
     local = parallel.local_part(y, rows.shape[0]).astype(rows.dtype)
@@ -171,13 +171,14 @@ def conjugate_gradient(
   def normal_product(system, v):
     def product(chunk, scale):
       jv = linear.apply(system.at, chunk, v)
-      return _wide(linear.transpose(system.at, chunk, scale * scale * jv))
+      return _wide(linear.transpose(system.at, chunk, per_row(scale * scale, jv) * jv))
 
     return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
 
   def prepare(system):
     def squares(prepared, scale):
-      return jnp.sum(scale * scale * linear.squares(system.at, prepared))
+      size = linear.squares(system.at, prepared)
+      return jnp.sum(per_row(scale * scale, size) * size)
 
     trace = parallel.psum(microbatch.accumulate(squares, system.prepared, system.scale, plan))
     points = parallel.psum(jnp.asarray(system.scale.shape[0], parallel.widest_dtype()))
@@ -200,8 +201,8 @@ def conjugate_gradient(
       energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
       return delta, res, res + (new / squared) * direction, new, basis, energies, count + 1
 
-    # The residual says little: that of log kappa is by far the largest and gone
-    # after one iteration.
+    # The residual says little: where one unknown's part is by far the largest, such as that of a
+    # common factor, it is gone after one iteration.
     def unfinished(carry):
       _, _, _, squared, _, energies, count = carry
       gaining = energies[-1] - energies[0] > tolerance * energies[0]
@@ -209,7 +210,9 @@ def conjugate_gradient(
 
     zero = jnp.zeros_like(b)
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
-    energies = parallel.psum(residual @ residual) * jnp.asarray([1.0] + [jnp.inf] * _WINDOW)
+    energies = parallel.psum(jnp.vdot(residual, residual)) * jnp.asarray(
+      [1.0] + [jnp.inf] * _WINDOW
+    )
     delta, res, *_, count = jax.lax.while_loop(
       unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0))
     )
@@ -224,11 +227,21 @@ def _gradient(linear, plan, system, residual):
 
   def product(chunk, scale):
     prepared, residual = chunk
-    return _wide(linear.transpose(system.at, prepared, scale * residual))
+    return _wide(linear.transpose(system.at, prepared, per_row(scale, residual) * residual))
 
   return parallel.psum(
     microbatch.accumulate(product, (system.prepared, residual), system.scale, plan)
   )
+
+
+def per_row(scale: jax.Array, rows: jax.Array) -> jax.Array:
+  """A number a point (B,) in the shape of rows (B, ...), to multiply them with."""
+  return scale.reshape(scale.shape + (1,) * (rows.ndim - 1))
+
+
+def _scaled_rows(rows: jax.Array, scale: jax.Array) -> jax.Array:
+  """Rows of J (B, ..., P) times a number a point (B,), all on one axis: (B .., P)."""
+  return (rows * per_row(scale, rows)).reshape(-1, rows.shape[-1])
 
 
 def _wide(a: jax.Array) -> jax.Array:

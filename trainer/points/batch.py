@@ -1,4 +1,4 @@
-"""What the trainer keeps of a sampled point: everything that does not depend on the network."""
+"""What the trainer keeps of a sampled point: everything that does not depend on what is learned."""
 
 from typing import NamedTuple
 
@@ -19,8 +19,7 @@ class Batch(NamedTuple):
     weight: (B,) real, |Omega|^2 over the sampling density; 0 marks padding.
     omega: (B,) real, |Omega|^2 in local coordinates.
     fubini_study: (B, n * n) real, the Fubini-Study metric, packed as in trainer.geometry.hermitian.
-    features: (B, R, P) real, rows of jets that depend on no parameter (trainer.metric.features), or None.
-    base: (B, n * n) real, the metric that is being corrected, packed likewise (trainer.metric.features), or None.
+    fixed: name -> (B, ...), what else a problem keeps of its points (trainer.points.kept).
   """
 
   x: jax.Array
@@ -28,8 +27,7 @@ class Batch(NamedTuple):
   weight: jax.Array
   omega: jax.Array
   fubini_study: jax.Array
-  features: jax.Array | None = None
-  base: jax.Array | None = None
+  fixed: dict[str, jax.Array] = {}
 
 
 def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import functools
 import math
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -32,34 +32,67 @@ class Dataset(NamedTuple):
   Attributes:
     batch: rows sharded over the mesh; rows beyond `num_points` are padding of weight 0.
     num_points: the number of real points, over all processes.
-    omega_integral: integral of |Omega|^2, the mean of all weights (float64).
+    mean_weight: the mean of all weights (float64); on a variety, integral |Omega|^2.
   """
 
-  batch: batches.Batch
+  batch: Any
   num_points: int
-  omega_integral: float
+  mean_weight: float
 
 
 class Source(NamedTuple):
-  """A stream of points and where they go.
+  """A stream of points, the same for every mesh, and where they go.
 
   Attributes:
+    rows: (start, stop, progress) -> the points start, .., stop - 1 of the stream, a pytree of numpy
+      arrays (stop - start, ...) with a field `weight`, such as Batch; progress(points ready, points
+      asked for) is called now and then, unless it is None.
+    seed: of the order in which training takes the points.
+    mesh: the mesh to spread them over.
+    progress: see rows.
+  """
+
+  rows: Callable[[int, int, Callable | None], Any]
+  seed: int
+  mesh: jax.sharding.Mesh
+  progress: Callable[[int, int], None] | None = None
+
+
+def of_variety(
+  variety: Variety,
+  split: str,
+  seed: int,
+  directory: pathlib.Path | None,
+  mesh: jax.sharding.Mesh,
+  dtype: jnp.dtype,
+  progress: Callable[[int, int], None] | None = None,
+) -> Source:
+  """The stream of sampled points of a variety.
+
+  Args:
     variety: the manifold.
     split: "train", "heldout" or "validation", independent streams.
     seed: determines the points, together with split.
     directory: where sampled points are cached; None stores nothing.
     mesh: the mesh to spread them over.
     dtype: real dtype of the batches; the geometry is computed in float64 before the cast.
-    progress: see trainer.sampling.datasets.
+    progress: see Source.
   """
 
-  variety: Variety
-  split: str
-  seed: int
-  directory: pathlib.Path | None
-  mesh: jax.sharding.Mesh
-  dtype: jnp.dtype
-  progress: Callable[[int, int], None] | None = None
+  def rows(start, stop, progress):
+    with parallel.geometry_device():
+      points = datasets.load_or_sample(
+        variety,
+        seed=seed,
+        split=split,
+        start=start,
+        stop=stop,
+        directory=directory,
+        progress=progress,
+      )
+    return prepare_on_host(variety, points.z, points.weight, dtype)
+
+  return Source(rows, seed, mesh, progress)
 
 
 def load(source: Source, num_points: int, first: int = 0) -> Dataset:
@@ -74,30 +107,20 @@ def load(source: Source, num_points: int, first: int = 0) -> Dataset:
   return Dataset(put(source, local, num_points), num_points, float(sums[0] / sums[1]))
 
 
-def load_on_host(source: Source, num_points: int, first: int) -> batches.Batch:
+def load_on_host(source: Source, num_points: int, first: int) -> Any:
   """This process' rows of a dataset, numpy arrays, padding of weight 0 included."""
   start, stop = parallel.local_rows(source.mesh, _padded(source, num_points))
   real = max(min(stop, num_points) - start, 0)
   # A process beyond the last point still needs some point to pad with.
   begin = first + min(start, num_points - 1)
-  with parallel.geometry_device():
-    points = datasets.load_or_sample(
-      source.variety,
-      seed=source.seed,
-      split=source.split,
-      start=begin,
-      stop=begin + max(real, 1),
-      directory=source.directory,
-      progress=source.progress,
-    )
-  local = prepare_on_host(source.variety, points.z, points.weight, source.dtype)
+  local = source.rows(begin, begin + max(real, 1), source.progress)
   missing = (stop - start) - local.weight.shape[0]
   local = jax.tree.map(lambda a: np.concatenate([a, a[:1].repeat(missing, 0)]), local)
   local.weight[real:] = 0
   return local
 
 
-def put(source: Source, local: batches.Batch, num_points: int) -> batches.Batch:
+def put(source: Source, local: Any, num_points: int) -> Any:
   """Puts each process' `load_on_host` on its devices."""
   return parallel.shard_rows(source.mesh, local, _padded(source, num_points))
 
@@ -140,8 +163,8 @@ def make_shuffle(mesh: jax.sharding.Mesh, num_points: int, batch_size: int) -> C
   """
   steps = num_points // batch_size
 
-  def shuffle(batch: batches.Batch, key: jax.Array, epoch: jax.Array) -> batches.Batch:
-    chex.assert_rank(batch.x, 2)
+  def shuffle(batch: Any, key: jax.Array, epoch: jax.Array) -> Any:
+    chex.assert_rank(batch.weight, 1)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), num_points)
     order = order[: steps * batch_size].reshape(steps, batch_size)
     return jax.tree.map(lambda a: a[order], batch)

@@ -13,6 +13,18 @@ from orbax.checkpoint import checkpoint_managers
 from trainer.errors import UserError
 
 _CHECKPOINTS_KEPT = 2
+# Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's.
+FORMAT = 2
+# Where in a checkpoint of format 1 lies what is at another place now.
+_MOVED = {
+  ("schedule", name): ("optimizer", before)
+  for name, before in (
+    ("level", "level"),
+    ("stalled", "stalled"),
+    ("best_merit", "best_sigma"),
+    ("best", "best"),
+  )
+}
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -59,7 +71,7 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
       )
     return False
   if write:
-    write_json(path, run)
+    write_json(path, run | {"format": FORMAT})
   return True
 
 
@@ -68,7 +80,8 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
   path = workdir / "run.json"
   try:
     run = json.loads(path.read_text())
-    return {key: run[key] for key in ("config", "seed", "dtype")}
+    stored = {key: run[key] for key in ("config", "seed", "dtype")}
+    written = int(run.get("format", 1))
   except FileNotFoundError:
     raise UserError(
       f"{workdir} holds no run: {path.name} is missing; give the --workdir of a "
@@ -76,6 +89,12 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
     ) from None
   except (ValueError, KeyError, TypeError):
     raise UserError(f"{path} is damaged or not from this program") from None
+  if written > FORMAT:
+    raise UserError(f"{path} has format {written}, which a newer version of this program wrote")
+  if written == 1:
+    # What has come since has its default there.
+    stored["config"] = {"problem": "metric"} | stored["config"]
+  return stored
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> list[str]:
@@ -128,6 +147,10 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = Fa
 def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
   """Restores the latest checkpoint into the shapes, dtypes and shardings of `like`.
 
+  Args:
+    manager: the phase's checkpoints.
+    like: a TrainState.
+
   Raises:
     UserError: there is no checkpoint, or it is not one of this run.
   """
@@ -136,9 +159,31 @@ def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
     raise UserError(f"{manager.directory.parents[1]} holds no checkpoint yet: train it first")
   abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
   try:
+    if hasattr(abstract, "schedule") and "schedule" not in manager.item_metadata(step):
+      return _restore_format_1(manager, step, abstract)
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
   except (ValueError, KeyError, FileNotFoundError, OSError) as error:
     raise UserError(
       f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
       f"({str(error).splitlines()[0][:200]})"
     ) from None
+
+
+def _restore_format_1(manager, step, abstract):
+  """A state whose optimiser and loop had one common part."""
+  fields = abstract._asdict()
+  for part in ("optimizer", "schedule"):
+    if hasattr(fields[part], "_asdict"):
+      fields[part] = fields[part]._asdict()
+  schedule = fields.pop("schedule")
+  moved = {now: before for now, before in _MOVED.items() if schedule}
+  for (_, now), (part, before) in moved.items():
+    fields[part][before] = schedule[now]
+  old = manager.restore(step, args=ocp.args.StandardRestore(fields))
+  found = {now: old[part].pop(before) for (_, now), (part, before) in moved.items()}
+  if not moved:
+    return type(abstract)(**old, schedule=abstract.schedule)
+  return type(abstract)(
+    **old | {"optimizer": type(abstract.optimizer)(**old["optimizer"])},
+    schedule=type(abstract.schedule)(**found),
+  )

@@ -82,12 +82,12 @@ class Progress:
 
   def __init__(self, enabled: bool, stream: TextIO | None = None):
     """Args: whether this process shows any; where to (default: stderr)."""
-    self._name, self._total_steps = "training", 0
+    self._name, self._total_steps, self._merit = "training", 0, ""
     self._enabled = enabled
     self._stream = sys.stderr if stream is None else stream
     self._stage: _Bar | _Lines | None = None
     self._stage_key = None
-    self._sigma = ""
+    self._measured = ""
 
   def note(self, text: str) -> None:
     """Shows a line of text."""
@@ -99,22 +99,22 @@ class Progress:
     """Shows that `done` of `total` points are sampled."""
     self._show("sampling", done, total, "", False)
 
-  def start(self, name: str, total_steps: int) -> None:
-    """Names the steps that `update` shows from now on, up to step `total_steps`."""
-    self._name, self._total_steps = name, total_steps
+  def start(self, name: str, total_steps: int, merit: str) -> None:
+    """Names the steps that `update` shows from now on, up to step `total_steps`, and their measure."""
+    self._name, self._total_steps, self._merit = name, total_steps, merit
 
   def update(self, step: int, row: dict[str, Any]) -> None:
-    """Shows a row of metrics: loss, points a second, and sigma since it was last measured."""
+    """Shows a row of metrics: loss, points a second, and the measure since it was last taken."""
     parts = []
     if row.get("loss") is not None:
       parts.append(f"loss {row['loss']:.3g}")
-    if row.get("sigma") is not None:
-      self._sigma = f"sigma {row['sigma']:.4g}"
-    if self._sigma:
-      parts.append(self._sigma)
+    if row.get(self._merit) is not None:
+      self._measured = f"{self._merit} {row[self._merit]:.4g}"
+    if self._measured:
+      parts.append(self._measured)
     if row.get("points_per_second"):
       parts.append(f"{_short(row['points_per_second'])} points/s")
-    self._show(self._name, step, self._total_steps, ", ".join(parts), "sigma" in row)
+    self._show(self._name, step, self._total_steps, ", ".join(parts), self._merit in row)
 
   def close(self) -> None:
     """Ends the bar, so that other output starts on a line of its own."""

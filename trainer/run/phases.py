@@ -1,4 +1,7 @@
-"""What a run does one after the other: first-order steps, then Gauss-Newton, degree by degree and term by term."""
+"""What a run does one after the other.
+
+First-order steps, then Gauss-Newton, degree by degree and term by term.
+"""
 
 from typing import NamedTuple
 
@@ -28,9 +31,9 @@ def make_phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
   """The phases of a run, at least one.
 
   Args:
-    config: `steps` first-order steps come first, if any, then Gauss-Newton, if `gauss_newton.steps` is
-      positive. An algebraic network goes through the degrees of `continuation` before its own. Of a sum
-      of networks the first is trained alone, then the second on top of it, and so on.
+    config: `steps` first-order steps come first, if any, then Gauss-Newton, if `gauss_newton.steps`
+      is positive. An algebraic network goes through the degrees of `continuation` before its own. Of
+      a sum of networks the first is trained alone, then the second on top of it, and so on.
 
   Raises:
     UserError: there is nothing to do, or the degrees do not rise up to the network's.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.optimizers import problems
-from trainer.optimizers import linearise
+from trainer.problem import linearise
 
 
 @pytest.mark.parametrize(
@@ -15,18 +15,18 @@ from trainer.optimizers import linearise
   [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 2)],
 )
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
-  linear, params, ansatz = problems.linearisation(kind, factors)
+  linear, params, problem = problems.linearisation(kind, factors)
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
   flat, unravel = ravel_pytree(params)
-  eta, positive = linear.eta(params, batch)
-  expected, _ = linearise.eta(ansatz, params, batch)
+  eta, _, positive, _ = linear.residual(params, batch)
+  expected = problem.residual(params, batch).value
   np.testing.assert_allclose(eta, expected, rtol=1e-12)
   assert positive.all()
-  jacobian = jax.jit(jax.jacrev(lambda p: linearise.eta(ansatz, unravel(p), batch)[0]))(flat)
+  jacobian = jax.jit(jax.jacrev(lambda p: problem.residual(unravel(p), batch).value))(flat)
 
   rng = np.random.default_rng(2)
   # Of a sum only the last network is trained.
-  unknowns = ravel_pytree(ansatz.trained(params))[0].size
+  unknowns = ravel_pytree(problem.trained(params))[0].size
   assert (unknowns < flat.size) == (kind == "sum")
   v, u = rng.normal(size=unknowns), rng.normal(size=(6,))
   at = linear.at(params)
@@ -47,7 +47,7 @@ def test_the_jacobian_agrees_with_finite_differences(data_dir):
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir))
   flat, unravel = ravel_pytree(params)
   direction = jnp.asarray(np.random.default_rng(3).normal(size=flat.shape))
-  eta = jax.jit(lambda p: linear.eta(unravel(p), batch)[0])
+  eta = jax.jit(lambda p: linear.residual(unravel(p), batch).value)
   step = 1e-5
   at = linear.at(params)
   change = step * linear.unfold(at, direction)
@@ -60,17 +60,17 @@ def test_an_indefinite_form_is_told(data_dir):
   linear, params, _ = problems.linearisation("algebraic")
   batch = problems.points(data_dir)
   network = jax.tree.map(lambda h: h.at[0, 0].set(-3.0), params["network"])
-  assert not linear.eta(params | {"network": network}, batch)[1].all()
+  assert not linear.residual(params | {"network": network}, batch).admissible.all()
 
 
 def test_the_derivative_exists_where_g_is_indefinite(data_dir):
   linear, params, _ = problems.linearisation("algebraic")
   batch = problems.points(data_dir)
   params = params | {"network": jax.tree.map(lambda h: h.at[0, 0].set(-3.0), params["network"])}
-  eta, positive = linear.eta(params, batch)
+  eta, _, positive, _ = linear.residual(params, batch)
   assert (~positive).any() and positive.any() and (eta < 0).any()
   flat, unravel = ravel_pytree(params)
-  pull = jax.vjp(lambda p: linear.eta(unravel(p), batch)[0], flat)[1]
+  pull = jax.vjp(lambda p: linear.residual(unravel(p), batch).value, flat)[1]
   at = linear.at(params)
   prepared = linear.prepare(at, batch)
   # Where g is indefinite alone, and everywhere.

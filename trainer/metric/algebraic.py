@@ -12,7 +12,6 @@ Directions are V = R W R with R = |H|^(1/2): W is V in sections orthonormal for 
 on the basis of sections, and needs a third of the iterations that V itself does.
 """
 
-from collections.abc import Callable
 import math
 from typing import Any, NamedTuple
 
@@ -21,18 +20,19 @@ from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
 from networks import jets
-from networks.algebraic import hermitian_matrix, packed_form, real_matrix, squared_norm
+from networks.algebraic import FullForm, hermitian_matrix, packed_form, real_matrix, squared_norm
 from trainer.devices import parallel
 from trainer.geometry import hermitian
-from trainer.optimizers.linearise import Linearisation, eta_of_metric
-from trainer.points.batch import Batch
+from trainer.metric import forms
+from trainer.metric.losses import Tensors, monge_ampere, residual
+from trainer.problem.linearise import Linearisation
 
 # Eigenvalues of |H| below this part of the largest count as this much: V reaches all directions.
 _LEAST = 1e-3
 
 
-class Form(NamedTuple):
-  """What directions depend on.
+class Point(NamedTuple):
+  """Where the residual is linearised: what directions depend on.
 
   Attributes:
     params: the parameters.
@@ -57,60 +57,60 @@ class Frame(NamedTuple):
   eta: jax.Array
 
 
-def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Linearisation:
+@forms.linearise.register
+def linearise(form: FullForm) -> Linearisation:
   """The linearisation of K = (1/(pi k)) log s* H s in (log kappa, W), d H = |H|^(1/2) W |H|^(1/2).
 
   Args:
-    section_rows: Batch -> (n + 1, B, 2 N_k) real, [Re | Im] of s, d_1 s, .., d_n s.
-    degree: k.
+    form: the sections and their degree.
 
   Returns:
     The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (N_k, N_k)}}}.
   """
-  scale = 1 / (math.pi * degree)
+  scale = 1 / (math.pi * form.degree)
 
   def measure(params, batch):
-    """Section rows, the jet of rho, and eta with its sign of g."""
-    rows = section_rows(batch)
+    """Section rows, the jet of rho, and the metric's tensors."""
     coordinates = jets.from_coordinates(batch.x, batch.pullback)
+    rows = form.rows(coordinates)
     rho = squared_norm(rows, jets.matmul(rows, packed_form(_form(params))), coordinates)
     metric = scale * jets.log(rho).mixed
-    return rows, rho, metric, eta_of_metric(metric, params["log_kappa"], batch)
+    return rows, rho, Tensors.of_metric(metric, params["log_kappa"], batch)
 
-  def at(params):
-    return Form(params, _root(_form(params)))
+  def at_params(params):
+    return Point(params, _root(_form(params)))
 
-  def unfold(form, v):
-    unravel = ravel_pytree(form.params)[1]
-    size = form.root.shape[0] // 2
+  def unfold(at, v):
+    unravel = ravel_pytree(at.params)[1]
+    size = at.root.shape[0] // 2
 
     def transform(w):
-      packed = form.root @ packed_form(w) @ form.root
+      packed = at.root @ packed_form(w) @ at.root
       return real_matrix(packed[:size, :size], packed[size:, :size])
 
     tangent = unravel(v)
     return ravel_pytree(tangent | {"network": jax.tree.map(transform, tangent["network"])})[0]
 
-  def prepare(form, batch):
-    rows, rho, metric, (value, _) = measure(form.params, batch)
-    frame, signs = _frame(rows, rho, metric, value, scale)
-    return Frame(frame @ form.root.astype(frame.dtype), signs, value)
+  def prepare(at, batch):
+    rows, rho, tensors = measure(at.params, batch)
+    frame, signs = _frame(rows, rho, tensors.metric, tensors.eta, scale)
+    return Frame(frame @ at.root.astype(frame.dtype), signs, tensors.eta)
 
-  def apply(form, frame, v):
-    unravel = ravel_pytree(form.params)[1]
+  def apply(at, frame, v):
+    unravel = ravel_pytree(at.params)[1]
     tangent = unravel(v.astype(frame.e.dtype))
     forms = _quadratic_forms(frame.e, *_parts(tangent))
     return _sum_features(forms * frame.signs) - frame.eta * tangent["log_kappa"]
 
-  def transpose(form, frame, u):
+  def transpose(at, frame, u):
     u = u.astype(frame.e.dtype)
-    cotangent = jax.linear_transpose(_parts, form.params)(
+    cotangent = jax.linear_transpose(_parts, at.params)(
       _outer_products(frame.e, u[:, None] * frame.signs)
     )[0]
     return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
 
-  def squares(form, frame):
-    del form
+  def squares(at, frame):
+    del at
     e = frame.e
     inner = jnp.einsum("paz,pbz->pab", e, e)
     half = e.shape[-1] // 2
@@ -118,13 +118,23 @@ def of_sections(section_rows: Callable[[Batch], jax.Array], degree: float) -> Li
     size = jnp.square(inner) + jnp.square(twisted - jnp.swapaxes(twisted, 1, 2))
     return jnp.einsum("pab,pa,pb->p", size, frame.signs, frame.signs) + jnp.square(frame.eta)
 
-  def rows(form, frame):
+  def rows(at, frame):
     return jax.vmap(
-      lambda p: transpose(form, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype))
+      lambda p: transpose(at, jax.tree.map(lambda a: a[None], p), jnp.ones((1,), p.eta.dtype))
     )(frame)
 
-  eta = lambda params, batch: measure(params, batch)[-1]
-  return Linearisation(eta, prepare, apply, transpose, rows, squares, at, unfold)
+  return Linearisation(
+    lambda params, batch: residual(monge_ampere, measure(params, batch)[-1]),
+    prepare,
+    apply,
+    transpose,
+    rows,
+    squares,
+    at_params,
+    unfold,
+    nearly_linear=True,
+    low_rank=True,
+  )
 
 
 def _form(params):

@@ -1,0 +1,228 @@
+"""Ricci-flat metrics as a problem: parameters {"network", "log_kappa"}, residual eta - 1 or another."""
+
+from collections.abc import Callable
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from networks.algebraic import FullForm
+from trainer.errors import UserError
+from trainer.geometry import hermitian, topology
+from trainer.geometry.description import make_variety
+from trainer.geometry.omega_integral import exact_omega_integral
+from trainer.geometry.variety import Variety
+from trainer.metric import (
+  algebraic,  # noqa: F401  Imported, it registers its linearisation with forms.
+  ansatz,
+  balanced,
+  forms,
+  invariant,  # noqa: F401  The same.
+  lift,
+  losses,
+  measures,
+)
+from trainer.metric.losses import Tensors
+from trainer.metric.network_text import split_terms
+from trainer.points import batch as batches
+from trainer.points import dataset
+from trainer.points.batch import Batch
+from trainer.problem import linearise
+from trainer.problem.linearise import Linearisation, Residual
+from trainer.problem.problem import Problem, Values
+from trainer.problem.registry import PROBLEMS
+from trainer.sampling import singular
+from trainer.sampling.sampler import Sampler
+from trainer.sampling.statistics import Measure
+
+# The metrics a run may start from.
+FUBINI_STUDY, BALANCED = STARTS = ("fubini_study", "balanced")
+
+
+class MetricProblem(Problem):
+  """A metric in a Kaehler class of a variety, to be made Ricci-flat."""
+
+  merit = "sigma"
+  reference = "fubini_study"
+
+  def __init__(
+    self,
+    variety: Variety,
+    network: str,
+    loss: losses.Loss = losses.monge_ampere,
+    power: int = 2,
+    start: str = FUBINI_STUDY,
+  ):
+    """Builds it.
+
+    Args:
+      variety: the manifold.
+      network: see trainer.metric.ansatz.make_ansatz.
+      loss: what is to vanish.
+      power: see Problem.
+      start: one of STARTS.
+
+    Raises:
+      UserError: the network cannot be built.
+    """
+    self.variety, self.network, self.power = variety, network, power
+    self.ansatz = ansatz.make_ansatz(variety, network)
+    self.volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
+    self.points_per_slice = Sampler(variety).points_per_slice
+    self._loss, self._start = loss, start
+    if self.ansatz.keep:
+      self.keep = lambda params, batch: self.ansatz.keep(params["network"], batch)
+
+  def describe(self) -> str:
+    """The network, its size and how g is made of it."""
+    shapes = jax.tree.leaves(jax.eval_shape(self.ansatz.init, jax.random.key(0)))
+    count = sum(shape.size for shape in shapes)
+    return (
+      f"{self.network}: {count} parameters on a variety of dimension {self.variety.dimension}, "
+      f"d dbar by {self.ansatz.path}"
+    )
+
+  def check(self, thorough: bool) -> None:
+    """UserError, with the point, if a search finds the variety singular; `thorough`: samples."""
+    starts = singular.near_singular_points(self.variety) if thorough else None
+    singular.check_smooth(self.variety, starts)
+
+  # --- Parameters.
+
+  def init(self, key: jax.Array, mean_weight: float) -> Any:
+    """The ansatz' own starting metric, kappa = Vol / integral |Omega|^2."""
+    log_kappa = math.log(self.volume / mean_weight)
+    return {"network": self.ansatz.init(key), "log_kappa": jnp.asarray(log_kappa)}
+
+  def start(self, params: Any, points: Callable[[], Batch], mesh: jax.sharding.Mesh) -> Any:
+    """Donaldson's balanced metric where the config asks for it; kappa stays."""
+    if self._start != BALANCED:
+      return params
+    form = balanced.balanced_metric(self.variety, self.ansatz.form.degree, points(), mesh)
+    return params | {"network": jax.tree.map(lambda h: form.astype(h.dtype), params["network"])}
+
+  def inherit(self, before: Problem, params: Any, initial: Any) -> Any:
+    """The metric stays what it was where the network does.
+
+    An algebraic metric of higher degree starts at K' = (k K + (k' - k) K_FS) / k', which is
+    algebraic of degree k'. A correction starts at its own first parameters.
+    """
+    if len(split_terms(self.network)) > len(split_terms(before.network)):
+      return params | {"network": initial["network"] | {"base": params["network"]}}
+    if self.network == before.network:
+      return params
+    low, high = before.ansatz.form.degree, self.ansatz.form.degree
+    raised = lift.raise_degree(self.variety, params["network"], low, high)
+    return params | {"network": raised}
+
+  def num_parameters(self, params: Any) -> int:
+    """Those of the network."""
+    return super().num_parameters(params["network"])
+
+  def trained(self, params: Any) -> Any:
+    """All, but of a sum of networks only the last with kappa."""
+    if self.ansatz.below is None:
+      return params
+    return params | {"network": params["network"]["correction"]}
+
+  def with_trained(self, params: Any, part: Any) -> Any:
+    """See Problem."""
+    if self.ansatz.below is None:
+      return part
+    return part | {"network": params["network"] | {"correction": part["network"]}}
+
+  # --- Points.
+
+  def source(self, split, seed, directory, mesh, dtype, progress=None) -> dataset.Source:
+    """Sampled points of the variety."""
+    return dataset.of_variety(self.variety, split, seed, directory, mesh, dtype, progress)
+
+  def abstract_points(self, num_points: int, dtype: jnp.dtype) -> Batch:
+    """Their shapes."""
+    return batches.abstract(self.variety, num_points, dtype)
+
+  # --- What is to vanish.
+
+  def residual(self, params: Any, batch: Batch) -> Residual:
+    """The loss at points, admissible where g is positive definite; sigma is watched."""
+    return losses.residual(self._loss, Tensors(self.ansatz, params, batch))
+
+  def linearise(self) -> Linearisation:
+    """A form's own of eta - 1, else by autodiff."""
+    if self.ansatz.form is None or self._loss is not losses.monge_ampere:
+      return linearise.by_autodiff(self)
+    return forms.linearise(self.ansatz.form)
+
+  # --- What is measured.
+
+  def values(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
+    """See trainer.metric.measures.PointValues."""
+    return _values(self.ansatz.metric(params["network"], batch), batch)
+
+  def reference_values(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
+    """Those of the Fubini-Study metric, which has no parameters."""
+    del params
+    return _values(batch.fubini_study.T, batch)
+
+  def validate(self, values: Values) -> dict[str, Measure]:
+    """Sigma."""
+    return {"sigma": measures.sigma(measures.PointValues(**values), self.points_per_slice)}
+
+  def measure(self, values: Values) -> dict[str, Measure]:
+    """See trainer.metric.measures.measure_all."""
+    return measures.measure_all(measures.PointValues(**values), self.points_per_slice)
+
+  def exact_measures(self) -> dict[str, float]:
+    """The volume; on Fermat hypersurfaces also integral |Omega|^2 and with it kappa."""
+    return exact_measures(self.variety)
+
+  def picture(self, values: Values, like: Values | None = None) -> np.ndarray:
+    """eta (B,), kappa from the points of `like`."""
+    kappa = measures.kappa(measures.PointValues(**(like or values)))
+    return values["determinant"] / (kappa * values["omega"])
+
+
+def exact_measures(variety: Variety) -> dict[str, float]:
+  """The measures of a metric whose exact value is known, name -> value."""
+  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
+  omega_integral = exact_omega_integral(variety)
+  if omega_integral is not None:
+    exact["omega_integral"] = omega_integral
+    exact["kappa"] = exact["volume"] / omega_integral
+  return exact
+
+
+@PROBLEMS.register("metric")
+def metric_problem(config: ml_collections.ConfigDict, network: str, squares: bool) -> MetricProblem:
+  """The problem of a config's phase.
+
+  Args:
+    config: its sections variety, loss, start and continuation are read.
+    network: of the phase.
+    squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss says.
+
+  Raises:
+    UserError: the polynomials, the network or a setting makes no sense.
+  """
+  loss, power = (losses.monge_ampere, 2) if squares else losses.make_loss(**config.loss)
+  problem = MetricProblem(make_variety(config), network, loss, power, config.start)
+  first = problem.ansatz
+  while first.below is not None:
+    first = first.below
+  if (config.start == BALANCED or config.continuation) and not isinstance(first.form, FullForm):
+    raise UserError(
+      "config.start = 'balanced' and config.continuation are for algebraic networks, not for "
+      f"{config.network}"
+    )
+  return problem
+
+
+def _values(metric: jax.Array, batch: Batch) -> dict[str, jax.Array]:
+  return {
+    "determinant": hermitian.determinant(metric),
+    "least_eigenvalue": hermitian.least_eigenvalue(metric),
+    "omega": batch.omega,
+  }
