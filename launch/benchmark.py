@@ -2,10 +2,11 @@
 
   python -m launch.benchmark --suite=quick --json=benchmark.json
 
-The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds; the suite
-`sampling` times the sampler alone, stage by stage; `scaling` counts the work and the communication of a step on
-1 to 64 devices. What is timed is timed in one process and in turns, fake devices in a process of their own; `taskset -c 0`
-in front makes it a single core's. The suite `accuracy` trains the configs of six manifolds from nothing:
+The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds;
+the suite `sampling` times the sampler alone, stage by stage; `scaling` counts the work and the
+communication of a step on 1 to 64 devices. What is timed is timed in one process and in turns, fake
+devices in a process of their own; `taskset -c 0` in front makes it a single core's. The suite
+`accuracy` trains the configs of six manifolds from nothing:
 
   python -m launch.benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
 """
@@ -41,6 +42,7 @@ _DIRECTORY = flags.DEFINE_string(
 
 
 def main() -> None:
+  """Times, counts or trains what --suite says."""
   path = cli.path_flag(_JSON.value) if _JSON.value else None
   if path and not _writable(path):
     raise UserError(f"--json={path} cannot be written: name a file in a directory of yours")
@@ -106,6 +108,7 @@ def _writable(path: pathlib.Path) -> bool:
 
 
 def cli_main() -> None:
+  """The command `ricciflat-benchmark`."""
   cli.run(main)
 
 

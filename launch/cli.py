@@ -95,7 +95,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def _keep_freed_memory() -> None:
-  """Has glibc keep what is freed: a step on CPUs frees its intermediate results, and getting the pages of the
+  """Has glibc keep what is freed.
+
+  A step on CPUs frees its intermediate results, and getting the pages of the
   next step's from the system, all zeroed, takes as long as some of its matmuls."""
   libc = ctypes.CDLL(None)
   if hasattr(libc, "mallopt"):

@@ -4,8 +4,8 @@
   python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
   python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5
 
-With --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
-parameter of a config instead, which takes points but no trained metric.
+With --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each
+named parameter of a config instead, which takes points but no trained metric.
 """
 
 from absl import flags
@@ -30,6 +30,7 @@ _MODULI_POINTS = 2_000_000
 
 
 def main() -> None:
+  """Certifies a trained run, or measures a moduli space."""
   if _POINTS.value is not None and _POINTS.value < 1:
     raise UserError(f"--points={_POINTS.value} must be at least 1")
   if _MODULI.value:
@@ -57,6 +58,7 @@ def main() -> None:
 
 
 def cli_main() -> None:
+  """The command `ricciflat-evaluate`."""
   cli.run(main)
 
 

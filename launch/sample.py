@@ -31,6 +31,7 @@ _JSON = flags.DEFINE_boolean("json", False, "With --describe: print one JSON obj
 
 
 def main() -> None:
+  """Samples points, or describes a manifold."""
   if _DESCRIBE.value:
     _describe()
   elif not _CONFIG.value:
@@ -68,6 +69,7 @@ def _integers(name: str, text: str) -> tuple[int, ...]:
 
 
 def cli_main() -> None:
+  """The command `ricciflat-sample`."""
   cli.run(main)
 
 

@@ -23,6 +23,7 @@ _PARALLELISM = flags.DEFINE_enum(
 
 
 def main() -> None:
+  """Trains what --config says."""
   if not _CONFIG.value or not _WORKDIR.value:
     raise UserError("give --config=FILE and --workdir=DIRECTORY")
   train.train(
@@ -37,6 +38,7 @@ def main() -> None:
 
 
 def cli_main() -> None:
+  """The command `ricciflat-train`."""
   cli.run(main)
 
 

@@ -1,7 +1,8 @@
 """Algebraic metrics: Kaehler potentials log s* H s of holomorphic sections s, H a Hermitian form.
 
-K = (1 / (pi k)) log s* H s with sections s of multidegree k t is a potential in the class t for every positive H;
-H = 1 is Fubini-Study in the bases of trainer.geometry.sections. Metrics of degree k have N_k^2 parameters.
+K = (1 / (pi k)) log s* H s with sections s of multidegree k t is a potential in the class t for
+every positive H; H = 1 is Fubini-Study in the bases of trainer.geometry.sections. Metrics of degree
+k have N_k^2 parameters.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ Sections = Callable[[int], tuple[np.ndarray, np.ndarray]]
 class AlgebraicMetric(network.Network):
   """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), zero at initialisation.
 
-  The parameter "h", (N_k, N_k) real, holds H as described in `hermitian_matrix`; it starts at the identity.
+  The parameter "h", (N_k, N_k) real, holds H as described in `hermitian_matrix`; it starts at the
+  identity.
   """
 
   def __init__(
@@ -59,7 +61,8 @@ class AlgebraicMetric(network.Network):
     """Evaluates phi.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
+        coordinates.
 
     Returns:
       (...) real, or the Jet of it.
@@ -110,8 +113,8 @@ def hermitian_matrix(h: chex.Array) -> tuple[chex.Array, chex.Array]:
   """Re H and Im H of the Hermitian form kept in a real matrix.
 
   Args:
-    h: (N, N) real: h_ii = H_ii, and for i < j h_ij = sqrt(2) Re H_ij, h_ji = sqrt(2) Im H_ji, so that
-      |h|^2 = tr H^2; rho = sum_ij conj(s_i) H_ij s_j.
+    h: (N, N) real: h_ii = H_ii, and for i < j h_ij = sqrt(2) Re H_ij, h_ji = sqrt(2) Im H_ji, so
+      that |h|^2 = tr H^2; rho = sum_ij conj(s_i) H_ij s_j.
 
   Returns:
     Re H (N, N), symmetric; Im H (N, N), antisymmetric.
@@ -126,7 +129,7 @@ def real_matrix(re: chex.Array, im: chex.Array) -> chex.Array:
 
 
 def packed_form(h: chex.Array) -> chex.Array:
-  """The real matrix P (2N, 2N) with [Re s | Im s] P = [Re Hs | Im Hs]; h as in `hermitian_matrix`."""
+  """The real P (2N, 2N) with [Re s | Im s] P = [Re Hs | Im Hs]; h as in `hermitian_matrix`."""
   re, im = hermitian_matrix(h)
   return jnp.block([[re, -im], [im, re]])
 
@@ -134,7 +137,7 @@ def packed_form(h: chex.Array) -> chex.Array:
 def squared_norm(
   s: chex.Array, t: chex.Array, like: chex.Array | jets.Jet
 ) -> chex.Array | jets.Jet:
-  """rho = s* t from holomorphic rows, t = H s with H Hermitian: d_i dbar_j rho = conj(d_j s) . d_i t.
+  """rho = s* t from holomorphic rows, t = H s: d_i dbar_j rho = conj(d_j s) . d_i t, H Hermitian.
 
   Args:
     s: (A, ..., 2N) real, [Re | Im] of the rows [s | d_a s | d_a d_c s].

@@ -14,8 +14,9 @@ from networks import embeddings, extrinsic, jets, mlp, phi, registry
 class CurvatureMLP(phi.PhiMLP):
   """phi = MLP(z_i conj(z_j) / |z|^2, scalars of `networks.extrinsic`), zero at initialisation.
 
-  Meant for a metric that is good already, "algebraic(degree=5) + curvature_mlp()": what algebraic metrics lack
-  lies where the variety bends sharply, and there phi follows from the second fundamental form.
+  Meant for a metric that is good already, "algebraic(degree=5) + curvature_mlp()": what algebraic
+  metrics lack lies where the variety bends sharply, and there phi follows from the second
+  fundamental form.
   """
 
   def __init__(
@@ -44,14 +45,15 @@ class CurvatureMLP(phi.PhiMLP):
     self.moduli, self.polynomials = tuple(moduli), polynomials
 
   def jet_types(self) -> tuple[type[jets.Jet], ...]:
-    """Of type (1, 1): the (2, 2) rules unroll its many products into hundreds of operations each."""
+    """Of type (1, 1): the (2, 2) rules unroll each of its many products too far."""
     return (jets.Jet,)
 
   def features(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """What phi is a perceptron of; no parameters.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
+        coordinates.
 
     Returns:
       (..., F), or the Jet of it.

@@ -1,4 +1,4 @@
-"""Algebraic metrics that are invariant under a finite group: a few parameters, where H has thousands."""
+"""Algebraic metrics invariant under a finite group: a few parameters, where H has thousands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from networks.split_complex import Complex
 
 @registry.register("invariant")
 class InvariantMetric(network.Network):
-  """phi of `networks.algebraic` with H = sum_p h_p B_p, B_p a basis of forms invariant under a group.
+  """phi of `networks.algebraic`, H = sum_p h_p B_p, B_p a basis of forms invariant under a group.
 
   rho = s* H s and all its derivatives are linear in the parameter "h" (P,), which starts at
   Fubini-Study: rho = invariant_rows(..) @ h.
@@ -52,7 +52,8 @@ class InvariantMetric(network.Network):
       name: Haiku name.
 
     Raises:
-      ValueError: the degree is not a positive integer, or a generator does not preserve the variety.
+      ValueError: the degree is not a positive integer, or a generator does not preserve the
+        variety.
     """
     super().__init__(name=name)
     self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree

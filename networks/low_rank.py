@@ -1,7 +1,8 @@
 """Algebraic metrics whose form differs from Fubini-Study's by one of low rank.
 
-H = 1 + U V* + V U* with U and V of shape (N_k, r) has 4 r N_k real parameters in place of N_k^2: high degrees, whose
-sections follow the phases of the defining polynomials, at the cost of a network.
+H = 1 + U V* + V U* with U and V of shape (N_k, r) has 4 r N_k real parameters in place of N_k^2:
+high degrees, whose sections follow the phases of the defining polynomials, at the cost of a
+network.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from networks.algebraic import Sections, check_degree, relative_potential, squar
 
 @registry.register("low_rank")
 class LowRankMetric(network.Network):
-  """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), H = 1 + U V* + V U*; zero at initialisation.
+  """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), H = 1 + U V* + V U*; zero at first.
 
-  Parameters "u" and "v", (2, N_k, r) real, hold the real and imaginary parts; u starts random, v at zero.
+  Parameters "u" and "v", (2, N_k, r) real, hold the real and imaginary parts; u starts random, v at
+  zero.
   """
 
   def __init__(
@@ -55,7 +57,8 @@ class LowRankMetric(network.Network):
     """Evaluates phi.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
+        coordinates.
 
     Returns:
       (...) real, or the Jet of it.
@@ -77,6 +80,6 @@ class LowRankMetric(network.Network):
 
 
 def _packed(u: chex.Array) -> chex.Array:
-  """The real matrix P (2N, 2r) with [Re s | Im s] P = [Re U* s | Im U* s]; P^T does the same for U."""
+  """The real P (2N, 2r) with [Re s | Im s] P = [Re U* s | Im U* s]; P^T does the same for U."""
   re, im = u
   return jnp.block([[re, -im], [im, re]])

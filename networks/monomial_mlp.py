@@ -1,7 +1,8 @@
-"""The phi network that also sees products m_A conj(m_B) of the monomials of the defining polynomials.
+"""The phi network that also sees products m_A conj(m_B) of the defining polynomials' monomials.
 
-Phases of the coordinates that keep every polynomial, up to a factor, keep the Ricci-flat metric: beyond |z_i|^2 it
-depends on such products alone, and they oscillate too fast for a perceptron of z_i conj(z_j) to find them. Nothing is
+Phases of the coordinates that keep every polynomial, up to a factor, keep the Ricci-flat metric:
+beyond |z_i|^2 it depends on such products alone, and they oscillate too fast for a perceptron of
+z_i conj(z_j) to find them. Nothing is
 imposed: the features z_i conj(z_j), which know no symmetry, stay.
 """
 
@@ -26,8 +27,8 @@ _MOST_FEATURES = 1000
 class MonomialMLP(phi.PhiMLP):
   """phi = MLP(z_i conj(z_j) / |z|^2, m_A conj(m_B) / |z|^(2 d)), zero at initialisation.
 
-  m_A and m_B, A < B, run over monomials of one multidegree d of the defining polynomials; their products have the
-  mean square of the z_i conj(z_j), i < j, over the ambient space.
+  m_A and m_B, A < B, run over monomials of one multidegree d of the defining polynomials; their
+  products have the mean square of the z_i conj(z_j), i < j, over the ambient space.
   """
 
   def __init__(
@@ -55,7 +56,8 @@ class MonomialMLP(phi.PhiMLP):
     features = sum(len(group) * (len(group) - 1) for group in self.groups.values())
     if features > _MOST_FEATURES:
       raise ValueError(
-        f"the polynomials have {sum(map(len, self.groups.values()))} monomials, which makes {features:,} products, "
+        f"the polynomials have {sum(map(len, self.groups.values()))} monomials, which makes "
+        f"{features:,} products, "
         f"more than {_MOST_FEATURES:,}: use algebraic(degree=4) or phi_mlp here"
       )
 
@@ -63,7 +65,8 @@ class MonomialMLP(phi.PhiMLP):
     """Evaluates phi.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
+        coordinates.
 
     Returns:
       (...) real, or the Jet of it.
@@ -82,8 +85,9 @@ def monomial_products(
 ) -> chex.Array | jets.Jet:
   """c_AB m_A conj(m_B) / prod_i |z^(i)|^(2 d_i), A < B: all real parts, then all imaginary parts.
 
-  c_AB makes the mean of |.|^2 over the Fubini-Study measure of the ambient space 1 / ((n + 1) (n + 2)), that of
-  z_i conj(z_j) / |z|^2 on P^n, i < j; n is the largest dimension of a factor that the monomials depend on.
+  c_AB makes the mean of |.|^2 over the Fubini-Study measure of the ambient space 1 / ((n + 1) (n +
+  2)), that of z_i conj(z_j) / |z|^2 on P^n, i < j; n is the largest dimension of a factor that the
+  monomials depend on.
 
   Args:
     ambient: (n_1, .., n_m).
@@ -109,7 +113,8 @@ def monomial_products(
     a, b = gauge.entry(rows, i), gauge.entry(rows, j)
     pick = lambda c, k: Complex(c.re[..., k], c.im[..., k])
     m, m_t = pick(a, left) * pick(b, right).conj(), pick(a, right) * pick(b, left).conj()
-    # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian in value only.
+    # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian
+    # in value only.
     return Complex(
       jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
       jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1),

@@ -14,7 +14,8 @@ constructor, or the function itself, names of the geometry it is given (trainer.
   moduli        (t_1, .., t_m), Kaehler moduli
   polynomials   exponents (M, N) and coefficients (M,) of each defining polynomial
   monomials     exponents (M, N) of each defining polynomial
-  sections      degree k -> exponents (M, N), coefficients (M, N_k) of the sections of multidegree k t
+  sections      degree k -> exponents (M, N), coefficients (M, N_k) of the sections of multidegree k
+  t
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Network(hk.Module):
     """Evaluates the network.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or a Jet of these coordinates of
-        one of `jet_types`.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or a Jet of these coordinates
+        of one of `jet_types`.
       kept: what `keep` returned for the same points, if it was computed before.
 
     Returns:

@@ -43,7 +43,8 @@ class PhiMLP(network.Network):
     """Evaluates phi.
 
     Args:
-      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these coordinates.
+      x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
+        coordinates.
 
     Returns:
       (...) real, or the Jet of it.

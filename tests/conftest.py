@@ -1,6 +1,7 @@
 """Four fake devices and float64, set before jax is imported by any test.
 
-Most of the tests' time is compilation of programs that run once: they are compiled with little optimisation.
+Most of the tests' time is compilation of programs that run once: they are compiled with little
+optimisation.
 """
 
 import os

@@ -115,7 +115,7 @@ def test_parse_network():
 
 
 def test_a_sum_adds_what_each_network_corrects(variety, batch):
-  """g - g_FS of a sum is the sum of the networks' own, and the (2, 2) jet of the potential holds the same g."""
+  """g - g_FS of a sum is the sum of the networks' own; the (2, 2) jet has the same g."""
   terms = ["algebraic(degree=2)", "curvature_mlp(widths=(3,))"]
   assert split_terms(" + ".join(terms)) == terms
   parts, total = (

@@ -1,4 +1,4 @@
-"""Donaldson's balanced metric: the T-operator, its fixed point, sigma, independence of the devices."""
+"""Donaldson's balanced metric: T-operator, its fixed point, sigma, independence of the devices."""
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,8 @@ def test_balanced_metric_of_the_dwork_quintic(data_dir):
   inverse = 15 / w.sum() * np.einsum("p,pi,pj->ij", w / rho, s, s.conj())
   np.testing.assert_allclose(inverse @ (re + 1j * im), np.eye(15), atol=1e-8)
 
-  # It is a metric of the network, and nearer to the Ricci-flat one than Fubini-Study, by as much as is known.
+  # It is a metric of the network, and nearer to the Ricci-flat one than Fubini-Study, by as much as
+  # is known.
   ansatz = make_ansatz(_DWORK, "algebraic(degree=2)")
   metric = jax.jit(ansatz.metric)({"algebraic_metric": {"h": h}}, alone)
   eta = np.asarray(hermitian.determinant(metric) / alone.omega)

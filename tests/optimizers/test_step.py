@@ -1,4 +1,4 @@
-"""One training step: its gradient on several devices, its first non-finite loss, its single trace."""
+"""One training step: its gradient on several devices, first non-finite loss, single trace."""
 
 from types import SimpleNamespace
 

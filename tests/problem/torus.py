@@ -1,7 +1,7 @@
 """A problem that shares nothing with metrics: the Poisson equation on a flat torus.
 
-g^{a bbar} d_a dbar_b u = rhs on C / (Z + i Z) with g = 1, for `components` right sides at once; u is
-a sum of the characters cos and sin of (2 pi k.x), whose coefficients are the parameters.
+g^{a bbar} d_a dbar_b u = rhs on C / (Z + i Z) with g = 1, for `components` right sides at once; u
+is a sum of the characters cos and sin of (2 pi k.x), whose coefficients are the parameters.
 """
 
 from typing import NamedTuple

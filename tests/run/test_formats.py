@@ -50,7 +50,9 @@ def test_it_resumes_to_the_certificate_it_would_have_had(old_run, data_dir):
   )
   assert certificate["run"]["steps"] == 6
   for name in ("sigma", "E", "volume"):
-    assert certificate["measures"][name]["value"] == pytest.approx(expected[name]["value"], rel=1e-8)
+    assert certificate["measures"][name]["value"] == pytest.approx(
+      expected[name]["value"], rel=1e-8
+    )
 
 
 def test_one_of_a_newer_format_is_refused(old_run):

@@ -100,7 +100,7 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
   assert int(following.step) == 7 and int(following.optimizer.taken) == 0
   assert following.params["log_kappa"] == bent["log_kappa"]
   z = singular.near_singular_points(low.problem.variety)[:4]
-  batch = prepare(low.variety, jnp.asarray(z), jnp.ones(4))
+  batch = prepare(low.problem.variety, jnp.asarray(z), jnp.ones(4))
   correction = [
     run.problem.ansatz.metric(params["network"], batch) - batch.fubini_study.T
     for run, params in ((low, bent), (high, following.params))
@@ -110,7 +110,7 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
 
 
 def test_a_correction_starts_on_top_of_the_metric_before_it():
-  """Its last layer is zero: the metric is the same, and so is kappa; the unknowns are the correction's."""
+  """Its last layer is zero: metric and kappa are the same; the unknowns are the correction's."""
   network = "algebraic(degree=2) + curvature_mlp(widths=(4,))"
   config = _config(**{"steps": 0, "gauss_newton.steps": 5, "network": network})
   both = runs.open_run(config, 0, jnp.dtype("float64"))
@@ -122,7 +122,7 @@ def test_a_correction_starts_on_top_of_the_metric_before_it():
   assert int(following.step) == 7 and following.params["log_kappa"] == bent["log_kappa"]
   assert following.optimizer.previous.size == (9 + 4) * 4 + 4 + 4 + 1 + 1
   z = singular.near_singular_points(first.problem.variety)[:4]
-  batch = prepare(first.variety, jnp.asarray(z), jnp.ones(4))
+  batch = prepare(first.problem.variety, jnp.asarray(z), jnp.ones(4))
   before = first.problem.ansatz.metric(bent["network"], batch)
   assert np.abs(before - batch.fubini_study.T).max() > 1e-3
   np.testing.assert_allclose(

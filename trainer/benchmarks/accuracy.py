@@ -1,4 +1,7 @@
-"""What accuracy a time budget buys: shipped configs trained from nothing, several seeds, the worst one counted."""
+"""What accuracy a time budget buys.
+
+Shipped configs trained from nothing, several seeds, the worst one counted.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,9 @@ def run(
     directory: where the runs go, one directory each, with points of their own.
 
   Yields:
-    Rows with manifold, network, seed, seconds (of training), seconds_in_all, parameters, sigma, E and
-    max_abs_eta_minus_1 as {"value", "stderr"}, and curve, the pairs (seconds, sigma on validation points).
+    Rows with manifold, network, seed, seconds (of training), seconds_in_all, parameters, sigma, E
+    and max_abs_eta_minus_1 as {"value", "stderr"}, and curve, the pairs (seconds, sigma on
+    validation points).
 
   Raises:
     UserError: a run failed, or its directory is not empty.

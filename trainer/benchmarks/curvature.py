@@ -41,8 +41,8 @@ def time_curvature(
     seconds: how long to measure.
 
   Returns:
-    nested_us_per_point, jets_us_per_point with quartiles, their ratio, peak_mib of the jets' program, its
-    plan, and the largest difference of the two relative to the largest component.
+    nested_us_per_point, jets_us_per_point with quartiles, their ratio, peak_mib of the jets'
+    program, its plan, and the largest difference of the two relative to the largest component.
   """
   batch = cast(batch, dtype)
   network = hk.without_apply_rng(

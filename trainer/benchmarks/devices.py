@@ -22,14 +22,16 @@ def time_devices(
 ) -> dict[str, float]:
   """Milliseconds of the jets' step with the same batch spread over 1, 2, .. devices.
 
-  On a processor the devices are fake and share its cores: this shows the cost of spreading, no gain. They live in a
-  process of their own, because a processor that is told to be several devices runs even one of them slower.
+  On a processor the devices are fake and share its cores: this shows the cost of spreading, no
+  gain. They live in a process of their own, because a processor that is told to be several devices
+  runs even one of them slower.
 
   Args:
     variety: the manifold.
     size: points of a batch.
     widths: hidden widths of the phi network.
-    counts: numbers of devices; those that the machine does not have are left out, unless they can be fake.
+    counts: numbers of devices; those that the machine does not have are left out, unless they can
+      be fake.
     seconds: how long to measure.
 
   Returns:

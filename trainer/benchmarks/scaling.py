@@ -56,7 +56,7 @@ _ARRAY = re.compile(r"(pred|[sufc]\d+)\[([\d,]*)\]")
 def count_work(
   variety: Variety, cases: Sequence[Case], counts: Sequence[int]
 ) -> list[dict[str, Any]]:
-  """Counts the work of a float32 step on a device of a mesh of fake ones, in a process of their own.
+  """Counts the work of a float32 step on a device of a mesh of fake ones, in another process.
 
   Args:
     variety: the manifold.
@@ -64,9 +64,10 @@ def count_work(
     counts: numbers of devices, each dividing the points of every case.
 
   Returns:
-    A row for each case and number of devices: solver, network, parameters, points, devices, and of each device
-    flops and bytes (read and written), communicated_bytes (the results of all-reduces and all-gathers),
-    collectives (their number), cholesky_flops.
+    A row for each case and number of devices: solver, network, parameters, points, devices, and of
+      each device
+    flops and bytes (read and written), communicated_bytes (the results of all-reduces and
+    all-gathers), collectives (their number), cholesky_flops.
   """
   settings = {"jax_platforms": "cpu", "jax_num_cpu_devices": max(counts), "jax_enable_x64": True}
   with multiprocessing.get_context("spawn").Pool(1, _configure, (settings,)) as pool:

@@ -42,9 +42,9 @@ def time_step(
     seconds: how long to measure.
 
   Returns:
-    nested_ms (the whole batch at once, as others do), nested_in_chunks_ms (as our step does), general_ms,
-    jets_ms, matmul_ms (the jets' own matmuls at the rate of a large one) with quartiles, the FLOP/s achieved
-    and the ratios.
+    nested_ms (the whole batch at once, as others do), nested_in_chunks_ms (as our step does),
+    general_ms, jets_ms, matmul_ms (the jets' own matmuls at the rate of a large one) with
+    quartiles, the FLOP/s achieved and the ratios.
   """
   batch = cast(batch, jnp.float32)
   jets = MetricProblem(variety, f"phi_mlp(widths={tuple(widths)})")
@@ -84,8 +84,8 @@ def time_step(
 def step_flops(variety: Variety, widths: Sequence[int], batch: int) -> float:
   """Floating-point operations in the matmuls of a jets step (networks.adjoint).
 
-  Each layer acts on 1 + 2n rows forwards and, but for the last, on one backwards; a reverse pass costs each
-  product twice over, except that the embedding needs no gradient.
+  Each layer acts on 1 + 2n rows forwards and, but for the last, on one backwards; a reverse pass
+  costs each product twice over, except that the embedding needs no gradient.
   """
   features = sum((n + 1) ** 2 for n in variety.ambient)
   layers = list(zip([features, *widths], [*widths, 1], strict=True))

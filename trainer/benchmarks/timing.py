@@ -35,7 +35,8 @@ def alternate(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[s
   """Times functions in turns, so that a change in the machine's load meets all of them.
 
   Args:
-    functions: by name, each a call that returns jax arrays. The first call, which compiles, is not timed.
+    functions: by name, each a call that returns jax arrays. The first call, which compiles, is not
+      timed.
     seconds: how long to go on; every function runs at least three times.
 
   Returns:
@@ -47,8 +48,8 @@ def alternate(functions: dict[str, Callable[[], Any]], seconds: float) -> dict[s
   begin = time.perf_counter()
   while min(map(len, samples.values())) < 3 or time.perf_counter() - begin < seconds:
     for name, function in functions.items():
-      # Steps follow each other in training: not timed right after somebody else's memory traffic, which long
-      # calls forget by themselves.
+      # Steps follow each other in training: not timed right after somebody else's memory traffic,
+      # which long calls forget by themselves.
       if not samples[name] or samples[name][-1] < _LONG:
         for _ in range(_UNTIMED):
           jax.block_until_ready(function())

@@ -136,8 +136,8 @@ def describe_topology(
     moduli: Kaehler moduli.
 
   Returns:
-    ambient, degrees, moduli, dimension n, euler, volume; intersection {"112": kappa_112, ...}, factors
-    counted from 1; c2, the integrals of c_2 J_i .. J_j (n - 2 factors) over i <= .. <= j in
+    ambient, degrees, moduli, dimension n, euler, volume; intersection {"112": kappa_112, ...},
+    factors counted from 1; c2, the integrals of c_2 J_i .. J_j (n - 2 factors) over i <= .. <= j in
     lexicographic order: [c_2.J_1, c_2.J_2, ...] of a threefold.
   """
   numbers = topology.intersection_numbers(ambient, degrees)

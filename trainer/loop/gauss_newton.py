@@ -1,4 +1,4 @@
-"""Gauss-Newton steps on batches that grow up to all training points, or with momentum on small ones."""
+"""Gauss-Newton on batches that grow to all training points, or with momentum on small ones."""
 
 from collections.abc import Callable
 import math

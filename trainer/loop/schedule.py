@@ -1,8 +1,8 @@
 """When a Gauss-Newton phase moves on to larger batches and when it is over; all its constants.
 
-Nearly linear problems, such as algebraic metrics: a small batch takes a field that is far off closer
-at little cost; what it can teach ends where the measure on the validation points stops falling.
-Then the batch grows, and after the largest the phase is over.
+Nearly linear problems, such as algebraic metrics: a small batch takes a field that is far off
+closer at little cost; what it can teach ends where the measure on the validation points stops
+falling. Then the batch grows, and after the largest the phase is over.
 
 Others bend too much for that: their steps are short, so batches stay small, momentum carries what
 they teach from one to the next, and steps get shorter as time goes on, so that what batches differ
@@ -32,12 +32,13 @@ class Rules(NamedTuple):
     network_patience: they end early where the measure has not fallen for this part of their steps.
     enough: fewer points per unknown than this overfit: E on other points grows by about
       1 + 2 unknowns / points.
-    fall, fall_early: the measure has to fall by this part, on the largest batch and on the others, ..
+    fall, fall_early: the measure has to fall by this part, on the largest batch and on the others,
+      ..
     patience, patience_small: .. within so many steps, on batches with more points than unknowns and
       on those with fewer.
-    converged, small, undamped: where E is what the linear model predicts, up to the part `converged`,
-      and fell by less than the factor `small` in a step damped by less than `undamped`, its minimum
-      is reached.
+    converged, small, undamped: where E is what the linear model predicts, up to the part
+      `converged`, and fell by less than the factor `small` in a step damped by less than
+      `undamped`, its minimum is reached.
     worth_a_step: fewer iterations of conjugate gradients are not worth a step.
     short: damping at which a step is much shorter than the undamped one.
     rough: tolerance of conjugate gradients before the last batch size.

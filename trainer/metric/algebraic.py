@@ -5,11 +5,12 @@ t_a = d_a s - (rho_a / rho) s, for which t_a* H s = 0, g_ab = (t_b* H t_a) / (pi
 
   d log det g [V] = (1/(pi k rho)) sum_ab (g^-1)_ba t_b* V t_a - n (s* V s) / rho.
 
-Gram-Schmidt of the t_a against g turns the double sum into one over n squares e_a* V e_a: a row of J is a
-Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
+Gram-Schmidt of the t_a against g turns the double sum into one over n squares e_a* V e_a: a row of
+J is a Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
 
-Directions are V = R W R with R = |H|^(1/2): W is V in sections orthonormal for H. What is solved for W does not depend
-on the basis of sections, and needs a third of the iterations that V itself does.
+Directions are V = R W R with R = |H|^(1/2): W is V in sections orthonormal for H. What is solved
+for W does not depend on the basis of sections, and needs a third of the iterations that V itself
+does.
 """
 
 import math
@@ -154,7 +155,10 @@ def _root(h):
 
 
 def _frame(rows, rho, metric, eta, scale):
-  """e_0 = sqrt(n eta / rho) s, e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a with g = C S C^dagger; their signs."""
+  """The frame and its signs, g = C S C^dagger.
+
+  e_0 = sqrt(n eta / rho) s, e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a.
+  """
   n, size = rho.num_directions, rho.value
   slopes = [jax.lax.complex(rho.rows[1 + a], rho.rows[1 + n + a]) for a in range(n)]
   half = rows.shape[-1] // 2
@@ -175,9 +179,10 @@ def _frame(rows, rho, metric, eta, scale):
 
 
 def _inverse_factor(metric):
-  """C^-1, lower triangular, as lists of complex (B,), and s_i = +-1, for g_ab = sum_i s_i C_ai conj(C_bi).
+  """C^-1, lower triangular, lists of complex (B,), and s_i = +-1: g_ab = sum_i s_i C_ai conj(C_bi).
 
-  All s_i are 1 where g is positive definite; the derivative of its determinant exists elsewhere, too.
+  All s_i are 1 where g is positive definite; the derivative of its determinant exists elsewhere,
+  too.
   """
   g = hermitian.unpack(metric)
   n = g.shape[-1]

@@ -93,8 +93,8 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
 def _of_form(variety: Variety, built: Built) -> Ansatz:
   """g_ab = g_FS + J_ai h_ij conj(J_bj), h the Hermitian part of the network's (N, N) matrix.
 
-  The form has to be C*-covariant, h(lambda z) = h(z) / |lambda|^2, to be one on the manifold. Such a
-  metric is Kaehler only by training: it has no potential.
+  The form has to be C*-covariant, h(lambda z) = h(z) / |lambda|^2, to be one on the manifold. Such
+  a metric is Kaehler only by training: it has no potential.
   """
 
   def metric(params, batch):

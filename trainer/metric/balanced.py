@@ -1,11 +1,12 @@
 """Donaldson's balanced metric: an algebraic metric without training, to start from.
 
-The T-operator sends a form H on N_k sections to T(H)_ij = N_k < s_i conj(s_j) / (s* H s) >, averages with respect
-to |Omega|^2. Its iteration H -> T(H)^{-1} converges to the balanced metric of degree k, whose distance from the
-Ricci-flat one falls like 1/k^2: sections are orthonormal in the metric they define.
+The T-operator sends a form H on N_k sections to T(H)_ij = N_k < s_i conj(s_j) / (s* H s) >,
+averages with respect to |Omega|^2. Its iteration H -> T(H)^{-1} converges to the balanced metric of
+degree k, whose distance from the Ricci-flat one falls like 1/k^2: sections are orthonormal in the
+metric they define.
 
-Donaldson, "Some numerical results in complex differential geometry" (2005); Douglas, Karp, Lukic, Reinbacher,
-"Numerical Calabi-Yau metrics" (2006).
+Donaldson, "Some numerical results in complex differential geometry" (2005); Douglas, Karp, Lukic,
+Reinbacher, "Numerical Calabi-Yau metrics" (2006).
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def balanced_metric(
 
 
 def _compile_step(variety: Variety, basis: SectionBasis, mesh: jax.sharding.Mesh) -> Callable:
-  """step(h, batch) -> the sums of `t_operator` over all points of all devices, one copy (1, ..) a device."""
+  """step(h, batch) -> the sums of `t_operator` over all points, one copy (1, ..) a device."""
 
   def step(h, batch):
     count = batch.weight.shape[0]

@@ -1,7 +1,7 @@
-"""Linearisations of metrics whose exp(pi k K) is linear in their parameters, by the type of the form.
+"""Linearisations of metrics whose exp(pi k K) is linear in their parameters, by type of form.
 
-A network's `form()` says that it is such a metric (networks.network). A form of one's own brings its
-linearisation in the same file:
+A network's `form()` says that it is such a metric (networks.network). A form of one's own brings
+its linearisation in the same file:
 
   @forms.linearise.register
   def _(form: MyForm) -> Linearisation:

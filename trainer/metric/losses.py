@@ -77,7 +77,7 @@ def residual(loss: Loss, tensors: Tensors) -> Residual:
 
 
 def make_loss(name: str, power: int) -> tuple[Loss, int]:
-  """The loss called `name`, registered or a file's, and its exponent; UserError if there is none."""
+  """The loss called `name`, registered or a file's, and its exponent, or a UserError."""
   try:
     loss = LOSSES.resolve(name)
   except ValueError as error:

@@ -1,4 +1,4 @@
-"""Ricci-flat metrics as a problem: parameters {"network", "log_kappa"}, residual eta - 1 or another."""
+"""Ricci-flat metrics as a problem: parameters {"network", "log_kappa"}, residual eta - 1 or R."""
 
 from collections.abc import Callable
 import math
@@ -202,7 +202,8 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   Args:
     config: its sections variety, loss, start and continuation are read.
     network: of the phase.
-    squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss says.
+    squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss
+      says.
 
   Raises:
     UserError: the polynomials, the network or a setting makes no sense.

@@ -1,4 +1,4 @@
-"""Optimisers from optax: any first-order one under warm-up, cosine decay and clipping, and L-BFGS."""
+"""Optimisers from optax: any first-order one with warm-up, cosine decay and clipping; L-BFGS."""
 
 import inspect
 
@@ -16,8 +16,9 @@ def make_optimizer(
   cosine at `num_steps`.
 
   Args:
-    name: an optax optimiser that needs nothing but a learning rate, such as "adam" or "lion"; or "lbfgs",
-      which finds its step by a line search, makes sense for large batches only and ignores the rest.
+    name: an optax optimiser that needs nothing but a learning rate, such as "adam" or "lion"; or
+      "lbfgs", which finds its step by a line search, makes sense for large batches only and ignores
+      the rest.
     learning_rate: the peak rate, > 0.
     warmup_steps: steps of linear warm-up, fewer than `num_steps`.
     clip_norm: the largest global norm of a gradient, > 0.

@@ -43,8 +43,8 @@ class GaussNewtonState(NamedTuple):
     damping: () lambda, relative to the mean of diag J^T J.
     taken: () int32, steps of this phase.
     iterations: () int32, what time allows an iterative solver in the next step.
-    previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where that was not
-      accepted.
+    previous: (P,) the step before, in the coordinates of its linearisation, for momentum; 0 where
+      that was not accepted.
   """
 
   damping: jax.Array
@@ -91,11 +91,13 @@ def make_gauss_newton_step(
     plan: how a device's part of a batch is cut up where points are worked on one by one.
     damping_floor: the least damping.
     momentum: mu, 0 <= mu < 1.
-    decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in averages out.
+    decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in
+      averages out.
 
   Returns:
-    step(state, epoch) -> (state, metrics), as first_order_step.make_step's. metrics holds () arrays:
-    the loss E after the step, before it and as the linear model predicts it, batch_NAME before it
+    step(state, epoch) -> (state, metrics), as first_order_step.make_step's. metrics holds ()
+    arrays: the loss E after the step, before it and as the linear model predicts it, batch_NAME
+      before it
     for all that the problem watches, the new damping, gain (the decrease of E over the predicted
     one), length (the part of the solution that was taken), accepted, tries, iterations.
   """
@@ -239,7 +241,7 @@ def _as_far_as_admissible(measure, flat, change, length, admissible_before):
 def _damping_factor(
   damping: jax.Array, gain: jax.Array, accepted: jax.Array, shortened: jax.Array, momentum: float
 ) -> jax.Array:
-  """How lambda changes after a trial: down where the model is good or lambda is large, up where it is not."""
+  """How lambda changes after a trial: down where the model is good or lambda is large, else up."""
   # A step that is refused costs the momentum: lambda goes down with more care.
   down = 0.5 if momentum else 0.15
   # Steps that are short at a large lambda gain less than predicted by rounding errors alone.

@@ -25,8 +25,8 @@ class Residual(NamedTuple):
 
   Attributes:
     value: (B, ...) real, what depends on the parameters.
-    target: what it should be, a number or (B, ...); the loss is the weighted mean over the points of
-      the sum of squares of value - target.
+    target: what it should be, a number or (B, ...); the loss is the weighted mean over the points
+      of the sum of squares of value - target.
     admissible: (B,) bool, whether the field makes sense at a point: steps that spoil it are
       shortened.
     watched: name -> (B,), numbers whose weighted mean over a batch is shown with every step.

@@ -148,5 +148,5 @@ class Problem:
     raise NotImplementedError
 
   def picture(self, values: Values, like: Values | None = None) -> np.ndarray:
-    """(B,) numbers, 1 where all is well, that a report shows; normalised as for the values `like`."""
+    """(B,) numbers, 1 where all is well, that a report shows; normalised as those of `like`."""
     raise NotImplementedError

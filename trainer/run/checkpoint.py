@@ -122,8 +122,10 @@ def latest_phase(workdir: pathlib.Path) -> int:
 def open_manager(
   workdir: pathlib.Path, phase: int, every: int, read_only: bool = False
 ) -> ocp.CheckpointManager:
-  """Opens the checkpoints of a phase in `workdir`: saved every `every` steps and on preemption, atomically
-  and in the background, the latest kept."""
+  """Opens the checkpoints of a phase in `workdir`.
+
+  Saved every `every` steps and on preemption, atomically in the background; the latest are kept.
+  """
   policies = [
     checkpoint_managers.FixedIntervalPolicy(every),
     checkpoint_managers.PreemptionCheckpointingPolicy(),
@@ -158,15 +160,17 @@ def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
   if step is None:
     raise UserError(f"{manager.directory.parents[1]} holds no checkpoint yet: train it first")
   abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+  damaged = (ValueError, KeyError, TypeError, FileNotFoundError, OSError)
   try:
-    if hasattr(abstract, "schedule") and "schedule" not in manager.item_metadata(step):
-      return _restore_format_1(manager, step, abstract)
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
-  except (ValueError, KeyError, FileNotFoundError, OSError) as error:
-    raise UserError(
-      f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
-      f"({str(error).splitlines()[0][:200]})"
-    ) from None
+  except damaged as error:
+    try:
+      return _restore_format_1(manager, step, abstract)
+    except (AttributeError, *damaged):
+      raise UserError(
+        f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
+        f"({str(error).splitlines()[0][:200]})"
+      ) from None
 
 
 def _restore_format_1(manager, step, abstract):

@@ -100,7 +100,7 @@ class Progress:
     self._show("sampling", done, total, "", False)
 
   def start(self, name: str, total_steps: int, merit: str) -> None:
-    """Names the steps that `update` shows from now on, up to step `total_steps`, and their measure."""
+    """Names the steps that `update` shows from now on, up to `total_steps`, and their measure."""
     self._name, self._total_steps, self._merit = name, total_steps, merit
 
   def update(self, step: int, row: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ def make_phases(config: ml_collections.ConfigDict) -> tuple[Phase, ...]:
 
   Args:
     config: `steps` first-order steps come first, if any, then Gauss-Newton, if `gauss_newton.steps`
-      is positive. An algebraic network goes through the degrees of `continuation` before its own. Of
-      a sum of networks the first is trained alone, then the second on top of it, and so on.
+      is positive. An algebraic network goes through the degrees of `continuation` before its own.
+      Of a sum of networks the first is trained alone, then the second on top of it, and so on.
 
   Raises:
     UserError: there is nothing to do, or the degrees do not rise up to the network's.
