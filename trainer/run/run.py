@@ -9,11 +9,12 @@ import ml_collections
 
 from trainer.errors import UserError
 from trainer.metric.network_text import parse_network
+from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.problem import Problem
 from trainer.problem.registry import PROBLEMS
 from trainer.run import checkpoint
 from trainer.run import config as configs
-from trainer.run.phases import GAUSS_NEWTON, Phase, make_phases
+from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, Phase, make_phases
 
 
 class Run(NamedTuple):
@@ -60,6 +61,8 @@ def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> 
     UserError: the polynomials are wrong, the network is unknown, or a setting makes no sense.
   """
   phases = make_phases(config)
+  if phases[0].optimizer == FIRST_ORDER:
+    make_optimizer(**config.optimizer, num_steps=config.steps)  # Refuses what makes no sense.
   last = len(phases) - 1
   return Run(config, seed, dtype, phases, last, _make_problem(config, phases[last]))
 
