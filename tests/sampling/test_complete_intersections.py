@@ -11,7 +11,7 @@ from trainer.geometry import fubini_study, members, patches, topology
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.smoothness import find_singular_point
 from trainer.geometry.variety import Variety
-from trainer.moduli import weil_petersson
+from trainer.moduli.weil_petersson import weil_petersson
 from trainer.sampling import homotopy, start, weights
 from trainer.sampling import sampler as samplers
 from trainer.sampling.points import dropped_slices, effective_sample_size
