@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _FLOORS = (
@@ -30,6 +31,14 @@ def test_no_import_runs_back_up():
         assert _FLOORS.index(rest[0]) <= _FLOORS.index(room), f"{path} imports {name}"
   for path in (_ROOT / "networks").rglob("*.py"):
     assert not [name for name in _imports(path) if name.split(".")[0] in ("trainer", "launch")]
+
+
+def test_what_every_problem_shares_knows_no_metric():
+  for room in ("problem", "optimizers", "run", "loop"):
+    for path in (_ROOT / "trainer" / room).rglob("*.py"):
+      words = set(re.findall(r"[A-Za-z_]+", path.read_text()))
+      assert not words & {"eta", "kappa", "log_kappa", "sigma"}, path
+      assert not [name for name in _imports(path) if name.startswith("trainer.metric")], path
 
 
 def test_rooms_and_files_keep_their_size():

@@ -11,8 +11,8 @@ from networks import registry
 from trainer.errors import UserError
 from trainer.geometry import description, hermitian
 from trainer.metric.ansatz import make_ansatz
-from trainer.metric.network_text import parse_network, split_terms
 from trainer.points import batch as batches
+from trainer.problem.network_text import parse_network, split_terms
 from trainer.sampling import datasets
 
 _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"

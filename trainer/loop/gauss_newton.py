@@ -13,11 +13,11 @@ from trainer.devices import microbatch, parallel
 from trainer.loop import schedule
 from trainer.loop.job import Job, stop_if_nonfinite
 from trainer.loop.schedule import RULES, Schedule
-from trainer.metric.network_text import split_terms
 from trainer.optimizers import gauss_newton, solvers
 from trainer.optimizers.gauss_newton import GaussNewtonState
 from trainer.optimizers.state import TrainState
 from trainer.problem.linearise import Linearisation, lazily
+from trainer.problem.network_text import split_terms
 from trainer.run.run import Run
 
 

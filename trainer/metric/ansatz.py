@@ -16,8 +16,8 @@ from trainer.curvature.potential import fubini_study_rows, potential_rows
 from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
 from trainer.metric.build import Built, build
-from trainer.metric.network_text import split_terms
 from trainer.points.batch import Batch
+from trainer.problem.network_text import split_terms
 
 
 class Ansatz(NamedTuple):

@@ -15,7 +15,7 @@ from networks.network import Network, offers
 from trainer.errors import UserError
 from trainer.geometry.sections import sections_of_class
 from trainer.geometry.variety import Variety
-from trainer.metric.network_text import parse_network
+from trainer.problem.network_text import parse_network
 
 
 class Built(NamedTuple):

@@ -26,12 +26,12 @@ from trainer.metric import (
   measures,
 )
 from trainer.metric.losses import Tensors
-from trainer.metric.network_text import split_terms
 from trainer.points import batch as batches
 from trainer.points import dataset
 from trainer.points.batch import Batch
 from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
+from trainer.problem.network_text import split_terms
 from trainer.problem.problem import Problem, Values
 from trainer.problem.registry import PROBLEMS
 from trainer.sampling import singular
@@ -200,7 +200,7 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   """The problem of a config's phase.
 
   Args:
-    config: its sections variety, loss, start and continuation are read.
+    config: its sections variety, loss, steps, start and continuation are read.
     network: of the phase.
     squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss
       says.
@@ -208,7 +208,18 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   Raises:
     UserError: the polynomials, the network or a setting makes no sense.
   """
-  loss, power = (losses.monge_ampere, 2) if squares else losses.make_loss(**config.loss)
+  loss, power = losses.make_loss(**config.loss)
+  if config.steps == 0 and loss is not losses.monge_ampere:
+    raise UserError(
+      f"config.loss.name = {config.loss.name!r} is for first-order steps, and config.steps is 0: "
+      "Gauss-Newton minimises the Monge-Ampere residual"
+    )
+  if squares:
+    loss, power = losses.monge_ampere, 2
+  if config.start not in STARTS:
+    raise UserError(
+      f"config.start = {config.start!r} is not supported: use one of {', '.join(STARTS)}"
+    )
   problem = MetricProblem(make_variety(config), network, loss, power, config.start)
   first = problem.ansatz
   while first.below is not None:

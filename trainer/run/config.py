@@ -6,8 +6,6 @@ import ml_collections
 from networks import precision
 from trainer.errors import UserError
 from trainer.geometry.description import variety
-from trainer.metric.losses import make_loss
-from trainer.metric.problem import STARTS
 from trainer.optimizers.solvers import SOLVERS
 
 
@@ -109,18 +107,8 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
       f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
       f"use a multiple of {num_devices}"
     )
-  if config.start not in STARTS:
-    raise UserError(
-      f"config.start = {config.start!r} is not supported: use one of {', '.join(STARTS)}"
-    )
   if config.matmul_precision not in precision.PRECISIONS:
     raise UserError(
       f"config.matmul_precision = {config.matmul_precision!r} is not supported: use "
       f"one of {', '.join(precision.PRECISIONS)}"
-    )
-  make_loss(**config.loss)
-  if config.steps == 0 and config.loss.name != "monge_ampere":
-    raise UserError(
-      f"config.loss.name = {config.loss.name!r} is for first-order steps, and config.steps is 0: "
-      "Gauss-Newton minimises the Monge-Ampere residual"
     )

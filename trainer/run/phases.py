@@ -8,7 +8,7 @@ from typing import NamedTuple
 import ml_collections
 
 from trainer.errors import UserError
-from trainer.metric.network_text import format_network, parse_network, split_terms
+from trainer.problem.network_text import format_network, parse_network, split_terms
 
 FIRST_ORDER, GAUSS_NEWTON = "first_order", "gauss_newton"
 

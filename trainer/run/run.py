@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import ml_collections
 
 from trainer.errors import UserError
-from trainer.metric.network_text import parse_network
 from trainer.optimizers.first_order import make_optimizer
+from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
 from trainer.problem.registry import PROBLEMS
 from trainer.run import checkpoint
