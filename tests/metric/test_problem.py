@@ -14,8 +14,6 @@ from trainer.metric.problem import metric_problem
     ("loss.name", "richi", "unknown loss"),
     ("loss.name", "ricci", "is for first-order steps"),
     ("start", "flat", "use one of fubini_study, balanced"),
-    ("start", "balanced", "are for algebraic networks"),
-    ("continuation", (2,), "are for algebraic networks"),
   ],
 )
 def test_settings_that_make_no_sense(key, value, message):

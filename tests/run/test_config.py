@@ -37,6 +37,7 @@ def test_shipped_configs_are_sound(name):
     ("batch_size", 1023, "multiple of 4"),
     ("steps", -1, "config.steps = -1"),
     ("matmul_precision", "fp8", "use one of float32, tf32, bfloat16"),
+    ("gauss_newton.solver", "magic", "parameter_space"),
     ("data.heldout_points", 0, "config.data.heldout_points = 0"),
   ],
 )
