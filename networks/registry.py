@@ -17,10 +17,15 @@ import sys
 class Registry:
   """Classes or functions of one kind by name."""
 
-  def __init__(self, kind: str):
-    """Args: what they are, in messages: "network"."""
+  def __init__(self, kind: str, homes: dict[str, str] | None = None):
+    """Creates it.
+
+    Args:
+      kind: what they are, in messages: "network".
+      homes: name -> "module:attribute" of those that are imported when they are asked for.
+    """
     self._kind = kind
-    self._entries: dict[str, Callable] = {}
+    self._entries: dict[str, Callable | str] = dict(homes or {})
 
   def register(self, name: str) -> Callable[[Callable], Callable]:
     """Decorator that makes a class or function available as `name`."""
@@ -48,7 +53,8 @@ class Registry:
           f"unknown {self._kind} {name!r}: choose one of {', '.join(sorted(self._entries))}, "
           "or give module:Name or path/to/file.py:Name"
         )
-      return self._entries[name]
+      entry = self._entries[name]
+      return self.resolve(entry) if isinstance(entry, str) else entry
     source, _, attribute = name.rpartition(":")
     module = self._load_file(source) if source.endswith(".py") else self._import(source)
     entry = getattr(module, attribute, None)

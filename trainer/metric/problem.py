@@ -33,7 +33,6 @@ from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
 from trainer.problem.network_text import split_terms
 from trainer.problem.problem import Problem, Values
-from trainer.problem.registry import PROBLEMS
 from trainer.sampling import singular
 from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import Measure
@@ -195,7 +194,6 @@ def exact_measures(variety: Variety) -> dict[str, float]:
   return exact
 
 
-@PROBLEMS.register("metric")
 def metric_problem(config: ml_collections.ConfigDict, network: str, squares: bool) -> MetricProblem:
   """The problem of a config's phase.
 

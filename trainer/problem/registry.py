@@ -9,4 +9,4 @@ A problem is made by factory(config, network, squares) -> Problem, a class or a 
 
 from networks.registry import Registry
 
-PROBLEMS = Registry("problem")
+PROBLEMS = Registry("problem", {"metric": "trainer.metric.problem:metric_problem"})
