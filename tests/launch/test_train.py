@@ -77,9 +77,7 @@ def test_history_starts_at_fubini_study_and_falls(uninterrupted):
   assert np.all(np.diff([r["seconds"] for r in rows]) > 0)
 
 
-def test_killed_and_preempted_runs_resume_to_the_same_parameters(
-  uninterrupted, tmp_path, data_dir
-):
+def test_killed_and_preempted_runs_resume_to_the_same_parameters(uninterrupted, tmp_path, data_dir):
   workdir = tmp_path / "killed"
   flags = dict(TINY, workdir=workdir, data_dir=data_dir)
   process = start("train", **flags)
