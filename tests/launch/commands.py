@@ -46,7 +46,9 @@ def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> s
     PYTHONPATH=str(ROOT),
     JAX_COMPILATION_CACHE_DIR=_COMPILED,
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
-    XLA_FLAGS=f"--xla_force_host_platform_device_count={devices}",
+    # As in conftest.py, programs are compiled with little optimisation.
+    XLA_FLAGS=f"--xla_force_host_platform_device_count={devices} "
+    "--xla_backend_optimization_level=0",
   )
   command = [sys.executable, "-m", f"launch.{module}"]
   return subprocess.Popen(

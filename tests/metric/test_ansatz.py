@@ -8,6 +8,7 @@ import pytest
 
 from configs import k3_quartic
 from networks import registry
+from tests.optimizers import problems
 from trainer.errors import UserError
 from trainer.geometry import description, hermitian
 from trainer.metric.ansatz import make_ansatz
@@ -114,9 +115,11 @@ def test_parse_network():
       parse_network(text)
 
 
-def test_a_sum_adds_what_each_network_corrects(variety, batch):
+def test_a_sum_adds_what_each_network_corrects(data_dir):
   """g - g_FS of a sum is the sum of the networks' own; the (2, 2) jet has the same g."""
-  terms = ["algebraic(degree=2)", "curvature_mlp(widths=(3,))"]
+  variety = problems.variety()
+  batch = jax.tree.map(lambda a: a[:12], problems.points(data_dir))
+  terms = ["algebraic(degree=2)", "phi_mlp(widths=(3,))"]
   assert split_terms(" + ".join(terms)) == terms
   parts, total = (
     [make_ansatz(variety, term) for term in terms],
@@ -125,7 +128,7 @@ def test_a_sum_adds_what_each_network_corrects(variety, batch):
   params = _random(total.init(jax.random.key(0)))
   params["base"] = jax.tree.map(lambda h: jnp.eye(len(h)) + 0.02 * h, params["base"])
   alone = [
-    part.metric(params[name], batch) - batch.fubini_study.T
+    jax.jit(part.metric)(params[name], batch) - batch.fubini_study.T
     for part, name in zip(parts, ("base", "correction"), strict=True)
   ]
   assert min(np.abs(a).max() for a in alone) > 1e-3

@@ -12,14 +12,14 @@ from trainer.problem import linearise
 
 @pytest.mark.parametrize(
   "kind, factors",
-  [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 2)],
+  [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 1)],
 )
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   linear, params, problem = problems.linearisation(kind, factors)
   batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
   flat, unravel = ravel_pytree(params)
-  eta, _, positive, _ = linear.residual(params, batch)
-  expected = problem.residual(params, batch).value
+  eta, _, positive, _ = jax.jit(linear.residual)(params, batch)
+  expected = jax.jit(problem.residual)(params, batch).value
   np.testing.assert_allclose(eta, expected, rtol=1e-12)
   assert positive.all()
   jacobian = jax.jit(jax.jacrev(lambda p: problem.residual(unravel(p), batch).value))(flat)
@@ -34,12 +34,20 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
     jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns)) @ jacobian.T
   ).T
   for chosen in (linear, linearise.lazily(linear)):
-    prepared = chosen.prepare(at, batch)
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
-    close(chosen.apply(at, prepared, jnp.asarray(v)), jacobian @ v)
-    close(chosen.transpose(at, prepared, jnp.asarray(u)), u @ jacobian)
-    close(chosen.rows(at, prepared), jacobian)
-    close(chosen.squares(at, prepared), np.sum(jacobian**2, axis=1))
+
+    @jax.jit
+    def maps(at, batch, v, u):
+      prepared = chosen.prepare(at, batch)
+      return (
+        chosen.apply(at, prepared, v),
+        chosen.transpose(at, prepared, u),
+        chosen.rows(at, prepared),
+        chosen.squares(at, prepared),
+      )
+
+    expected = jacobian @ v, u @ jacobian, jacobian, np.sum(jacobian**2, axis=1)
+    for found, by_autodiff in zip(maps(at, batch, v, u), expected, strict=True):
+      np.testing.assert_allclose(found, by_autodiff, rtol=1e-10, atol=1e-11)
 
 
 def test_the_jacobian_agrees_with_finite_differences(data_dir):

@@ -54,8 +54,11 @@ def test_a_network_follows_and_stays_close():
   apply, params, x, pullback = reference.network(
     lambda x: phi.PhiMLP(ambient=(2,), widths=(8, 8))(x), (2,), 1
   )
-  gradient = lambda: jax.grad(
-    lambda p: jnp.square(apply.__wrapped__(p, jets.from_coordinates(x, pullback)).mixed).sum()
+  # A new function each time: the precision of matmuls is that of the time of compilation.
+  gradient = lambda: jax.jit(
+    jax.grad(
+      lambda p: jnp.square(apply.__wrapped__(p, jets.from_coordinates(x, pullback)).mixed).sum()
+    )
   )(params)
   exact = gradient()
   with precision.matmuls("bfloat16"):

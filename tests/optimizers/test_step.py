@@ -144,12 +144,19 @@ def test_the_metric_of_both_paths_to_eta_is_one(setting):
   batch = jax.tree.map(lambda a: jnp.asarray(np.asarray(a)[0, :6]), epoch)
   ansatz = make().ansatz
   params = jax.tree.map(lambda a: a + 0.1, _state(make(), optax.sgd(0.1)).params)
-  with_curvature, without = (Tensors(ansatz, params, batch) for _ in range(2))
-  scalar = with_curvature.ricci_scalar
-  np.testing.assert_allclose(with_curvature.eta, without.eta, rtol=1e-12)
-  np.testing.assert_array_equal(scalar, tensors.scalar(ansatz.potential(params["network"], batch)))
-  # The metric came of the jet of the potential here, and of the ansatz there.
-  assert "potential" in vars(with_curvature) and "potential" not in vars(without)
+
+  @jax.jit
+  def both(params, batch):
+    with_curvature, without = (Tensors(ansatz, params, batch) for _ in range(2))
+    scalar, eta = with_curvature.ricci_scalar, without.eta
+    # The metric came of the jet of the potential here, and of the ansatz there.
+    assert "potential" in vars(with_curvature) and "potential" not in vars(without)
+    expected = tensors.scalar(ansatz.potential(params["network"], batch))
+    return with_curvature.eta, eta, scalar, expected
+
+  eta, expected_eta, scalar, expected = both(params, batch)
+  np.testing.assert_allclose(eta, expected_eta, rtol=1e-12)
+  np.testing.assert_allclose(scalar, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)

@@ -43,7 +43,7 @@ def test_metric_and_derivatives_are_those_without(data_dir, devices):
 def test_a_sum_keeps_the_metric_it_corrects(data_dir, devices):
   linear, params, problem, mesh, batch = _setting(data_dir, devices, "sum")
   extended = Kept(problem.keep, params, mesh, _MEMORY)(batch)
-  base = problem.ansatz.below.metric(params["network"]["base"], batch)
+  base = jax.jit(problem.ansatz.below.metric)(params["network"]["base"], batch)
   np.testing.assert_allclose(extended.fixed["base"], base.T, rtol=1e-12, atol=1e-13)
   assert extended.fixed["features"].shape == (64, 4, 9 + 4)
   assert len(extended.fixed["base"].sharding.device_set) == devices

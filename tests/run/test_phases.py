@@ -16,7 +16,6 @@ from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.metric import balanced
 from trainer.points import dataset
-from trainer.points.batch import prepare
 from trainer.run import run as runs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
 from trainer.sampling import singular
@@ -27,6 +26,13 @@ def _config(**fields):
   config.steps, config.gauss_newton.steps = 1000, 0
   config.update_from_flattened_dict(fields)
   return config
+
+
+def _some_points(run):
+  z = singular.near_singular_points(run.problem.variety)[:4]
+  return jax.tree.map(
+    jnp.asarray, dataset.prepare_on_host(run.problem.variety, z, np.ones(4), jnp.float64)
+  )
 
 
 def test_first_order_steps_come_first():
@@ -99,10 +105,9 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
   following = states.next_state(low, state._replace(params=bent, step=jnp.int32(7)), high)
   assert int(following.step) == 7 and int(following.optimizer.taken) == 0
   assert following.params["log_kappa"] == bent["log_kappa"]
-  z = singular.near_singular_points(low.problem.variety)[:4]
-  batch = prepare(low.problem.variety, jnp.asarray(z), jnp.ones(4))
+  batch = _some_points(low)
   correction = [
-    run.problem.ansatz.metric(params["network"], batch) - batch.fubini_study.T
+    jax.jit(run.problem.ansatz.metric)(params["network"], batch) - batch.fubini_study.T
     for run, params in ((low, bent), (high, following.params))
   ]
   assert np.abs(correction[0]).max() > 1e-3
@@ -121,12 +126,11 @@ def test_a_correction_starts_on_top_of_the_metric_before_it():
   following = states.next_state(first, state._replace(params=bent, step=jnp.int32(7)), both)
   assert int(following.step) == 7 and following.params["log_kappa"] == bent["log_kappa"]
   assert following.optimizer.previous.size == (9 + 4) * 4 + 4 + 4 + 1 + 1
-  z = singular.near_singular_points(first.problem.variety)[:4]
-  batch = prepare(first.problem.variety, jnp.asarray(z), jnp.ones(4))
-  before = first.problem.ansatz.metric(bent["network"], batch)
+  batch = _some_points(first)
+  before = jax.jit(first.problem.ansatz.metric)(bent["network"], batch)
   assert np.abs(before - batch.fubini_study.T).max() > 1e-3
   np.testing.assert_allclose(
-    both.problem.ansatz.metric(following.params["network"], batch), before, rtol=1e-12
+    jax.jit(both.problem.ansatz.metric)(following.params["network"], batch), before, rtol=1e-12
   )
 
 
@@ -167,7 +171,8 @@ def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
   np.testing.assert_allclose(state.params["network"]["algebraic_metric"]["h"], form, rtol=1e-12)
   sigmas = []
   for params in (first.params, jax.tree.map(np.asarray, state.params)):
-    eta = hermitian.determinant(run.problem.ansatz.metric(params["network"], points)) / points.omega
+    metric = jax.jit(run.problem.ansatz.metric)(params["network"], points)
+    eta = hermitian.determinant(metric) / points.omega
     weight = points.weight / points.weight.sum()
     sigmas.append(float(jnp.sum(weight * jnp.abs(1 - eta / jnp.sum(weight * eta)))))
   assert sigmas[1] < 0.5 * sigmas[0]
