@@ -64,7 +64,7 @@ def mine(tmp_path_factory):
 
 def test_a_loss(mine, data_dir):
   config = fermat_cubic.get_config()
-  config.loss.name = f"{mine}:log_eta"
+  config.loss.name, config.steps = f"{mine}:log_eta", 1
   problem = metric_problem(config, "phi_mlp(widths=(4,))", squares=False)
   params = problem.init(jax.random.key(0), 3.0)
   mesh = parallel.make_mesh(jax.devices()[:1])
