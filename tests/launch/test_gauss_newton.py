@@ -26,7 +26,7 @@ _FLAGS = {
   "config.data.train_points": 2000,
   "config.data.heldout_points": 500,
   "config.gauss_newton.steps": 12,
-  "config.gauss_newton.batch_size": 1000,
+  "config.gauss_newton.batch_size": 2000,
   "config.checkpoint_every": 1,
   "dtype": "float64",
 }
@@ -49,7 +49,7 @@ def test_the_degree_rises_and_sigma_falls(uninterrupted):
   assert algebraic < 0.02 * rows[0]["sigma"] and rows[-1]["sigma"] < 0.8 * algebraic
   sizes = [row["batch_size"] for row in rows[1 : corrected + 1]]
   # Ten points for each of the 10 unknowns of degree 1; all of them in the end.
-  assert sizes[0] == 96 and 992 in sizes and sizes[-1] == 2000
+  assert sizes[0] == 96 and sizes[-1] == 2000
   assert (workdir / "certificate.json").exists() and (workdir / "report.html").exists()
 
 

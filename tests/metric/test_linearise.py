@@ -12,7 +12,7 @@ from trainer.problem import linearise
 
 @pytest.mark.parametrize(
   "kind, factors",
-  [("network", 1), ("algebraic", 1), ("algebraic", 2), ("invariant", 1), ("sum", 1)],
+  [("network", 1), ("algebraic", 2), ("invariant", 1), ("sum", 1)],
 )
 def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   linear, params, problem = problems.linearisation(kind, factors)
