@@ -30,9 +30,9 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
   assert (unknowns < flat.size) == (kind == "sum")
   v, u = rng.normal(size=unknowns), rng.normal(size=(6,))
   at = linear.at(params)
-  jacobian = np.asarray(
-    jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns)) @ jacobian.T
-  ).T
+  directions = jax.vmap(lambda unit: linear.unfold(at, unit))(jnp.eye(unknowns))
+  assert np.linalg.matrix_rank(directions) == unknowns
+  jacobian = np.asarray(directions @ jacobian.T).T
   for chosen in (linear, linearise.lazily(linear)):
 
     @jax.jit
