@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets, jets22, network, registry
+from networks import gauge, jets, jets22, network, positive, registry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
@@ -81,6 +81,15 @@ class AlgebraicMetric(network.Network):
     """All of H is free."""
     return FullForm(self.exponents, self.coefficients, self.ambient, self.degree)
 
+  def spectrum(self, params: network.Params) -> chex.Array:
+    """The eigenvalues of H."""
+    (h,) = jax.tree.leaves(params)
+    return jnp.linalg.eigvalsh(packed_form(h))[::2]
+
+  def admit(self, params: network.Params) -> network.Params:
+    """Raises the eigenvalues of H that are too small."""
+    return jax.tree.map(raised, params)
+
 
 class FullForm(NamedTuple):
   """K = (1 / (pi k)) log s* H s in which all of H is free.
@@ -130,8 +139,22 @@ def real_matrix(re: chex.Array, im: chex.Array) -> chex.Array:
 
 def packed_form(h: chex.Array) -> chex.Array:
   """The real P (2N, 2N) with [Re s | Im s] P = [Re Hs | Im Hs]; h as in `hermitian_matrix`."""
-  re, im = hermitian_matrix(h)
-  return jnp.block([[re, -im], [im, re]])
+  return positive.packed(*hermitian_matrix(h))
+
+
+def raised(h: chex.Array) -> chex.Array:
+  """The form whose eigenvalues below the floor of networks.positive are raised to it.
+
+  Args:
+    h: (N, N) real, as in `hermitian_matrix`.
+
+  Returns:
+    (N, N) real; h itself where nothing is to be raised.
+  """
+  values, vectors = jnp.linalg.eigh(packed_form(h))
+  change = (vectors * positive.lift(values, values[-1])) @ vectors.T
+  size = h.shape[0]
+  return h + real_matrix(change[:size, :size], change[size:, :size])
 
 
 def squared_norm(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import algebraic, jets, jets22, network, registry, symmetry
+from networks import algebraic, blocks, jets, jets22, network, registry, symmetry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
@@ -83,6 +83,22 @@ class InvariantMetric(network.Network):
   def form(self) -> InvariantForm:
     """The forms and what is linear in their coefficients."""
     return InvariantForm(self.forms, self.ambient, self.degree)
+
+  def spectrum(self, params: network.Params) -> chex.Array:
+    """The eigenvalues of H."""
+    (h,) = jax.tree.leaves(params)
+    return blocks.eigenvalues(_matrices(self.forms, h))
+
+  def admit(self, params: network.Params) -> network.Params:
+    """Raises the eigenvalues of H that are too small; what is added to H is invariant as H is."""
+
+    def raised(h):
+      matrices, transpose = jax.vjp(lambda h: _matrices(self.forms, h), h)
+      # Twice the traces of H_p with it, the packing having everything twice.
+      (traces,) = transpose(blocks.raises(matrices))
+      return h + 0.5 * np.linalg.pinv(self.forms.gram, hermitian=True).astype(h.dtype) @ traces
+
+    return jax.tree.map(raised, params)
 
 
 class InvariantForm(NamedTuple):
@@ -201,6 +217,12 @@ def _contract(forms, h, ambient, x):
   )
   result = jnp.moveaxis(result, 1, 2).reshape((result.shape[0],) + shape + (h.shape[1],))
   return type(x)(result) if isinstance(x, jets.Jet) else result[0]
+
+
+def _matrices(forms, h):
+  re = forms.weights.astype(h.dtype) @ h
+  im = 0.0 if forms.twisted is None else forms.twisted.astype(h.dtype) @ h
+  return blocks.matrices(forms.blocks, re, im)
 
 
 def _points_last(v: Complex) -> chex.Array:

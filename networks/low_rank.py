@@ -11,7 +11,7 @@ import chex
 import haiku as hk
 import jax.numpy as jnp
 
-from networks import jets, jets22, network, registry
+from networks import jets, jets22, network, positive, registry
 from networks import sections as section_jets
 from networks.algebraic import Sections, check_degree, relative_potential, squared_norm
 
@@ -78,8 +78,22 @@ class LowRankMetric(network.Network):
     """Of both types: the same code and parameters serve arrays and jets."""
     return jets.Jet, jets22.Jet22
 
+  def spectrum(self, params: network.Params) -> chex.Array:
+    """The eigenvalues of H that may differ from 1, and 1."""
+    (arrays,) = params.values()
+    factors = jnp.concatenate([_packed(arrays["u"]), _packed(arrays["v"])], axis=1)
+    # H - 1 = F S F^T, S exchanging U and V, has the eigenvalues of R S R^T with F = Q R.
+    r = jnp.linalg.qr(factors, mode="r")
+    swapped = jnp.roll(r, 2 * self.rank, axis=1)
+    return jnp.append(1 + jnp.linalg.eigvalsh(swapped @ r.T), 1.0)
+
+  def admit(self, params: network.Params) -> network.Params:
+    """Moves H towards 1, so far that it is positive: V is made smaller."""
+    values = self.spectrum(params)
+    part = 1 - positive.blend(jnp.min(values), jnp.max(values))
+    return {module: arrays | {"v": part * arrays["v"]} for module, arrays in params.items()}
+
 
 def _packed(u: chex.Array) -> chex.Array:
   """The real P (2N, 2r) with [Re s | Im s] P = [Re U* s | Im U* s]; P^T does the same for U."""
-  re, im = u
-  return jnp.block([[re, -im], [im, re]])
+  return positive.packed(*u)

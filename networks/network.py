@@ -28,6 +28,7 @@ import haiku as hk
 from networks import jets
 
 Kept = dict[str, chex.Array]
+Params = dict[str, dict[str, chex.Array]]
 
 
 class Network(hk.Module):
@@ -67,6 +68,28 @@ class Network(hk.Module):
 
     Returns:
       Such as networks.algebraic.FullForm; see trainer.metric.forms for types of one's own.
+    """
+    raise NotImplementedError
+
+  def spectrum(self, params: Params) -> chex.Array:
+    """Of a metric that is positive everywhere if a Hermitian form H is: the eigenvalues of H.
+
+    Args:
+      params: those of this network, {module: {name: array}}.
+
+    Returns:
+      (N,), in any order, those of the Fubini-Study form equal to one another.
+    """
+    raise NotImplementedError
+
+  def admit(self, params: Params) -> Params:
+    """The nearest parameters for which H is positive, see networks.positive; training stays there.
+
+    Args:
+      params: as in `spectrum`.
+
+    Returns:
+      Parameters; the same where H is positive.
     """
     raise NotImplementedError
 

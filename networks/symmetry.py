@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from networks import blocks
 from networks import sections as section_jets
 
 # A generator preserves the variety if it changes the projector on its sections by less than this.
@@ -55,6 +56,8 @@ class Forms(NamedTuple):
     weights: (Q, P) real, for c = 1.
     twisted: (Q, P) real, for c = i; None if all vanish.
     identity: (P,) real, the coefficients of the Fubini-Study form.
+    gram: (P, P) real, tr H_p H_q, H = U* G U the form on the sections of rho = v* G v.
+    blocks: of H, one for each charge.
   """
 
   exponents: np.ndarray
@@ -63,6 +66,8 @@ class Forms(NamedTuple):
   weights: np.ndarray
   twisted: np.ndarray | None
   identity: np.ndarray
+  gram: np.ndarray
+  blocks: blocks.Blocks
 
 
 def invariant_forms(
@@ -83,6 +88,7 @@ def invariant_forms(
     ValueError: a generator is not one, or does not preserve the sections.
   """
   scales = section_jets.monomial_scales(ambient, exponents)
+  unitary = coefficients.conj() / scales[:, None]
   projector, maps, charges = check_group(exponents, coefficients, ambient, group)
   left, right = np.nonzero(charges[:, None] == charges[None, :])
   pair = np.full((len(exponents),) * 2, -1)
@@ -131,7 +137,16 @@ def invariant_forms(
   signed = is_twisted[kept] * (own.astype(int) - other)
   weights = lambda form: entries[:, None] * form * scale
   twist = weights(signed) if signed.any() else None
-  return Forms(exponents, left, right, weights(plain), twist, identity)
+  return Forms(
+    exponents,
+    left,
+    right,
+    weights(plain),
+    twist,
+    identity,
+    coefficients.shape[1] * gram[np.ix_(kept, kept)],
+    blocks.of_charges(unitary, charges, left, right, scales),
+  )
 
 
 def check_group(
