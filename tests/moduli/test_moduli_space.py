@@ -7,6 +7,7 @@ from trainer.geometry.foci import Foci
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 from trainer.moduli import measure as moduli_space
+from trainer.sampling import crowded
 
 # From period series.
 METRIC, YUKAWA = 0.24993817668, 5.89652712852
@@ -33,7 +34,7 @@ def test_crowded_points_agree_with_periods(near_conifold):
 
 def test_uniform_points_are_not_trusted(near_conifold, monkeypatch):
   monkeypatch.setattr(
-    moduli_space, "find_foci", lambda variety, starts: Foci(starts[:0], starts[:0, 0].real)
+    crowded, "find_foci", lambda variety, starts: Foci(starts[:0], starts[:0, 0].real)
   )
   space = moduli_space.measure(*near_conifold, seed=0, num_points=60_000)
   assert space.num_foci == 0

@@ -16,7 +16,7 @@ SIZE = Sampler(CURVE).points_per_block
 
 def load(directory, start=0, stop=100, variety=CURVE, seed=0, split="train", **kwargs):
   return datasets.load_or_sample(
-    variety, seed=seed, split=split, start=start, stop=stop, directory=directory, **kwargs
+    Sampler(variety), seed=seed, split=split, start=start, stop=stop, directory=directory, **kwargs
   )
 
 

@@ -8,22 +8,16 @@ conifold a few of uniformly drawn points decide. Points are drawn around the foc
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from trainer.geometry.foci import find_foci
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 from trainer.moduli import weil_petersson as moduli
-from trainer.sampling.concentrated import ConcentratedSampler
-from trainer.sampling.sampler import Sampler
-
-# Uniform points among which those of largest weight lie near foci; and pilot points.
-_SEARCHED_POINTS = 100_000
-_STARTS = 5000
-_PILOT_POINTS = 40_000
+from trainer.sampling import crowded
 
 Directions = dict[str, tuple[Polynomial, ...]]
 
@@ -68,7 +62,8 @@ def measure(
   search, pilot, main = (
     jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), i) for i in (2, 3, 4)
   )
-  sampler = _make_sampler(variety, directions, search, pilot)
+  squares = functools.partial(_squares, variety, directions)
+  sampler = crowded.make_sampler(variety, squares, search, pilot)
   size = sampler.points_per_block
   blocks = -(-num_points // size)
   sums, dropped = {name: [] for name in directions}, 0
@@ -89,24 +84,11 @@ def measure(
   )
 
 
-def _make_sampler(variety, directions, search, pilot):
-  sampler = Sampler(variety)
-  foci = find_foci(variety, _heavy_points(sampler, search))
-  if not len(foci.radii):
-    return sampler
-  sampler = ConcentratedSampler(variety, foci)
-  points = [sampler.block(pilot, i) for i in range(-(-_PILOT_POINTS // sampler.points_per_block))]
-  points = jax.tree.map(lambda *parts: np.concatenate(parts), *points)
+def _squares(variety, directions, points):
+  """The squares of what each point adds to the errors of all G and y."""
   square = 0
   for direction in directions.values():
     rows = moduli.point_sums(variety, direction, points)
     for deviations in moduli.deviations(rows, np.sum(rows, axis=0), variety.dimension):
       square = square + deviations**2 / np.sum(deviations**2)
-  sampler.adapt(points, square)
-  return sampler
-
-
-def _heavy_points(sampler, key):
-  points = [sampler.block(key, i) for i in range(-(-_SEARCHED_POINTS // sampler.points_per_block))]
-  weight = np.concatenate([p.weight for p in points])
-  return np.concatenate([p.z for p in points])[np.argsort(weight)[-_STARTS:]]
+  return square

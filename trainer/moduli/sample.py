@@ -10,10 +10,10 @@ import numpy as np
 from trainer.geometry import description
 from trainer.geometry.variety import Variety
 from trainer.moduli import measure as moduli_space
+from trainer.points.concentration import make_sampler
 from trainer.run import metrics
 from trainer.sampling import datasets, singular
 from trainer.sampling.points import dropped_slices, effective_sample_size
-from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import format_measure, weighted_mean
 
 
@@ -32,7 +32,8 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
     UserError: the variety is wrong, or data_dir cannot be written.
   """
   variety = _checked_variety(config)
-  points_per_slice = Sampler(variety).points_per_slice
+  sampler = make_sampler(variety, config.data.concentration)
+  points_per_slice = sampler.points_per_slice
   part, parts = jax.process_index(), jax.process_count()
   for split, count in (
     ("train", config.data.train_points),
@@ -41,7 +42,7 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
     progress = metrics.Progress(enabled=part == 0)
     began = time.monotonic()
     points = datasets.load_or_sample(
-      variety,
+      sampler,
       seed=seed,
       split=split,
       start=count * part // parts,

@@ -13,6 +13,7 @@ dQ_y dQ_y^* = s^2 dQ dQ^* + (1 - s^2) (dQ p)(dQ p)^*, and w = |det A|^2 w_y.
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 
 import chex
@@ -57,6 +58,12 @@ class ConcentratedSampler(sampler.Sampler):
     self.scales = smallest[:, None] ** (1 - exponents) * _LARGEST_SCALE**exponents
     components = self.scales.size
     self.shares = np.concatenate([[0.5], np.full(components, 0.5 / components)])
+
+  def describe(self) -> dict:
+    """See Sampler.describe."""
+    numbers = [self.foci.centers, self.scales, self.shares]
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in numbers))
+    return {"concentrated": digest.hexdigest()}
 
   def frames(self, key: jax.Array, index: int) -> list[tuple[jax.Array, ...]]:
     """Frames of uniform slices, those of a cluster turned to one focus by one scale."""

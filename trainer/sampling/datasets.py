@@ -20,7 +20,6 @@ import jax
 import numpy as np
 
 from trainer.errors import UserError
-from trainer.geometry.variety import Variety
 from trainer.sampling.points import Points
 from trainer.sampling.sampler import Sampler
 
@@ -30,7 +29,7 @@ _SPLITS = ("train", "heldout", "validation")
 
 
 def load_or_sample(
-  variety: Variety,
+  sampler: Sampler,
   *,
   seed: int,
   split: str,
@@ -42,7 +41,7 @@ def load_or_sample(
   """Points start <= i < stop of a stream, from the cache where it has them, sampled where not.
 
   Args:
-    variety: the variety; its Kaehler moduli do not matter to the points.
+    sampler: of the variety, whose Kaehler moduli do not matter to the points.
     seed: determines the points, together with split.
     split: "train", "heldout" or "validation", independent streams.
     start: first global index.
@@ -60,14 +59,13 @@ def load_or_sample(
     raise UserError(f"unknown split {split!r}; use one of {', '.join(_SPLITS)}")
   if not 0 <= start < stop:
     raise UserError(f"points {start} to {stop} are no range; ask for 0 <= start < stop")
-  sampler = Sampler(variety)
   home = (
     None if directory is None else _open(pathlib.Path(directory), describe(sampler, seed, split))
   )
   key = jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), _SPLITS.index(split))
   count, size = stop - start, sampler.points_per_block
   points = Points(
-    z=np.empty((count, variety.num_coordinates), np.complex128),
+    z=np.empty((count, sampler.variety.num_coordinates), np.complex128),
     weight=np.empty(count),
     omega=np.empty(count),
   )
@@ -96,6 +94,7 @@ def describe(sampler: Sampler, seed: int, split: str) -> dict:
     "seed": int(seed),
     "split": split,
     "points_per_block": sampler.points_per_block,
+    **sampler.describe(),
   }
 
 

@@ -65,6 +65,10 @@ class Sampler:
     # program XLA would spread the layout of the random numbers over all that follows.
     return finish(self.variety, self.types, self.solve(self.frames(key, index)))
 
+  def describe(self) -> dict:
+    """What else than the variety determines the points, as plain JSON data."""
+    return {}
+
   def frames(self, key: jax.Array, index: int) -> list[tuple[jax.Array, ...]]:
     """What spans the slices of a block: see random_frames."""
     return random_frames(self.variety, self.types, self.slices_per_block, key, index)
