@@ -1,16 +1,18 @@
 """What every entry point shares: flag parsing, the distributed runtime, one-line errors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import ctypes
 import os
 import pathlib
 import socket
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
+from trainer.certificate import verdict
 from trainer.devices import parallel
 from trainer.errors import UserError
 
@@ -34,6 +36,10 @@ _MEMORY = flags.DEFINE_integer(
   "it has. Batches that need more are worked on in parts.",
 )
 
+_ALLOW_FAIL = flags.DEFINE_boolean(
+  "allow_fail", False, "Exit with status 0, not 2, when a certificate says FAIL."
+)
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 
 
@@ -46,6 +52,8 @@ def define_config_flag() -> flags.FlagHolder:
 
 def run(main: Callable[[], None]) -> None:
   """Parses the command line and calls `main`; a user's mistake becomes one line and exit status 1.
+
+  A certificate that says FAIL becomes one line and exit status 2 (see `judge`).
 
   Float64 is enabled and the distributed runtime started first, on one process too: the handling of
   SIGTERM (preemption) needs it.
@@ -63,11 +71,17 @@ def run(main: Callable[[], None]) -> None:
       _initialize_distributed()
       main()
     except UserError as error:
-      _fail(error)
+      _fail(error, error.status)
     except KeyboardInterrupt:
       _fail("interrupted; the same command goes on from the last checkpoint")
 
   app.run(guarded, flags_parser=_parse)
+
+
+def judge(certificate: Mapping[str, Any]) -> None:
+  """Raises verdict.FailedError if a certificate says FAIL, unless --allow_fail is given."""
+  if not _ALLOW_FAIL.value:
+    verdict.check(certificate)
 
 
 def memory() -> int:
@@ -105,9 +119,9 @@ def _keep_freed_memory() -> None:
       libc.mallopt(parameter, size)
 
 
-def _fail(error: Exception | str) -> None:
+def _fail(error: Exception | str, status: int = 1) -> None:
   print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
-  sys.exit(1)
+  sys.exit(status)
 
 
 def _initialize_distributed() -> None:

@@ -45,7 +45,7 @@ def main() -> None:
   workdir = cli.path_flag(_WORKDIR.value)
   run = runs.load_run(workdir)
   state = load_state(run, workdir)
-  certify.certify(
+  certificate = certify.certify(
     run,
     state,
     workdir=workdir,
@@ -55,6 +55,7 @@ def main() -> None:
     num_points=_POINTS.value,
     seed=_SEED.value,
   )
+  cli.judge(certificate)
 
 
 def cli_main() -> None:

@@ -26,7 +26,7 @@ def main() -> None:
   """Trains what --config says."""
   if not _CONFIG.value or not _WORKDIR.value:
     raise UserError("give --config=FILE and --workdir=DIRECTORY")
-  train.train(
+  certificate = train.train(
     _CONFIG.value,
     workdir=cli.path_flag(_WORKDIR.value),
     seed=_SEED.value,
@@ -35,6 +35,7 @@ def main() -> None:
     data_dir=cli.path_flag(cli.DATA_DIR.value),
     memory=cli.memory(),
   )
+  cli.judge(certificate)
 
 
 def cli_main() -> None:

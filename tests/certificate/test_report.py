@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from trainer.certificate import certificate, pictures, report
+from trainer.certificate import certificate, pictures, report, verdict
 from trainer.certificate.slice_picture import SlicePicture
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
@@ -123,6 +123,27 @@ def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
   page = _Checker(path.read_text(encoding="utf-8"))
   assert "unknown" in page.text and "flatter" not in page.text
   assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["eta.png"]
+
+
+def test_the_verdict_is_at_the_top_and_an_old_certificate_says_it_has_none(synthetic, tmp_path):
+  content, _, before, after, weight, _ = synthetic
+  lines = [verdict.sensible("positive definite", -0.25), *verdict.sampling(np.ones(600), 3)]
+  judged = content | {
+    "verdict": verdict.make_verdict(lines),
+    "positivity": {"statement": "not positive definite everywhere"},
+  }
+
+  def text(content):
+    path = report.write_report(tmp_path, content, [], before, after, weight, None)
+    return _Checker(path.read_text(encoding="utf-8")).text
+
+  page = text(judged)
+  assert (
+    page.index("FAIL") < page.index("positive definite: -0.25") < page.index("σ after training")
+  )
+  assert "not positive definite everywhere" in page and lines[0].advice in page
+  assert "PASS" in text(judged | {"verdict": verdict.make_verdict(lines[1:])})
+  assert "no verdict" in text(content)
 
 
 def test_histogram_counts_by_weight(synthetic):

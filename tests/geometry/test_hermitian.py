@@ -16,9 +16,14 @@ def test_round_trip_determinant_and_least_eigenvalue(n):
   np.testing.assert_allclose(
     hermitian.determinant(packed), np.linalg.det(g).real, rtol=1e-11, atol=1e-11
   )
-  np.testing.assert_allclose(
-    hermitian.least_eigenvalue(packed), np.linalg.eigvalsh(g)[:, 0], atol=1e-12
-  )
+  one = hermitian.pack(np.broadcast_to(np.eye(n), g.shape))
+  least = hermitian.least_eigenvalue(packed, one)
+  np.testing.assert_allclose(least, np.linalg.eigvalsh(g)[:, 0], atol=1e-12)
+  # Relative to h in other coordinates it is the same.
+  change = rng.normal(size=(7, n, n)) + 1j * rng.normal(size=(7, n, n))
+  moved = lambda a: hermitian.pack(change @ a @ change.conj().transpose(0, 2, 1))
+  relative = hermitian.least_eigenvalue(moved(g), moved(np.eye(n)))
+  np.testing.assert_allclose(relative, least, rtol=1e-9, atol=1e-9)
 
 
 def test_rows_are_in_the_documented_order():

@@ -101,7 +101,7 @@ def trained_state(workdir: pathlib.Path) -> TrainState:
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:
   """Waits for a command; returns its exit status, stdout and stderr."""
   try:
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=600)
   except subprocess.TimeoutExpired:
     process.kill()
     raise

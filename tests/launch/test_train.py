@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 
 import jax
@@ -48,7 +49,7 @@ def test_a_run_ends_with_a_certificate(uninterrupted):
     "sigma",
     "E",
     "max_abs_eta_minus_1",
-    "min_eigenvalue",
+    "min_relative_eigenvalue",
     "volume",
     "kappa",
     "omega_integral",
@@ -143,3 +144,17 @@ def test_another_runs_workdir_is_refused(uninterrupted, data_dir):
   assert status == 1 and stdout == "" and len(stderr.splitlines()) == 1
   assert stderr.startswith("error: the workdir") and "config.steps is 60 there, 70 here" in stderr
   assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
+
+
+def test_the_verdict_is_the_exit_status(uninterrupted, tmp_path, data_dir):
+  """40 slices are too few to believe a certificate."""
+  workdir = shutil.copytree(uninterrupted[0], tmp_path / "run")
+  flags = dict(workdir=workdir, data_dir=data_dir, points=120)
+  status, stdout, stderr = finish(start("evaluate", **flags))
+  assert status == 2 and "FAIL  effective sample size" in stdout
+  assert stderr.startswith("error: the certificate says FAIL: effective sample size is")
+  assert len(stderr.splitlines()) == 1 and "config.data.heldout_points" in stderr
+  certificate = json.loads((workdir / "certificate.json").read_text())
+  assert certificate["verdict"]["passed"] is False
+  assert "FAIL" in (workdir / "report.html").read_text()
+  assert "FAIL" in succeed(start("evaluate", **flags, allow_fail=True))

@@ -36,7 +36,7 @@ def test_starts_at_fubini_study(name, network):
   params = jax.tree.map(lambda a: a + 0.1 / len(a) * rng.normal(size=a.shape), params)
   moved = jax.jit(ansatz.metric)(params, batch)
   assert np.max(np.abs(moved - metric)) > 1e-4
-  assert np.min(hermitian.least_eigenvalue(moved)) > 0
+  assert np.min(hermitian.least_eigenvalue(moved, batch.fubini_study.T)) > 0
 
 
 @pytest.mark.parametrize(

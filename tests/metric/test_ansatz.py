@@ -15,6 +15,7 @@ from trainer.metric.ansatz import make_ansatz
 from trainer.points import batch as batches
 from trainer.problem.network_text import parse_network, split_terms
 from trainer.sampling import datasets
+from trainer.sampling.sampler import Sampler
 
 _NETWORK = "phi_mlp(widths=(6, 5), activation='tanh')"
 
@@ -27,7 +28,7 @@ def variety():
 @pytest.fixture(scope="module")
 def batch(variety, data_dir):
   points = datasets.load_or_sample(
-    variety, seed=0, split="train", start=0, stop=12, directory=data_dir
+    Sampler(variety), seed=0, split="train", start=0, stop=12, directory=data_dir
   )
   return batches.prepare(variety, jnp.asarray(points.z), jnp.asarray(points.weight))
 

@@ -43,7 +43,7 @@ def test_measures_by_hand():
     "abs_eta_minus_1_q50": 0.2,
     "abs_eta_minus_1_q90": 0.6,
     "abs_eta_minus_1_q99": 0.6,
-    "min_eigenvalue": 0.25,
+    "min_relative_eigenvalue": 0.25,
     "volume": 10,
     "omega_integral": 2,
     "kappa": 5,
@@ -84,7 +84,7 @@ def test_dropped_points_count_nowhere():
   assert not kept.all()
   spoiled = values._replace(
     determinant=np.where(kept, values.determinant, np.nan),
-    least_eigenvalue=np.where(kept, values.least_eigenvalue, -np.inf),
+    relative_eigenvalue=np.where(kept, values.relative_eigenvalue, -np.inf),
   )
   without = PointValues(*(a[kept] for a in values))
   result = measures.measure_all(spoiled, _POINTS_PER_SLICE)
@@ -99,7 +99,7 @@ def test_standard_errors_match_the_spread_of_repetitions():
   # 400 repetitions know the spread to 4 %. What measure_all's docstring admits gets more room.
   tolerances = {
     "max_abs_eta_minus_1": 0.5,
-    "min_eigenvalue": 0.5,
+    "min_relative_eigenvalue": 0.5,
     "abs_eta_minus_1_q50": 0.25,
     "abs_eta_minus_1_q90": 0.25,
     "abs_eta_minus_1_q99": 0.45,

@@ -11,6 +11,7 @@ from trainer.geometry import description
 from trainer.points import dataset
 from trainer.points.segments import Segments
 from trainer.sampling import datasets
+from trainer.sampling.sampler import Sampler
 
 _SEED = 4
 
@@ -29,7 +30,7 @@ def _segments(variety, data_dir, devices=4, **settings):
 def _rows(variety, data_dir, start, stop):
   """x of the points start <= i < stop, in order."""
   points = datasets.load_or_sample(
-    variety, seed=_SEED, split="train", start=start, stop=stop, directory=data_dir
+    Sampler(variety), seed=_SEED, split="train", start=start, stop=stop, directory=data_dir
   )
   return np.asarray(dataset.prepare_on_host(variety, points.z, points.weight, jnp.float64).x)
 

@@ -5,6 +5,13 @@ It is one JSON object:
   measures      name -> {"value", "stderr", "exact"}, the one it was trained by first; of a metric
                 those of trainer.metric.measures.measure_all
   fubini_study  the same measures, on the same points, of the metric that training started from
+  positivity    why the field makes sense everywhere: {"statement", and for an algebraic metric
+                "least_eigenvalue", "largest_eigenvalue" of H}
+  worst_places  extreme -> [{"value", "sampled", "z"}, ..], what a search from the sampled points
+                with extreme values found (trainer.certificate.search), z as [real, imaginary] pairs
+  share         how much is left of the last correction; only where that had to be shrunk
+  verdict       {"passed", "lines": [{"name", "passed", "value", "threshold"}, ..]}
+                (trainer.certificate.verdict); certificates of old have none
   manifold      configuration matrix, polynomials, moduli, and the topology that follows from them
   run           config, seed, precision, points, steps, seconds, versions, devices
 
@@ -27,6 +34,8 @@ from trainer.geometry.variety import Variety, configuration_text
 from trainer.run import checkpoint
 from trainer.sampling.statistics import ROUNDING, Measure, format_measure
 
+# Those besides measures and references.
+SECTIONS = ("positivity", "worst_places", "verdict", "share")
 _PACKAGES = ("ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
 
 
@@ -36,6 +45,7 @@ def make_certificate(
   variety: Variety | None,
   run: Mapping[str, Any],
   exact: Mapping[str, float],
+  sections: Mapping[str, Any] = {},
 ) -> dict[str, Any]:
   """Puts a certificate together.
 
@@ -45,6 +55,7 @@ def make_certificate(
     variety: the manifold, if there is one.
     run: see describe_run.
     exact: the measures whose exact value is known.
+    sections: further sections, JSON-like.
 
   Returns:
     The certificate, exactly as it reads back from JSON.
@@ -58,7 +69,7 @@ def make_certificate(
     for name, measure in group.items()
   }
   content = {"measures": entries(measures)}
-  content |= {name: entries(group) for name, group in references.items()}
+  content |= {name: entries(group) for name, group in references.items()} | dict(sections)
   if variety:
     content["manifold"] = describe_manifold(variety)
   content["run"] = dict(run)
@@ -192,7 +203,7 @@ def summary(certificate: Mapping[str, Any]) -> str:
     f"{format_measure(group[merit]['value'], group[merit]['stderr'])} "
     f"({name.replace('_', '-').title()}) -> "
     for name, group in certificate.items()
-    if name not in ("measures", "manifold", "run")
+    if name not in ("measures", "manifold", "run", *SECTIONS)
   )
   run = certificate["run"]
   lines += [

@@ -1,5 +1,6 @@
 """Measures what was trained on held-out points and writes its certificate, report and pictures."""
 
+from collections.abc import Callable
 import pathlib
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import numpy as np
 
 from trainer.certificate import certificate as certificates
-from trainer.certificate import report, slice_picture
+from trainer.certificate import report, search, slice_picture, verdict
 from trainer.devices import parallel
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
@@ -15,6 +16,9 @@ from trainer.problem.evaluation import Evaluator
 from trainer.problem.problem import Problem, Values
 from trainer.run import metrics
 from trainer.run.run import Run
+
+# Worst places of each kind that a certificate names.
+_PLACES = 3
 
 
 def certify(
@@ -27,6 +31,7 @@ def certify(
   memory: int,
   num_points: int | None = None,
   seed: int | None = None,
+  mend: Callable[[np.ndarray], tuple[Run, TrainState]] | None = None,
 ) -> dict[str, Any]:
   """Writes certificate.json, report.html and pictures/ of what was trained; process 0 prints it.
 
@@ -42,6 +47,8 @@ def certify(
     memory: bytes of a device for intermediate results.
     num_points: held-out points; by default those of the config.
     seed: their seed; by default the run's.
+    mend: places where the field does not make sense (K, N) -> the run and its state mended, which
+      are then certified; None: what was found is certified.
 
   Returns:
     The certificate.
@@ -55,9 +62,26 @@ def certify(
   at_heldout = lambda values: Evaluator(values, mesh, memory)(params, heldout.batch, num_points)
   trained = at_heldout(problem.values)
   reference = at_heldout(problem.reference_values) if problem.reference else None
+  places = search.worst_places(problem, params, heldout, trained, mesh, memory, dtype)
+  bad = search.where_not(problem, places)
+  if mend is not None and len(bad):
+    mended, state = mend(bad)
+    return certify(
+      mended,
+      state,
+      workdir=workdir,
+      mesh=mesh,
+      data_dir=data_dir,
+      memory=memory,
+      num_points=num_points,
+      seed=seed,
+    )
+  on_training = _merit_on_training_points(run, params, num_points, mesh, data_dir, memory)
 
   history = metrics.read_history(workdir / "metrics.jsonl")
   measured = problem.measure(trained)
+  exact = problem.exact_measures()
+  positivity, lines = _sensible(problem, params, places, measured)
   certificate = certificates.make_certificate(
     measured,
     {problem.reference: problem.measure(reference)} if problem.reference else {},
@@ -73,17 +97,75 @@ def certify(
       points={"train": run.config.data.train_points, "heldout": num_points},
       heldout_seed=seed,
     ),
-    problem.exact_measures(),
+    exact,
+    positivity | {"worst_places": _described(places)} | _shrunk(run),
   )
+  lines += verdict.exact(certificate["measures"])
+  lines += verdict.sampling(trained["weight"], problem.points_per_slice)
+  lines.append(verdict.overfitting(measured[problem.merit], on_training))
+  certificate["verdict"] = verdict.make_verdict(lines)
   if jax.process_index() == 0:
     certificates.write_certificate(workdir, certificate)
     if problem.variety and problem.reference:
       _write_report(problem, workdir, certificate, history, reference, trained, params, memory)
     print(certificates.summary(certificate))
+    print(verdict.summary(certificate["verdict"]))
     print(f"certificate: {workdir / 'certificate.json'}")
     if problem.variety and problem.reference:
       print(f"report: {workdir / 'report.html'}")
   return certificate
+
+
+def _merit_on_training_points(run, params, num_points, mesh, data_dir, memory):
+  """The merit on as many training points as there are held-out ones, of the run's own."""
+  settings = run.config.data
+  count = min(num_points, settings.train_points)
+  directory = None if settings.stream else data_dir
+  source = run.problem.source("train", run.seed, directory, mesh, parallel.widest_dtype())
+  batch = dataset.load(source, count).batch
+  values = Evaluator(run.problem.values, mesh, memory)(params, batch, count)
+  return run.problem.validate(values)[run.problem.merit]
+
+
+def _sensible(problem, params, places, measured):
+  """What the certificate says of where the field makes sense, and the verdict's line of it."""
+  if problem.sensible is None:
+    return {}, []
+  name, words = problem.sensible
+  least = min([measured[name].value, *(place.value for place in places.get(name, ()))])
+  spectrum = problem.spectrum(params)
+  if spectrum is None:
+    statement = (
+      f"{words} at all sampled points and at the worst places that a search from them found"
+    )
+    positivity = {"statement": statement if least > 0 else f"not {words} everywhere"}
+  else:
+    bounds = float(np.min(spectrum)), float(np.max(spectrum))
+    statement = "positive everywhere: H > 0" if bounds[0] > 0 else "H has negative eigenvalues"
+    positivity = {
+      "statement": statement,
+      "least_eigenvalue": bounds[0],
+      "largest_eigenvalue": bounds[1],
+    }
+  return {"positivity": positivity}, [verdict.sensible(words, least)]
+
+
+def _shrunk(run):
+  return {} if run.share == 1 else {"share": run.share}
+
+
+def _described(places):
+  return {
+    name: [
+      {
+        "value": place.value,
+        "sampled": place.sampled,
+        "z": np.stack([place.z.real, place.z.imag], axis=1).round(12).tolist(),
+      }
+      for place in found[:_PLACES]
+    ]
+    for name, found in places.items()
+  }
 
 
 def _write_report(

@@ -25,7 +25,8 @@ _MEANINGS = {
   "abs_eta_minus_1_q50": ("median |η − 1|", "exceeded on half of the manifold"),
   "abs_eta_minus_1_q90": ("90 % quantile", "of |η − 1|, exceeded on a tenth"),
   "abs_eta_minus_1_q99": ("99 % quantile", "of |η − 1|, exceeded on a hundredth"),
-  "min_eigenvalue": ("least eigenvalue", "of g at these points; positive for a metric"),
+  "min_relative_eigenvalue": ("least eigenvalue", "of g relative to Fubini–Study at these points"),
+  "min_eigenvalue": ("least eigenvalue", "of g at these points, in local coordinates"),
   "volume": ("Vol", "∫ det g d²ⁿx, fixed by topology"),
   "omega_integral": ("∫ |Ω|²", "volume in the holomorphic volume form"),
   "kappa": ("κ", "Vol / ∫ |Ω|²"),
@@ -128,6 +129,7 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
     "sigma": _number(after),
     "sigma_before": _number(before),
     "flatter": flatter,
+    "verdict": _verdict(certificate),
     "facts": _facts(manifold, run),
     "measures": "\n".join(
       _row(name, entry, certificate["fubini_study"].get(name))
@@ -167,6 +169,26 @@ def _facts(manifold: Mapping[str, Any], run: Mapping[str, Any]) -> str:
   }
   return "\n".join(
     f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items()
+  )
+
+
+def _verdict(certificate: Mapping[str, Any]) -> str:
+  """PASS or FAIL, then line by line; a certificate of old has no verdict, and says so."""
+  verdict = certificate.get("verdict")
+  if verdict is None:
+    return "<p class=verdict><strong>no verdict</strong> <span>an old certificate</span></p>"
+  word = "PASS" if verdict["passed"] else "FAIL"
+  statement = html.escape(certificate.get("positivity", {}).get("statement", ""))
+  lines = "".join(
+    f"<li class={'pass' if line['passed'] else 'fail'}>{html.escape(line['name'])}: "
+    f"{line['value']:.4g} <small>(threshold {line['threshold']:.4g})</small>"
+    + (f"<br>{html.escape(line['advice'])}" if "advice" in line else "")
+    + "</li>"
+    for line in verdict["lines"]
+  )
+  return (
+    f"<p class=verdict><strong class={word.lower()}>{word}</strong> <span>{statement}</span></p>"
+    f"<ul class=verdict>{lines}</ul>"
   )
 
 

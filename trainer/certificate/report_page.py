@@ -10,12 +10,12 @@ PAGE = """<!doctype html>
 <style>
 :root {
   --paper: #f4f5f8; --card: #ffffff; --ink: #22262e; --muted: #636b7a; --line: #e2e5eb;
-  --after: #2257c5; --before: #96601c;
+  --after: #2257c5; --before: #96601c; --pass: #1d7a46; --fail: #b3261e;
 }
 @media (prefers-color-scheme: dark) and screen {
   :root {
     --paper: #0e1116; --card: #171b22; --ink: #d6dae2; --muted: #929bab; --line: #2a303a;
-    --after: #7fa7ff; --before: #e0a458;
+    --after: #7fa7ff; --before: #e0a458; --pass: #6fcf97; --fail: #ff8a80;
   }
 }
 * { box-sizing: border-box; }
@@ -48,6 +48,18 @@ section, figure, details {
 }
 .headline .started strong { color: var(--before); font-size: 1.45rem; }
 .headline span { color: var(--muted); font-size: 0.88rem; }
+p.verdict { margin: 0 0 0.6rem; }
+p.verdict strong { font-size: 1.45rem; font-weight: 650; margin-right: 0.8rem; }
+p.verdict span { color: var(--muted); }
+strong.pass { color: var(--pass); }
+strong.fail, li.fail { color: var(--fail); }
+ul.verdict {
+  list-style: none; margin: 0 0 1.1rem; padding: 0; font-size: 0.88rem;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 0.2rem 1rem;
+}
+ul.verdict small { color: var(--muted); }
+li.pass::before { content: "✓ "; color: var(--pass); }
+li.fail::before { content: "✗ "; }
 .facts {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(7.4rem, 1fr)); gap: 0.9rem 1rem;
   margin: 1.2rem 0 0; padding-top: 1.1rem; border-top: 1px solid var(--line);
@@ -99,6 +111,7 @@ dl.nested dl.nested > div:first-child { border-top: 0; }
 {{polynomials}}
 </header>
 <section aria-label="Result">
+{{verdict}}
 <div class="headline">
 <p><span>σ after training</span><strong>{{sigma}}</strong><span>{{flatter}}</span></p>
 <p class="started"><span>σ of the Fubini–Study metric</span><strong>{{sigma_before}}</strong></p>

@@ -64,11 +64,24 @@ def determinant(packed: jax.Array) -> jax.Array:
   return minors[tuple(range(n))][0]
 
 
-def least_eigenvalue(packed: jax.Array) -> jax.Array:
-  """Least eigenvalue of packed Hermitian forms, (n*n, ...) -> (...) real."""
+def least_eigenvalue(packed: jax.Array, reference: jax.Array) -> jax.Array:
+  """Least lambda with det (g - lambda h) = 0, of packed Hermitian forms g, relative to h > 0.
+
+  It does not depend on the coordinates: it is the least of g(v, v) / h(v, v).
+
+  Args:
+    packed: (n*n, ...) real, g.
+    reference: (n*n, ...) real, h.
+
+  Returns:
+    (...) real.
+  """
   if packed.shape[0] == 1:
-    return packed[0]
-  return jnp.linalg.eigvalsh(unpack(packed))[..., 0]
+    return packed[0] / reference[0]
+  dagger = lambda a: jnp.swapaxes(a, -1, -2).conj()
+  factor = jnp.linalg.cholesky(unpack(reference))
+  solve = lambda a: jax.lax.linalg.triangular_solve(factor, a, left_side=True, lower=True)
+  return jnp.linalg.eigvalsh(solve(dagger(solve(unpack(packed)))))[..., 0]
 
 
 def is_positive(packed: jax.Array) -> jax.Array:

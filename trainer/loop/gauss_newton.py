@@ -132,7 +132,9 @@ def compile_step(
   if name == "sample_space":
     floor = max(floor, RULES.rounding_errors * float(jnp.finfo(run.dtype).eps))
   decay = RULES.decay / settings.steps if mu else 0.0
-  step = gauss_newton.make_gauss_newton_step(linear, solver, plan, floor, mu, decay)
+  step = gauss_newton.make_gauss_newton_step(
+    linear, solver, plan, floor, mu, decay, run.problem.admit
+  )
   return parallel.compile_step(step, job.mesh, job.parallelism)
 
 

@@ -19,6 +19,7 @@ from trainer.points.kept import Kept
 from trainer.points.segments import Segments
 from trainer.problem.evaluation import Evaluator
 from trainer.run import checkpoint, metrics
+from trainer.run.mending import Mending
 from trainer.run.phases import Phase
 from trainer.run.run import Run
 
@@ -37,6 +38,7 @@ class Job(NamedTuple):
     writer: metrics.jsonl.
     progress: the terminal.
     began: the monotonic time at which this process began, less the seconds of training before.
+    mending: repairs of the field so far, see trainer.loop.mend.
   """
 
   run: Run
@@ -49,6 +51,7 @@ class Job(NamedTuple):
   writer: metrics.MetricsWriter
   progress: metrics.Progress
   began: float
+  mending: Mending | None = None
 
   @property
   def present(self) -> Phase:
@@ -83,9 +86,12 @@ class Job(NamedTuple):
     """The stream of points called `split`."""
     run = self.run
     directory = None if split == "train" and run.config.data.stream else self.data_dir
-    return run.problem.source(
+    source = run.problem.source(
       split, run.seed, directory, self.mesh, run.dtype, self.progress.sampling
     )
+    if split == "train" and self.mending and len(self.mending.places):
+      return dataset.replaced(source, self.mending.points(run.problem.variety, run.dtype))
+    return source
 
   def first_points(self) -> Any:
     """The first training points, as many as the devices hold at one time."""

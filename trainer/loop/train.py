@@ -1,5 +1,6 @@
 """A run from beginning to end: check, sample, start or resume, train phase by phase, certify."""
 
+import functools
 import pathlib
 import time
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 
 from trainer.certificate import certify
 from trainer.devices import parallel
+from trainer.loop import mend
 from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
-from trainer.run import checkpoint, metrics
+from trainer.run import checkpoint, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
 
@@ -74,7 +76,19 @@ def train(
   run = runs.enter_phase(run, checkpoint.latest_phase(workdir))
   state = parallel.replicate(mesh, states.first_state(run, validation.mean_weight))
   writer = metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=main_process)
-  job = Job(run, mesh, parallelism, workdir, data_dir, memory, validation, writer, progress, began)
+  job = Job(
+    run,
+    mesh,
+    parallelism,
+    workdir,
+    data_dir,
+    memory,
+    validation,
+    writer,
+    progress,
+    began,
+    mending.read(workdir),
+  )
   resume = True
 
   # --- Train, phase by phase.
@@ -94,16 +108,18 @@ def train(
     following = runs.enter_phase(job.run, job.run.phase + 1)
     state = parallel.replicate(mesh, states.next_state(job.run, state, following))
     job = job._replace(run=following)
+
   progress.close()
 
-  # --- The certificate.
+  # --- The certificate; what does not make sense somewhere is mended first.
   return certify.certify(
-    job.run,
+    job.run.shrunk(job.mending.share if job.mending else 1.0),
     parallel.globalise(state, mesh),
     workdir=workdir,
     mesh=mesh,
     data_dir=data_dir,
     memory=memory,
+    mend=functools.partial(mend.mend, job, state),
   )
 
 

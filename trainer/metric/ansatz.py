@@ -34,6 +34,9 @@ class Ansatz(NamedTuple):
     form: of a metric whose exp(pi k K) is linear in parameters, see trainer.metric.forms; or None.
     below: of a sum of networks, the metric of all but the last, with parameters["base"]; only
       parameters["correction"], of the last, are trained. Else None.
+    spectrum: parameters -> the eigenvalues of the Hermitian form that makes the metric positive
+      everywhere if they are; None if there is no such form.
+    admit: parameters -> the nearest ones where it is positive, or None.
   """
 
   init: Callable[[jax.Array], Any]
@@ -43,6 +46,8 @@ class Ansatz(NamedTuple):
   keep: Callable[[Any, Batch], dict[str, jax.Array]] | None = None
   form: Any = None
   below: "Ansatz | None" = None
+  spectrum: Callable[[Any], jax.Array] | None = None
+  admit: Callable[[Any], Any] | None = None
 
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
@@ -63,6 +68,39 @@ def make_ansatz(variety: Variety, network: str) -> Ansatz:
   built = build(variety, last)
   top = _of_form(variety, built) if built.shape else _of_potential(variety, built)
   return _on_top(variety, make_ansatz(variety, " + ".join(before)), top) if before else top
+
+
+def shrunk(variety: Variety, ansatz: Ansatz, share: float) -> Ansatz:
+  """The metric of which `share` of the last correction is left: g_0 + share (g - g_0).
+
+  Args:
+    variety: the manifold.
+    ansatz: g, with the same parameters; g_0 is its `below`, or Fubini-Study.
+    share: from 0 to 1.
+  """
+  below = ansatz.below
+
+  def metric(params, batch):
+    whole = ansatz.metric(params, batch)
+    start = below.metric(params["base"], batch) if below else batch.fubini_study.T
+    return start + share * (whole - start)
+
+  def potential(params, batch):
+    whole = ansatz.potential(params, batch)
+    if below:
+      start = below.potential(params["base"], batch)
+    else:
+      start = fubini_study_rows(variety, batch.x, batch.pullback)
+    return start + share * (whole - start)
+
+  return ansatz._replace(
+    metric=metric,
+    potential=potential if ansatz.potential else None,
+    keep=None,
+    form=None,
+    spectrum=None,
+    admit=None,
+  )
 
 
 def _of_potential(variety: Variety, built: Built) -> Ansatz:
@@ -87,7 +125,16 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
 
   keep = (lambda params, batch: built.keep(coordinates(batch))) if built.keep else None
   path = "jets" if by_jets else "general"
-  return Ansatz(built.init, metric, path, potential, keep, built.form)
+  return Ansatz(
+    built.init,
+    metric,
+    path,
+    potential,
+    keep,
+    built.form,
+    spectrum=built.spectrum,
+    admit=built.admit,
+  )
 
 
 def _of_form(variety: Variety, built: Built) -> Ansatz:

@@ -29,6 +29,8 @@ class Built(NamedTuple):
     jet_types: see networks.network.Network.
     keep: jet -> kept, or None.
     form: see networks.network.Network, or None.
+    spectrum: parameters -> eigenvalues, see networks.network.Network, or None.
+    admit: parameters -> parameters, the same.
   """
 
   init: Callable[[jax.Array], Any]
@@ -37,6 +39,8 @@ class Built(NamedTuple):
   jet_types: tuple[type[jets.Jet], ...]
   keep: Callable[[jets.Jet], dict[str, jax.Array]] | None
   form: Any
+  spectrum: Callable[[Any], jax.Array] | None
+  admit: Callable[[Any], Any] | None
 
 
 def build(variety: Variety, text: str) -> Built:
@@ -64,7 +68,7 @@ def build(variety: Variety, text: str) -> Built:
   size = variety.num_coordinates
   point = jnp.concatenate([jnp.ones(size), jnp.zeros(size)])
   try:
-    jet_types, keeps, form = _offers(make) if is_module else ((), False, None)
+    offered = _offers(make) if is_module else _Offered()
     output, _ = jax.eval_shape(
       lambda key: (network.apply(network.init(key, point), point), 0), jax.random.key(0)
     )
@@ -76,16 +80,24 @@ def build(variety: Variety, text: str) -> Built:
       f"network {text!r} must map one point x to a real scalar phi(x) or a complex Hermitian "
       f"({size}, {size}) matrix, got {output}"
     )
-  keep = hk.without_apply_rng(hk.transform(lambda jet: make().keep(jet)))
+
+  def method(name):
+    """A method of the network, which has no parameters of its own there; None if not offered."""
+    if name not in offered.methods:
+      return None
+    of_network = hk.transform(lambda argument: getattr(make(), name)(argument))
+    return functools.partial(hk.without_apply_rng(of_network).apply, {})
 
   return Built(
     # Compiled, the values of the network at the point, which nobody reads, are not computed.
     init=lambda key: jax.jit(network.init)(key, point),
     apply=network.apply,
     shape=output.shape,
-    jet_types=jet_types,
-    keep=functools.partial(keep.apply, {}) if keeps else None,
-    form=form,
+    jet_types=offered.jet_types,
+    keep=method("keep"),
+    form=offered.form,
+    spectrum=method("spectrum"),
+    admit=method("admit"),
   )
 
 
@@ -109,19 +121,25 @@ def _named(function: Callable, geometry: dict[str, Any]) -> dict[str, Any]:
   return {name: value for name, value in geometry.items() if name in parameters}
 
 
-def _offers(make: Callable[[], hk.Module]) -> tuple[tuple, bool, Any]:
-  """(jet types, whether it keeps something, its form) of a network."""
+class _Offered(NamedTuple):
+  """What a network offers: jet types, its form, and which of the methods on arrays."""
+
+  jet_types: tuple[type[jets.Jet], ...] = ()
+  form: Any = None
+  methods: tuple[str, ...] = ()
+
+
+def _offers(make: Callable[[], hk.Module]) -> _Offered:
   found = []
 
   def ask():
     network = make()
-    found.append(
-      (
-        network.jet_types() if isinstance(network, Network) else (),
-        offers(network, "keep"),
-        network.form() if offers(network, "form") else None,
-      )
-    )
+    if isinstance(network, Network):
+      form = network.form() if offers(network, "form") else None
+      methods = tuple(n for n in ("keep", "spectrum", "admit") if offers(network, n))
+      found.append(_Offered(network.jet_types(), form, methods))
+    else:
+      found.append(_Offered())
 
   hk.transform(ask).init(None)
   return found[0]

@@ -30,13 +30,13 @@ class PointValues(NamedTuple):
 
   Attributes:
     determinant: det g in local coordinates.
-    least_eigenvalue: the least eigenvalue of g in local coordinates; its sign is chart independent.
+    relative_eigenvalue: the least eigenvalue of g relative to the Fubini-Study metric.
     weight: |Omega|^2 over the sampling density.
     omega: |Omega|^2.
   """
 
   determinant: np.ndarray
-  least_eigenvalue: np.ndarray
+  relative_eigenvalue: np.ndarray
   weight: np.ndarray
   omega: np.ndarray
 
@@ -55,13 +55,13 @@ def measure_all(values: PointValues, points_per_slice: int) -> dict[str, Measure
   - abs_eta_minus_1_q50, _q90, _q99: weighted quantiles of |eta - 1|; standard errors by the
     jackknife that leaves out one of 25 groups of slices at a time, kappa included; up to a third
     too large far out in the tail or where there are only some hundreds of slices.
-  - max_abs_eta_minus_1, min_eigenvalue: extremes over the points, weights ignored. Their standard
-    errors are those of the bootstrap over slices in its limit of infinitely many repetitions,
-    without the error of kappa. They say roughly by how much the extreme differs from sample to
-    sample (the bootstrap of an extreme is not consistent; two thirds of the true spread is
-    typical), and nothing about how far the extreme over the whole manifold lies beyond: the value
-    is a lower bound of that maximum, an upper bound of that minimum. min_eigenvalue depends on the
-    local coordinates, its sign does not.
+  - max_abs_eta_minus_1, min_relative_eigenvalue: extremes over the points, weights ignored. Their
+    standard errors are those of the bootstrap over slices in its limit of infinitely many
+    repetitions, without the error of kappa. They say roughly by how much the extreme differs from
+    sample to sample (the bootstrap of an extreme is not consistent; two thirds of the true spread
+    is typical), and nothing about how far the extreme over the whole manifold lies beyond: the
+    value is a lower bound of that maximum, an upper bound of that minimum. Eigenvalues are those of
+    g relative to the Fubini-Study metric, which do not depend on coordinates.
   - volume = integral det g d^{2n}x, the mean of w det g / |Omega|^2 over the points;
     omega_integral = integral |Omega|^2, the mean of w; kappa = their ratio.
   - effective_sample_size = (sum w)^2 / sum w^2, of points, as if they were independent.
@@ -81,13 +81,13 @@ def measure_all(values: PointValues, points_per_slice: int) -> dict[str, Measure
   square_terms = w / w.sum() * ((eta - 1) ** 2 - square - 2 * square * (eta - 1))
   size = effective_sample_size(w)
   size_terms = size * (2 * w / w.sum() - w**2 / np.sum(w**2) - 1 / len(w))
-  least = maximum(-values.least_eigenvalue[values.weight > 0], slices)
+  least = maximum(-values.relative_eigenvalue[values.weight > 0], slices)
   return {
     "sigma": _sigma(w, eta, slices),
     "E": Measure(float(square), standard_error(square_terms, slices)),
     "max_abs_eta_minus_1": maximum(deviation, slices),
     **_quantiles(w, eta, slices),
-    "min_eigenvalue": Measure(-least.value, least.stderr),
+    "min_relative_eigenvalue": Measure(-least.value, least.stderr),
     "volume": weighted_mean(count, weight * ratio, points_per_slice),
     "omega_integral": weighted_mean(count, weight, points_per_slice),
     "kappa": weighted_mean(weight, ratio, points_per_slice),

@@ -1,6 +1,7 @@
 """Ricci-flat metrics as a problem: parameters {"network", "log_kappa"}, residual eta - 1 or R."""
 
 from collections.abc import Callable
+import copy
 import math
 from typing import Any
 
@@ -29,6 +30,7 @@ from trainer.metric.losses import Tensors
 from trainer.points import batch as batches
 from trainer.points import dataset
 from trainer.points.batch import Batch
+from trainer.points.concentration import CONCENTRATIONS, OFF, make_sampler
 from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
 from trainer.problem.network_text import split_terms
@@ -46,6 +48,7 @@ class MetricProblem(Problem):
 
   merit = "sigma"
   reference = "fubini_study"
+  sensible = "min_relative_eigenvalue", "positive definite"
 
   def __init__(
     self,
@@ -54,6 +57,7 @@ class MetricProblem(Problem):
     loss: losses.Loss = losses.monge_ampere,
     power: int = 2,
     start: str = FUBINI_STUDY,
+    concentration: str = OFF,
   ):
     """Builds it.
 
@@ -63,6 +67,7 @@ class MetricProblem(Problem):
       loss: what is to vanish.
       power: see Problem.
       start: one of STARTS.
+      concentration: of points, see trainer.points.concentration.
 
     Raises:
       UserError: the network cannot be built.
@@ -71,7 +76,7 @@ class MetricProblem(Problem):
     self.ansatz = ansatz.make_ansatz(variety, network)
     self.volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
     self.points_per_slice = Sampler(variety).points_per_slice
-    self._loss, self._start = loss, start
+    self._loss, self._start, self._concentration = loss, start, concentration
     if self.ansatz.keep:
       self.keep = lambda params, batch: self.ansatz.keep(params["network"], batch)
 
@@ -101,7 +106,8 @@ class MetricProblem(Problem):
     if self._start != BALANCED:
       return params
     form = balanced.balanced_metric(self.variety, self.ansatz.form.degree, points(), mesh)
-    return params | {"network": jax.tree.map(lambda h: form.astype(h.dtype), params["network"])}
+    balanced_params = jax.tree.map(lambda h: form.astype(h.dtype), params["network"])
+    return self.admit(params | {"network": balanced_params})
 
   def inherit(self, before: Problem, params: Any, initial: Any) -> Any:
     """The metric stays what it was where the network does.
@@ -116,6 +122,12 @@ class MetricProblem(Problem):
     low, high = before.ansatz.form.degree, self.ansatz.form.degree
     raised = lift.raise_degree(self.variety, params["network"], low, high)
     return params | {"network": raised}
+
+  def admit(self, params: Any) -> Any:
+    """An algebraic metric's form is kept positive."""
+    if self.ansatz.admit is None:
+      return params
+    return params | {"network": self.ansatz.admit(params["network"])}
 
   def num_parameters(self, params: Any) -> int:
     """Those of the network."""
@@ -137,7 +149,8 @@ class MetricProblem(Problem):
 
   def source(self, split, seed, directory, mesh, dtype, progress=None) -> dataset.Source:
     """Sampled points of the variety."""
-    return dataset.of_variety(self.variety, split, seed, directory, mesh, dtype, progress)
+    sampler = make_sampler(self.variety, self._concentration)
+    return dataset.of_variety(self.variety, split, seed, directory, mesh, dtype, progress, sampler)
 
   def abstract_points(self, num_points: int, dtype: jnp.dtype) -> Batch:
     """Their shapes."""
@@ -174,6 +187,25 @@ class MetricProblem(Problem):
     """See trainer.metric.measures.measure_all."""
     return measures.measure_all(measures.PointValues(**values), self.points_per_slice)
 
+  def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
+    """The least eigenvalue of g relative to Fubini-Study, and |eta - 1|."""
+    return {
+      "min_relative_eigenvalue": values["relative_eigenvalue"],
+      "max_abs_eta_minus_1": np.abs(self.picture(values, like) - 1),
+    }
+
+  def shrunk(self, share: float) -> Problem:
+    """g = g_0 + share (g - g_0), g_0 the metric below the last correction, or Fubini-Study."""
+    problem = copy.copy(self)
+    problem.ansatz, problem.keep = ansatz.shrunk(self.variety, self.ansatz, share), None
+    return problem
+
+  def spectrum(self, params: Any) -> np.ndarray | None:
+    """The eigenvalues of H."""
+    if self.ansatz.spectrum is None:
+      return None
+    return np.asarray(self.ansatz.spectrum(params["network"]))
+
   def exact_measures(self) -> dict[str, float]:
     """The volume; on Fermat hypersurfaces also integral |Omega|^2 and with it kappa."""
     return exact_measures(self.variety)
@@ -198,7 +230,7 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   """The problem of a config's phase.
 
   Args:
-    config: its sections variety, loss, steps, start and continuation are read.
+    config: its fields variety, data, loss, steps, start and continuation are read.
     network: of the phase.
     squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss
       says.
@@ -218,7 +250,13 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
     raise UserError(
       f"config.start = {config.start!r} is not supported: use one of {', '.join(STARTS)}"
     )
-  problem = MetricProblem(make_variety(config), network, loss, power, config.start)
+  concentration = config.data.concentration
+  if concentration not in CONCENTRATIONS:
+    raise UserError(
+      f"config.data.concentration = {concentration!r} is not supported: use one of "
+      f"{', '.join(CONCENTRATIONS)}"
+    )
+  problem = MetricProblem(make_variety(config), network, loss, power, config.start, concentration)
   first = problem.ansatz
   while first.below is not None:
     first = first.below
@@ -233,6 +271,6 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
 def _values(metric: jax.Array, batch: Batch) -> dict[str, jax.Array]:
   return {
     "determinant": hermitian.determinant(metric),
-    "least_eigenvalue": hermitian.least_eigenvalue(metric),
+    "relative_eigenvalue": hermitian.least_eigenvalue(metric, batch.fubini_study.T),
     "omega": batch.omega,
   }

@@ -82,6 +82,7 @@ def make_step(
     metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
     metrics |= {f"batch_{name}": mean for name, mean in watched.items()}
     params = problem.with_trained(state.params, optax.apply_updates(trained, updates))
+    params = problem.admit(params)
     return after_step(state, params, optimizer_state, value), metrics
 
   return step

@@ -82,6 +82,7 @@ def make_gauss_newton_step(
   damping_floor: float,
   momentum: float = 0.0,
   decay: float = 0.0,
+  admit: Callable[[Any], Any] = lambda params: params,
 ) -> Callable[[TrainState, Any], tuple]:
   """Builds the per-device step.
 
@@ -93,6 +94,7 @@ def make_gauss_newton_step(
     momentum: mu, 0 <= mu < 1.
     decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in
       averages out.
+    admit: params -> the nearest ones that make sense, where steps end: Problem.admit.
 
   Returns:
     step(state, epoch) -> (state, metrics), as first_order_step.make_step's. metrics holds ()
@@ -104,7 +106,8 @@ def make_gauss_newton_step(
 
   def step(state: TrainState, epoch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
     batch = batch_of_step(state, epoch)
-    flat, unravel = ravel_pytree(state.params)
+    params = admit(state.params)
+    flat, unravel = ravel_pytree(params)
     wide = parallel.widest_dtype()
     weight = batch.weight.astype(wide)
     share = weight / parallel.psum(jnp.sum(weight))
@@ -125,10 +128,14 @@ def make_gauss_newton_step(
       )
       return rows, energy, watched, admissible
 
+    def end(change):
+      """Where a step ends."""
+      return ravel_pytree(admit(unravel((flat + change).astype(flat.dtype))))[0]
+
     rows, energy, watched, admissible_before = measure(flat)
     scale = jnp.sqrt(share)
     residual = per_row(scale, rows) * rows
-    at = linear.at(state.params)
+    at = linear.at(params)
     prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
     normal = solver.prepare(System(at, prepared, scale))
     length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
@@ -146,7 +153,7 @@ def make_gauss_newton_step(
       solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
       part, moved, moved_energy, spoiled = _as_far_as_admissible(
-        measure, flat, linear.unfold(at, delta), length, (share > 0) & admissible_before
+        measure, flat, end, linear.unfold(at, delta), length, (share > 0) & admissible_before
       )
       shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains
@@ -209,12 +216,13 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _as_far_as_admissible(measure, flat, change, length, admissible_before):
+def _as_far_as_admissible(measure, flat, end, change, length, admissible_before):
   """Goes a step, or less of it where the field would be spoiled: its direction may still be good.
 
   Args:
     measure: parameters -> (.., E, .., whether the field is admissible at each point).
     flat: (P,) the parameters.
+    end: change -> (P,) the parameters where a step ends.
     change: (P,) a whole step.
     length: the part of it to go.
     admissible_before: (B,) the points that count. A new batch may hold some where the field is not
@@ -226,7 +234,7 @@ def _as_far_as_admissible(measure, flat, change, length, admissible_before):
 
   def half(way):
     part = way[0] / 2
-    moved = (flat + part * change).astype(flat.dtype)
+    moved = end(part * change)
     _, energy, _, admissible = measure(moved)
     spoiled = jnp.any(admissible_before & ~admissible).astype(jnp.int32)
     return part, moved, energy, parallel.psum(spoiled) > 0

@@ -21,6 +21,7 @@ from trainer.devices import parallel
 from trainer.geometry.variety import Variety
 from trainer.points import batch as batches
 from trainer.sampling import datasets
+from trainer.sampling.sampler import Sampler
 
 # Points whose geometry is computed at once on the host's default device.
 _PREPARED_AT_ONCE = 16_384
@@ -66,6 +67,7 @@ def of_variety(
   mesh: jax.sharding.Mesh,
   dtype: jnp.dtype,
   progress: Callable[[int, int], None] | None = None,
+  sampler: Sampler | None = None,
 ) -> Source:
   """The stream of sampled points of a variety.
 
@@ -77,12 +79,14 @@ def of_variety(
     mesh: the mesh to spread them over.
     dtype: real dtype of the batches; the geometry is computed in float64 before the cast.
     progress: see Source.
+    sampler: of the variety; None: the uniform one.
   """
+  sampler = sampler or Sampler(variety)
 
   def rows(start, stop, progress):
     with parallel.geometry_device():
       points = datasets.load_or_sample(
-        variety,
+        sampler,
         seed=seed,
         split=split,
         start=start,
@@ -93,6 +97,28 @@ def of_variety(
     return prepare_on_host(variety, points.z, points.weight, dtype)
 
   return Source(rows, seed, mesh, progress)
+
+
+def replaced(source: Source, first: Any) -> Source:
+  """The stream whose first rows are others, with the weights of those they replace.
+
+  Args:
+    source: a stream.
+    first: a pytree of numpy arrays (K, ...), as source.rows returns; its weights are not read.
+  """
+
+  def rows(start, stop, progress):
+    own = source.rows(start, stop, progress)
+    count = max(0, min(stop, len(first.weight)) - start)
+    if not count:
+      return own
+    weight = own.weight
+    paste = lambda new, old: np.concatenate(
+      [new[start : start + count].astype(old.dtype), old[count:]]
+    )
+    return jax.tree.map(paste, first, own)._replace(weight=weight)
+
+  return source._replace(rows=rows)
 
 
 def load(source: Source, num_points: int, first: int = 0) -> Dataset:
@@ -135,13 +161,17 @@ def _prepare(variety, z, weight, dtype):
 
 
 def prepare_on_host(
-  variety: Variety, z: np.ndarray, weight: np.ndarray, dtype: jnp.dtype
+  variety: Variety,
+  z: np.ndarray,
+  weight: np.ndarray,
+  dtype: jnp.dtype,
+  at_once: int = _PREPARED_AT_ONCE,
 ) -> batches.Batch:
   """The batch of points, as numpy arrays, computed in float64 block by block, cast to `dtype`."""
   blocks = []
-  for start in range(0, len(z), _PREPARED_AT_ONCE):
-    part = slice(start, start + _PREPARED_AT_ONCE)
-    missing = _PREPARED_AT_ONCE - len(z[part])
+  for start in range(0, len(z), at_once):
+    part = slice(start, start + at_once)
+    missing = at_once - len(z[part])
     pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
     with parallel.geometry_device():
       block = _prepare(variety, pad(z), pad(weight), dtype)

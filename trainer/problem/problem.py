@@ -38,6 +38,8 @@ class Problem:
     keep: (params, batch) -> {name: (B, ...)}, what training needs of a point and does not change,
       a method; None if there is nothing.
     reference: the name of what training is compared with and `reference_values` measures, or None.
+    sensible: the name among `extremes` of what is positive where the field makes sense, and what
+      that is called; None if it makes sense anyhow.
   """
 
   merit: str
@@ -46,6 +48,7 @@ class Problem:
   variety: Variety | None = None
   keep: Callable[[Any, Any], dict[str, jax.Array]] | None = None
   reference: str | None = None
+  sensible: tuple[str, str] | None = None
 
   # --- In words.
 
@@ -97,6 +100,10 @@ class Problem:
     del params
     return part
 
+  def admit(self, params: Any) -> Any:
+    """The nearest parameters for which the field makes sense everywhere: every step ends there."""
+    return params
+
   # --- Points.
 
   def source(
@@ -138,6 +145,28 @@ class Problem:
   def measure(self, values: Values) -> dict[str, Measure]:
     """All measures, for a certificate."""
     return self.validate(values)
+
+  def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
+    """Numbers at points whose extremes on the variety are searched for.
+
+    Args:
+      values: at the points.
+      like: at sampled points, from which means are taken.
+
+    Returns:
+      "min_NAME" or "max_NAME", after what is looked for, -> (B,).
+    """
+    del values, like
+    return {}
+
+  def shrunk(self, share: float) -> Problem:
+    """The problem whose field is what training started from and `share` of what was added to it."""
+    raise NotImplementedError
+
+  def spectrum(self, params: Any) -> np.ndarray | None:
+    """Numbers (N,) that make the field sensible everywhere if they are positive, or None."""
+    del params
+    return None
 
   def exact_measures(self) -> dict[str, float]:
     """The measures whose exact value is known."""

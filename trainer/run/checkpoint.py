@@ -14,7 +14,7 @@ from trainer.errors import UserError
 
 _CHECKPOINTS_KEPT = 2
 # Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's.
-FORMAT = 2
+FORMAT = 3
 # Where in a checkpoint of format 1 lies what is at another place now.
 _MOVED = {
   ("schedule", name): ("optimizer", before)
@@ -94,6 +94,8 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
   if written == 1:
     # What has come since has its default there.
     stored["config"] = {"problem": "metric"} | stored["config"]
+  if written <= 2:
+    stored["config"]["data"] = {"concentration": "auto"} | stored["config"]["data"]
   return stored
 
 

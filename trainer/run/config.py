@@ -17,6 +17,8 @@ def default_config() -> ml_collections.ConfigDict:
   config.data.train_points = 100_000
   config.data.heldout_points = 20_000
   config.data.resident_points = 1_000_000  # on the devices at one time; more are read in turn
+  # Points crowd where the variety is nearly singular, weights stay exact; "off": uniform.
+  config.data.concentration = "auto"
   config.data.stream = False  # fresh points every epoch, nothing stored
   config.problem = "metric"  # what is learned; or module:Name, path/to/file.py:Name
   # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.

@@ -12,7 +12,7 @@ from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
 from trainer.problem.registry import PROBLEMS
-from trainer.run import checkpoint
+from trainer.run import checkpoint, mending
 from trainer.run import config as configs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, Phase, make_phases
 
@@ -27,6 +27,7 @@ class Run(NamedTuple):
     phases: what is done one after the other.
     phase: the number of the present phase.
     problem: what is learned in the present phase.
+    share: how much of the last correction `problem` has, see trainer.loop.mend.
   """
 
   config: ml_collections.ConfigDict
@@ -35,11 +36,18 @@ class Run(NamedTuple):
   phases: tuple[Phase, ...]
   phase: int
   problem: Problem
+  share: float = 1.0
 
   @property
   def present(self) -> Phase:
     """The present phase."""
     return self.phases[self.phase]
+
+  def shrunk(self, share: float) -> "Run":
+    """The run with `share` of its last correction, see Problem.shrunk; 1 is all."""
+    if share == 1:
+      return self
+    return self._replace(problem=self.problem.shrunk(share), share=share)
 
   @property
   def identity(self) -> dict[str, Any]:
@@ -79,7 +87,9 @@ def load_run(workdir: pathlib.Path) -> Run:
   stored = checkpoint.read_run(workdir)
   config = ml_collections.ConfigDict(stored["config"], convert_dict=True)
   run = open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]))
-  return enter_phase(run, checkpoint.latest_phase(workdir))
+  run = enter_phase(run, checkpoint.latest_phase(workdir))
+  done = mending.read(workdir)
+  return run.shrunk(done.share) if done else run
 
 
 def _make_problem(config: ml_collections.ConfigDict, phase: Phase) -> Problem:
