@@ -97,7 +97,14 @@ def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
 _POINTS, _UNKNOWNS, _MU, _DAMPING = 12, 20, 0.8, 0.3
 
 
-def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(_POINTS, bool)):
+def _linear_step(
+  previous,
+  taken,
+  decay,
+  slack=0.0,
+  positive=lambda v: jnp.ones(_POINTS, bool),
+  admit=lambda params: params,
+):
   """One step on eta = 1 + J v + c, and J, c and the damping matrix in NumPy."""
   rng = np.random.default_rng(3)
   rows, constant = rng.normal(size=(_POINTS, _UNKNOWNS)), rng.normal(size=_POINTS)
@@ -113,7 +120,9 @@ def _linear_step(previous, taken, decay, slack=0.0, positive=lambda v: jnp.ones(
   solver = solvers.make_solver("sample_space", linear, plan, 0, 0.0)
   mesh = parallel.make_mesh(jax.devices()[:1])
   step = parallel.compile_step(
-    gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, _MU, decay), mesh, "shard_map"
+    gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, _MU, decay, admit),
+    mesh,
+    "shard_map",
   )
   params = {"v": jnp.zeros(_UNKNOWNS)}
   optimizer = gauss_newton.init(params, _DAMPING)._replace(
@@ -160,3 +169,23 @@ def test_points_that_are_indefinite_before_a_step_do_not_stop_it():
   )
   assert not row["accepted"] and not np.any(state.params["v"])
   assert float(state.optimizer.damping) == 1e4
+
+
+def test_a_step_is_shortened_where_it_spoils_and_then_admitted():
+  """What is admitted would never be spoiled: admitted first, whole steps would lead to the brink."""
+  zero = np.zeros(_UNKNOWNS)
+  whole, *_ = _linear_step(zero, 0, 0.0)
+  step = np.asarray(whole.params["v"])
+  reach, cap = 0.6 * np.linalg.norm(step), 0.3 * np.abs(step).max()
+  state, row, j, residual, _ = _linear_step(
+    zero,
+    0,
+    0.0,
+    positive=lambda v: jnp.broadcast_to(jnp.linalg.norm(v) < reach, _POINTS),
+    admit=lambda params: {"v": jnp.clip(params["v"], -cap, cap)},
+  )
+  assert row["accepted"] and row["length"] == 0.5
+  expected = np.clip(step / 2, -cap, cap)
+  assert np.any(expected != step / 2)
+  np.testing.assert_allclose(state.params["v"], expected, rtol=1e-10)
+  np.testing.assert_allclose(row["loss"], np.sum((residual + j @ expected) ** 2), rtol=1e-10)

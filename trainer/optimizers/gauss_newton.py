@@ -128,9 +128,14 @@ def make_gauss_newton_step(
       )
       return rows, energy, watched, admissible
 
-    def end(change):
-      """Where a step ends."""
-      return ravel_pytree(admit(unravel((flat + change).astype(flat.dtype))))[0]
+    def admitted(moved, energy):
+      """The nearest parameters (P,) that make sense, and E there."""
+      before = unravel(moved)
+      after = admit(before)
+      if after is before:
+        return moved, energy
+      moved, _ = ravel_pytree(after)
+      return moved, measure(moved)[1]
 
     rows, energy, watched, admissible_before = measure(flat)
     scale = jnp.sqrt(share)
@@ -153,8 +158,10 @@ def make_gauss_newton_step(
       solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
       part, moved, moved_energy, spoiled = _as_far_as_admissible(
-        measure, flat, end, linear.unfold(at, delta), length, (share > 0) & admissible_before
+        measure, flat, linear.unfold(at, delta), length, (share > 0) & admissible_before
       )
+      # Only what is left is mended: a step that leads far off comes back to the brink everywhere.
+      moved, moved_energy = admitted(moved, moved_energy)
       shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains
       # 1 - (1 - part)^2.
@@ -216,13 +223,12 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _as_far_as_admissible(measure, flat, end, change, length, admissible_before):
+def _as_far_as_admissible(measure, flat, change, length, admissible_before):
   """Goes a step, or less of it where the field would be spoiled: its direction may still be good.
 
   Args:
     measure: parameters -> (.., E, .., whether the field is admissible at each point).
     flat: (P,) the parameters.
-    end: change -> (P,) the parameters where a step ends.
     change: (P,) a whole step.
     length: the part of it to go.
     admissible_before: (B,) the points that count. A new batch may hold some where the field is not
@@ -234,7 +240,7 @@ def _as_far_as_admissible(measure, flat, end, change, length, admissible_before)
 
   def half(way):
     part = way[0] / 2
-    moved = end(part * change)
+    moved = (flat + part * change).astype(flat.dtype)
     _, energy, _, admissible = measure(moved)
     spoiled = jnp.any(admissible_before & ~admissible).astype(jnp.int32)
     return part, moved, energy, parallel.psum(spoiled) > 0
