@@ -73,3 +73,4 @@ def test_each_line_fails_once(line, name):
 
 def test_noise_is_not_overfitting():
   assert verdict.overfitting(Measure(0.03, 4e-3), Measure(0.01, 1e-3)).passed
+  assert verdict.overfitting(Measure(1e-16, 0.0), Measure(0.0, 0.0)).passed

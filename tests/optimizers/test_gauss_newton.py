@@ -172,7 +172,7 @@ def test_points_that_are_indefinite_before_a_step_do_not_stop_it():
 
 
 def test_a_step_is_shortened_where_it_spoils_and_then_admitted():
-  """What is admitted would never be spoiled: admitted first, whole steps would lead to the brink."""
+  """Admitted first, no step would ever spoil anything, and whole ones lead far over the brink."""
   zero = np.zeros(_UNKNOWNS)
   whole, *_ = _linear_step(zero, 0, 0.0)
   step = np.asarray(whole.params["v"])

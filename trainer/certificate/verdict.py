@@ -19,6 +19,8 @@ _LEAST_SLICES = 100.0
 _DROPPED_SLICES = 1e-3
 # Of the merit on held-out points over that on training points, and its standard errors.
 _OVERFITTING = 2.0
+# What is smaller is rounding.
+_NOTHING = 1e-12
 
 
 class FailedError(UserError):
@@ -107,8 +109,9 @@ def sampling(weight: np.ndarray, points_per_slice: int) -> list[Line]:
 
 def overfitting(heldout: Measure, training: Measure) -> Line:
   """The merit is much the same on held-out points as on training points."""
-  ratio = heldout.value / training.value
-  error = ratio * math.hypot(heldout.stderr / heldout.value, training.stderr / training.value)
+  above, below = heldout.value + _NOTHING, training.value + _NOTHING
+  ratio = above / below
+  error = ratio * math.hypot(heldout.stderr / above, training.stderr / below)
   threshold = _OVERFITTING + _LARGEST_DEVIATION * (error if math.isfinite(error) else 0.0)
   return Line(
     "held-out over training",

@@ -20,6 +20,8 @@ from trainer.run.phases import GAUSS_NEWTON
 from trainer.run.run import Run
 
 _ROUNDS = 2
+# Of the phase's steps, each time.
+_PART = 1 / 4
 # Shares are tried until none is left.
 _TRIES = 6
 # Of the share at which the worst place would be on the brink.
@@ -46,7 +48,8 @@ def mend(job: Job, state: TrainState, bad: np.ndarray) -> tuple[Run, TrainState]
     job = _remember(job, done)
     with checkpoint.open_manager(job.workdir, job.run.phase, 1) as manager:
       again = states.enter_state(job.run, jax.device_get(state.params), np.asarray(state.step))
-      state = states.loop_of(job.run).train(job, parallel.replicate(job.mesh, again), manager)
+      again = parallel.replicate(job.mesh, again)
+      state = states.loop_of(job.run).train(_briefly(job), again, manager)
     job.progress.close()
     bad = _bad_places(job, job.run, state)
   run = job.run
@@ -55,6 +58,13 @@ def mend(job: Job, state: TrainState, bad: np.ndarray) -> tuple[Run, TrainState]
     _remember(job, done._replace(share=run.share))
     job.progress.note(f"{run.share:.3g} of the last correction is left")
   return run, parallel.globalise(state, job.mesh)
+
+
+def _briefly(job: Job) -> Job:
+  """The job with fewer steps: what was learned is bent, not learned again."""
+  config = job.run.config.copy_and_resolve_references()
+  config.gauss_newton.steps = max(1, round(_PART * config.gauss_newton.steps))
+  return job._replace(run=job.run._replace(config=config))
 
 
 def _remember(job: Job, done: Mending) -> Job:

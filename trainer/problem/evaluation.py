@@ -1,17 +1,23 @@
-"""A problem's values at many points, spread over all devices, a chunk at a time."""
+"""A problem's values at many points, spread over all devices, a block at a time."""
 
 from collections.abc import Callable
+import functools
+import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import microbatch, parallel
 from trainer.problem.problem import Values
 
+# Rows of a device at a time: one compiled program serves datasets of all sizes.
+_BLOCK = 2048
+
 
 class Evaluator:
-  """Evaluates at points, in chunks that fit into memory; compiled once a dataset."""
+  """Evaluates at points in blocks; compiled once for the same function, devices and memory."""
 
   def __init__(
     self,
@@ -20,12 +26,7 @@ class Evaluator:
     memory: int,
   ):
     """Args: see Problem.values; the devices; bytes of a device for intermediate results."""
-
-    def at_rows(params: Any, batch: Any) -> dict[str, jax.Array]:
-      at_points = lambda rows: values(params, rows)
-      return microbatch.apply(at_points, batch, microbatch.plan(at_points, batch, memory))
-
-    self._values = parallel.compile_rows(at_rows, mesh)
+    self._mesh, self._values = mesh, _compiled(values, mesh, memory)
 
   def __call__(self, params: Any, batch: Any, num_points: int) -> Values:
     """Returns the numbers at the first `num_points` rows of a sharded batch, on every process.
@@ -35,5 +36,36 @@ class Evaluator:
       batch: rows sharded over the mesh.
       num_points: the number of rows that are not padding.
     """
-    host = parallel.gather_rows(self._values(params, batch) | {"weight": batch.weight})
-    return {name: np.asarray(a, np.float64)[:num_points] for name, a in host.items()}
+    devices = self._mesh.size
+    local = batch.weight.shape[0] // devices
+    size = min(_BLOCK, 2 ** math.ceil(math.log2(local)))
+    block = _block(self._mesh, size)
+    parts = []
+    for start in range(0, local, size):
+      rows = block(jnp.int32(start), batch)
+      parts.append(parallel.gather_rows(self._values(params, rows) | {"weight": rows.weight}))
+
+    def joined(*blocks):
+      of_devices = [np.asarray(a, np.float64).reshape(devices, size) for a in blocks]
+      return np.concatenate(of_devices, axis=1)[:, :local].ravel()[:num_points]
+
+    return jax.tree.map(joined, *parts)
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(values, mesh, memory):
+  def at_rows(params: Any, batch: Any) -> dict[str, jax.Array]:
+    at_points = lambda rows: values(params, rows)
+    return microbatch.apply(at_points, batch, microbatch.plan(at_points, batch, memory))
+
+  return parallel.compile_rows(at_rows, mesh)
+
+
+@functools.lru_cache(maxsize=16)
+def _block(mesh, size):
+  def of_device(start: jax.Array, batch: Any) -> Any:
+    """Its `size` rows from `start` on; beyond the last, that one again."""
+    rows = jnp.minimum(start + jnp.arange(size), batch.weight.shape[0] - 1)
+    return jax.tree.map(lambda a: a[rows], batch)
+
+  return parallel.compile_rows(of_device, mesh)
