@@ -155,7 +155,7 @@ def invariant_rows(
   Returns:
     (R, ..., P) real, R = 1 for arrays, else the rows of a jet of the type of x.
   """
-  rho = _contract(forms, np.eye(len(forms.identity)), ambient, x)
+  rho = _contract(forms, np.eye(len(forms.identity), dtype=jets.dtype(x)), ambient, x)
   return rho.rows if isinstance(rho, jets.Jet) else rho[None]
 
 

@@ -99,12 +99,19 @@ def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_pat
 
 
 def test_float32_stays_float32(variety, batch):
-  for network in (_NETWORK, "test_general_mlp", "algebraic(degree=2) + curvature_mlp(widths=(3,))"):
+  """The metric, its gradient and what is kept of a point."""
+  networks = "algebraic(degree=2) + curvature_mlp(widths=(3,))", "invariant(degree=4)"
+  for network in (_NETWORK, "test_general_mlp", *networks):
     ansatz = make_ansatz(variety, network)
     params = jax.tree.map(lambda a: a.astype(jnp.float32), ansatz.init(jax.random.key(0)))
+    points = batches.cast(batch, jnp.float32)
+    if ansatz.keep:
+      kept = ansatz.keep(params, points)
+      assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(kept))
+      points = points._replace(fixed=kept)
     jaxpr = jax.make_jaxpr(
       jax.grad(lambda p, b: jnp.sum(hermitian.determinant(ansatz.metric(p, b))))
-    )(params, batches.cast(batch, jnp.float32))
+    )(params, points)
     assert "f64" not in str(jaxpr) and "c128" not in str(jaxpr)
 
 
