@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets, precision, quadratic
+from networks import jets, precision, quadratic, reverse
 
 
 def scalar_mlp(
@@ -61,12 +61,6 @@ def scalar_mlp(
   return jets.Jet(jnp.concatenate([output, mixed]).reshape(-1, *x.shape[:-1], 1))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def derivatives(activation, order, v):
-  """Derivatives 0..order of an activation at v; the reverse pass finds one more kept for it."""
-  return jets.fenced(activation, v, order)
-
-
 def _derivatives_forward(activation, order, v):
   fs = jets.fenced(activation, v, order + 1)
   return fs[:-1], fs[1:]
@@ -77,7 +71,10 @@ def _derivatives_backward(activation, order, slopes, cotangents):
   return (sum(c * f for c, f in zip(cotangents, slopes, strict=True)),)
 
 
-derivatives.defvjp(_derivatives_forward, _derivatives_backward)
+@reverse.by_hand(_derivatives_forward, _derivatives_backward, static=(0, 1))
+def derivatives(activation, order, v):
+  """Derivatives 0..order of an activation at v; the reverse pass finds one more kept for it."""
+  return jets.fenced(activation, v, order)
 
 
 def _spread(row, points):
@@ -99,12 +96,6 @@ def _fold(x):
   return x if rest else sum(x[..., i * quarter : (i + 1) * quarter] for i in range(4))
 
 
-@jax.custom_vjp
-def _activated(f, f1, d):
-  """The rows f and f1 d, f and f1 (P, F), d (R, P, F) -> ((1 + R) P, F)."""
-  return jnp.concatenate([f, (f1 * d).reshape(-1, f.shape[-1])])
-
-
 def _activated_backward(residuals, g):
   f1, d = residuals
   g = g.reshape(-1, *f1.shape)
@@ -112,14 +103,10 @@ def _activated_backward(residuals, g):
   return g[0], sum(g[1 + r] * d[r] for r in range(d.shape[0])), f1 * g[1:]
 
 
-_activated.defvjp(lambda f, f1, d: (_activated(f, f1, d), (f1, d)), _activated_backward)
-
-
-@jax.custom_vjp
-def _dot(f, d):
-  """sum_k f_k d_kr, f (F, P) and d (F, R, P) -> (R, P)."""
-  products = (f[:, None] * d).reshape(d.shape[0], -1)
-  return jets.matmul(jnp.ones((1, d.shape[0]), d.dtype), products).reshape(d.shape[1:])
+@reverse.by_hand(lambda f, f1, d: (_activated(f, f1, d), (f1, d)), _activated_backward)
+def _activated(f, f1, d):
+  """The rows f and f1 d, f and f1 (P, F), d (R, P, F) -> ((1 + R) P, F)."""
+  return jnp.concatenate([f, (f1 * d).reshape(-1, f.shape[-1])])
 
 
 def _dot_backward(residuals, g):
@@ -127,13 +114,11 @@ def _dot_backward(residuals, g):
   return sum(g[r] * d[:, r] for r in range(d.shape[1])), f[:, None] * g
 
 
-_dot.defvjp(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
-
-
-@jax.custom_vjp
-def _bend(c, d):
-  """sum_k c_k d_ak conj(d_bk), packed: c (P, F), d (2n, P, F) -> (n * n, P)."""
-  return _sum_features(jnp.stack([_fold(c * p) for p in _products(d)]))
+@reverse.by_hand(lambda f, d: (_dot(f, d), (f, d)), _dot_backward)
+def _dot(f, d):
+  """sum_k f_k d_kr, f (F, P) and d (F, R, P) -> (R, P)."""
+  products = (f[:, None] * d).reshape(d.shape[0], -1)
+  return jets.matmul(jnp.ones((1, d.shape[0]), d.dtype), products).reshape(d.shape[1:])
 
 
 def _bend_backward(residuals, g):
@@ -141,7 +126,10 @@ def _bend_backward(residuals, g):
   return sum(g[r, :, None] * p for r, p in enumerate(_products(d))), c * _slopes(d, g)
 
 
-_bend.defvjp(lambda c, d: (_bend(c, d), (c, d)), _bend_backward)
+@reverse.by_hand(lambda c, d: (_bend(c, d), (c, d)), _bend_backward)
+def _bend(c, d):
+  """sum_k c_k d_ak conj(d_bk), packed: c (P, F), d (2n, P, F) -> (n * n, P)."""
+  return _sum_features(jnp.stack([_fold(c * p) for p in _products(d)]))
 
 
 def _products(d):

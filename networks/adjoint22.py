@@ -36,7 +36,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import adjoint, index_maps, jets, jets22, quadratic
+from networks import adjoint, index_maps, jets, jets22, quadratic, reverse
 
 
 def scalar_mlp(
@@ -145,20 +145,6 @@ def _flat(a):
   return a.reshape(a.shape[0], -1)
 
 
-@jax.custom_vjp
-def _pure(a, b):
-  """Packed a_a b_c + a_c b_a over a <= c: (B, 2n, F) each -> (B, n(n + 1), F)."""
-  (x, y), (s, t) = jnp.split(a, 2, axis=1), jnp.split(b, 2, axis=1)
-  each = lambda term: [term(slice(a, a + 1), slice(a, None)) for a in range(x.shape[1])]
-  return jnp.concatenate(
-    each(lambda a, c: x[:, a] * s[:, c] - y[:, a] * t[:, c] + x[:, c] * s[:, a] - y[:, c] * t[:, a])
-    + each(
-      lambda a, c: x[:, a] * t[:, c] + y[:, a] * s[:, c] + x[:, c] * t[:, a] + y[:, c] * s[:, a]
-    ),
-    axis=1,
-  )
-
-
 def _pure_slopes(d, g):
   """Cotangent of one factor of `_pure` from the other one and the result's."""
   n, m = d.shape[1] // 2, g.shape[1] // 2
@@ -172,12 +158,33 @@ def _pure_slopes(d, g):
   return jnp.stack(re + im, axis=1)
 
 
-_pure.defvjp(
+@reverse.by_hand(
   lambda a, b: (_pure(a, b), (a, b)), lambda ab, g: (_pure_slopes(ab[1], g), _pure_slopes(ab[0], g))
 )
+def _pure(a, b):
+  """Packed a_a b_c + a_c b_a over a <= c: (B, 2n, F) each -> (B, n(n + 1), F)."""
+  (x, y), (s, t) = jnp.split(a, 2, axis=1), jnp.split(b, 2, axis=1)
+  each = lambda term: [term(slice(a, a + 1), slice(a, None)) for a in range(x.shape[1])]
+  return jnp.concatenate(
+    each(lambda a, c: x[:, a] * s[:, c] - y[:, a] * t[:, c] + x[:, c] * s[:, a] - y[:, c] * t[:, a])
+    + each(
+      lambda a, c: x[:, a] * t[:, c] + y[:, a] * s[:, c] + x[:, c] * t[:, a] + y[:, c] * s[:, a]
+    ),
+    axis=1,
+  )
 
 
-@jax.custom_vjp
+def _mixed_slopes(d, g):
+  """Cotangent of one factor of `_mixed` from the other one and the result's."""
+  d, g = _list(d), _list(g)
+  qx, qy = quadratic.slopes(d[: len(d) // 2], d[len(d) // 2 :], g)
+  return jnp.stack(qx + qy, axis=1)
+
+
+@reverse.by_hand(
+  lambda a, b: (_mixed(a, b), (a, b)),
+  lambda ab, g: (_mixed_slopes(ab[1], g), _mixed_slopes(ab[0], g)),
+)
 def _mixed(a, b):
   """Packed a_a conj(b_b) + b_a conj(a_b): (B, 2n, F) each -> (B, n * n, F)."""
   (x, y), (s, t) = jnp.split(a, 2, axis=1), jnp.split(b, 2, axis=1)
@@ -192,19 +199,6 @@ def _mixed(a, b):
     ),
     axis=1,
   )
-
-
-def _mixed_slopes(d, g):
-  """Cotangent of one factor of `_mixed` from the other one and the result's."""
-  d, g = _list(d), _list(g)
-  qx, qy = quadratic.slopes(d[: len(d) // 2], d[len(d) // 2 :], g)
-  return jnp.stack(qx + qy, axis=1)
-
-
-_mixed.defvjp(
-  lambda a, b: (_mixed(a, b), (a, b)),
-  lambda ab, g: (_mixed_slopes(ab[1], g), _mixed_slopes(ab[0], g)),
-)
 
 
 def _list(rows):

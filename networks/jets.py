@@ -18,14 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import functools
 import math
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from networks import activations, precision, quadratic
+from networks import activations, precision, quadratic, reverse
 
 
 def register(cls: type) -> type:
@@ -250,11 +249,6 @@ def _tall(multiply, rows, w):
   return multiply(rows.reshape(-1, rows.shape[-1]), w).reshape(rows.shape[:-1] + w.shape[1:])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _activate(kind, activation, rows, b):
-  return kind.compose(fenced(activation, rows[0] + b, kind.order), rows)
-
-
 def fenced(activation: str, v: chex.Array, order: int) -> tuple[chex.Array, ...]:
   """Derivatives 0..order of an activation, computed once and kept."""
   # Without the fence XLA recomputes the erf or exp of the value for each of the R rows.
@@ -272,4 +266,6 @@ def _activate_backward(kind, activation, residuals, g):
   return cotangent, cotangent[0].reshape(-1, cotangent.shape[-1]).sum(axis=0)
 
 
-_activate.defvjp(_activate_forward, _activate_backward)
+@reverse.by_hand(_activate_forward, _activate_backward, static=(0, 1))
+def _activate(kind, activation, rows, b):
+  return kind.compose(fenced(activation, rows[0] + b, kind.order), rows)

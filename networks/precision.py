@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import contextvars
-import functools
 
 import chex
 import jax
 from jax.experimental import layout
 import jax.numpy as jnp
+
+from networks import reverse
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
@@ -51,10 +52,7 @@ def matmul(x: chex.Array, w: chex.Array) -> chex.Array:
 
 
 def tall_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
-  """`matmul` for many rows that lie in memory as such: faster in reverse mode.
-
-  It differentiates in no other mode.
-  """
+  """`matmul` for many rows that lie in memory as such, with a faster reverse pass."""
   chex.assert_rank([x, w], 2)
   return _matmul(_current.get(), x, w)
 
@@ -62,20 +60,6 @@ def tall_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
 def exact_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
   """(B, F) times (F, F') in the precision of the factors, which accelerators do not default to."""
   return jnp.matmul(x, w, precision=jax.lax.Precision.HIGHEST)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _matmul(name, x, w):
-  if name == "float32":
-    return exact_matmul(x, w)
-  if name == "tf32":
-    # 10 bits of mantissa, which pass a device's tf32 units unchanged.
-    rounded = (jax.lax.reduce_precision(a, exponent_bits=8, mantissa_bits=10) for a in (x, w))
-    return jnp.matmul(*rounded, precision=jax.lax.Precision.HIGH)
-  product = jnp.matmul(
-    x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32
-  )
-  return product.astype(x.dtype)
 
 
 def _backward(name, factors, g):
@@ -88,4 +72,15 @@ def _backward(name, factors, g):
   return _matmul(name, g, w.T), _matmul(name, columns, g)
 
 
-_matmul.defvjp(lambda name, x, w: (_matmul(name, x, w), (x, w)), _backward)
+@reverse.by_hand(lambda name, x, w: (_matmul(name, x, w), (x, w)), _backward, static=(0,))
+def _matmul(name, x, w):
+  if name == "float32":
+    return exact_matmul(x, w)
+  if name == "tf32":
+    # 10 bits of mantissa, which pass a device's tf32 units unchanged.
+    rounded = (jax.lax.reduce_precision(a, exponent_bits=8, mantissa_bits=10) for a in (x, w))
+    return jnp.matmul(*rounded, precision=jax.lax.Precision.HIGH)
+  product = jnp.matmul(
+    x.astype(jnp.bfloat16), w.astype(jnp.bfloat16), preferred_element_type=jnp.float32
+  )
+  return product.astype(x.dtype)
