@@ -65,6 +65,19 @@ def expand(packed: jax.Array) -> jax.Array:
   return jax.lax.complex(components.re, components.im)
 
 
+def components(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """g and R with all their components and points on leading axes, for contractions and chern.
+
+  Args:
+    rows: (R, ...) real, the potential's jet.
+
+  Returns:
+    (..., n, n) complex, [a, b] = g_{a bbar}, and (..., n, n, n, n) complex, [a, b, c, d].
+  """
+  full = expand(riemann(rows))
+  return hermitian.unpack(metric(rows)), jnp.moveaxis(full, (0, 1, 2, 3), (-4, -3, -2, -1))
+
+
 def ricci(rows: jax.Array) -> jax.Array:
   """Ric_{c dbar} = g^{a bbar} R_{a bbar c dbar}, packed (n * n, ...)."""
   raised = _inverse(rows)

@@ -28,8 +28,11 @@ class Ansatz(NamedTuple):
     metric: (parameters, Batch) -> g in local coordinates, packed (n * n, B) as in
       trainer.geometry.hermitian.
     path: how it is computed: "jets", "general" or "form".
-    potential: (parameters, Batch) -> the (2, 2) jet (R, B) of the Kaehler potential, which
-      trainer.curvature.tensors reads; None if there is no potential.
+    potential: (parameters, Batch, complement) -> the (2, 2) jet (R, B) of the Kaehler potential,
+      which trainer.curvature.tensors reads; complement as trainer.curvature.potential takes it,
+      None where only tensors are read off. None if there is no potential.
+    phi: (parameters, x (2N,)) -> (), the potential less that of Fubini-Study at one point, which
+      does not depend on its scaling; None if there is no potential.
     keep: (parameters, Batch) -> {name: (B, ..)}, what training leaves alone (Batch.fixed), or None.
     form: of a metric whose exp(pi k K) is linear in parameters, see trainer.metric.forms; or None.
     below: of a sum of networks, the metric of all but the last, with parameters["base"]; only
@@ -42,7 +45,8 @@ class Ansatz(NamedTuple):
   init: Callable[[jax.Array], Any]
   metric: Callable[[Any, Batch], jax.Array]
   path: str
-  potential: Callable[[Any, Batch], jax.Array] | None = None
+  potential: Callable[[Any, Batch, jax.Array | None], jax.Array] | None = None
+  phi: Callable[[Any, jax.Array], jax.Array] | None = None
   keep: Callable[[Any, Batch], dict[str, jax.Array]] | None = None
   form: Any = None
   below: "Ansatz | None" = None
@@ -85,17 +89,22 @@ def shrunk(variety: Variety, ansatz: Ansatz, share: float) -> Ansatz:
     start = below.metric(params["base"], batch) if below else batch.fubini_study.T
     return start + share * (whole - start)
 
-  def potential(params, batch):
-    whole = ansatz.potential(params, batch)
+  def potential(params, batch, complement=None):
+    whole = ansatz.potential(params, batch, complement)
     if below:
-      start = below.potential(params["base"], batch)
+      start = below.potential(params["base"], batch, complement)
     else:
-      start = fubini_study_rows(variety, batch.x, batch.pullback)
+      start = fubini_study_rows(variety, batch.x, batch.pullback, complement)
     return start + share * (whole - start)
+
+  def phi(params, x):
+    start = below.phi(params["base"], x) if below else 0.0
+    return start + share * (ansatz.phi(params, x) - start)
 
   return ansatz._replace(
     metric=metric,
     potential=potential if ansatz.potential else None,
+    phi=phi if ansatz.phi else None,
     keep=None,
     form=None,
     spectrum=None,
@@ -118,10 +127,10 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
       mixed = wirtinger.levi_forms(phi, batch.x, batch.pullback)
     return batch.fubini_study.T + mixed
 
-  def potential(params, batch):
+  def potential(params, batch, complement=None):
     path = "jets" if jets22.Jet22 in built.jet_types else "general"
     phi = functools.partial(built.apply, params)
-    return potential_rows(variety, phi, batch.x, batch.pullback, path)
+    return potential_rows(variety, phi, batch.x, batch.pullback, path, complement)
 
   keep = (lambda params, batch: built.keep(coordinates(batch))) if built.keep else None
   path = "jets" if by_jets else "general"
@@ -130,6 +139,7 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
     metric,
     path,
     potential,
+    built.apply,
     keep,
     built.form,
     spectrum=built.spectrum,
@@ -172,12 +182,15 @@ def _on_top(variety: Variety, below: Ansatz, correction: Ansatz) -> Ansatz:
     corrected = correction.metric(params["correction"], batch._replace(fixed=fixed))
     return base + (corrected - batch.fubini_study.T)
 
-  def potential(params, batch):
+  def potential(params, batch, complement=None):
     return (
-      below.potential(params["base"], batch)
-      + correction.potential(params["correction"], batch)
-      - fubini_study_rows(variety, batch.x, batch.pullback)
+      below.potential(params["base"], batch, complement)
+      + correction.potential(params["correction"], batch, complement)
+      - fubini_study_rows(variety, batch.x, batch.pullback, complement)
     )
+
+  def phi(params, x):
+    return below.phi(params["base"], x) + correction.phi(params["correction"], x)
 
   def keep(params, batch):
     fields = {"base": base_metric(params, batch).T}
@@ -185,5 +198,11 @@ def _on_top(variety: Variety, below: Ansatz, correction: Ansatz) -> Ansatz:
 
   has_potential = below.potential and correction.potential
   return Ansatz(
-    init, metric, correction.path, potential if has_potential else None, keep, below=below
+    init,
+    metric,
+    correction.path,
+    potential if has_potential else None,
+    phi if has_potential else None,
+    keep,
+    below=below,
   )
