@@ -1,1 +1,4 @@
-"""What a trained run is used for from Python. Open `metric.py`. Imports all but the benchmarks."""
+"""What a trained run is used for from Python: its metric, potential, charts, points, curvature.
+
+Open `run.py` first. Imports every room but the benchmarks.
+"""

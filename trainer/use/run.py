@@ -1,0 +1,140 @@
+"""A trained run from Python: its metric, potential, points, charts and certificate."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from trainer.devices import parallel
+from trainer.errors import UserError
+from trainer.geometry import patches
+from trainer.geometry.variety import Variety
+from trainer.loop.state import load_state
+from trainer.run import run as runs
+from trainer.use import points
+from trainer.use.chart import Chart, make_chart
+from trainer.use.curvature import Curvature, curvature
+from trainer.use.fields import Fields
+from trainer.use.metric import Metric
+
+
+class RunPoints(NamedTuple):
+  """Points of a run's manifold, B of them, numpy arrays in double precision.
+
+  Attributes:
+    z: (B, N) complex homogeneous coordinates, the largest of each factor 1.
+    weight: (B,) |Omega|^2 over the sampling density: means with these weights are means over the
+      manifold in |Omega|^2.
+    omega_squared: (B,) |Omega|^2 in each point's chart.
+    pullback: (B, n, N) complex, J[a, i] = dz^i/dx^a.
+    local: (B, n) whole numbers, which coordinates are local in each point's chart.
+  """
+
+  z: np.ndarray
+  weight: np.ndarray
+  omega_squared: np.ndarray
+  pullback: np.ndarray
+  local: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+  """What a run leaves to use.
+
+  Attributes:
+    workdir: its directory.
+    fields: its functions, of parameters.
+    params: the parameters, numpy arrays.
+  """
+
+  workdir: pathlib.Path
+  fields: Fields
+  params: Any
+
+  @property
+  def variety(self) -> Variety:
+    """The manifold."""
+    return self.fields.variety
+
+  @property
+  def metric(self) -> jax.tree_util.Partial:
+    """See load_metric."""
+    return jax.tree_util.Partial(Metric(self.fields), self.params)
+
+  @property
+  def certificate(self) -> dict[str, Any]:
+    """The run's certificate; UserError if it has none yet."""
+    try:
+      return json.loads((self.workdir / "certificate.json").read_text())
+    except FileNotFoundError:
+      raise UserError(
+        f"{self.workdir} holds no certificate: python -m launch.evaluate --workdir={self.workdir}"
+      ) from None
+
+  def chart(self, z: jax.Array) -> Chart:
+    """The best conditioned local coordinates at a point z (N,) complex or x (2N,) real."""
+    return make_chart(self.fields, self.params, points.as_complex(self.variety, z))
+
+  def curvature(self, z: jax.Array) -> Curvature:
+    """The curvature at points z (..., N) complex or x (..., 2N) real, each in its own chart."""
+    z = points.as_complex(self.variety, z)
+    return curvature(self.fields, self.params, z)
+
+  def points(self, n: int, seed: int = 0) -> RunPoints:
+    """n points of the manifold, a stream of their own for every seed; consecutive ones depend."""
+    run = runs.load_run(self.workdir)
+    mesh = parallel.make_mesh(jax.local_devices()[:1])
+    with jax.enable_x64(True):
+      source = run.problem.source("heldout", seed, None, mesh, np.dtype(np.float64))
+      batch = source.rows(0, n, None)
+    size = self.variety.num_coordinates
+    z = batch.x[:, :size] + 1j * batch.x[:, size:]
+    # Of a chart's own coordinates the pullback's rows are those of the unit matrix.
+    local = np.argmax(np.asarray(_kept(self.variety, z)), axis=2)
+    return RunPoints(z, batch.weight, batch.omega, batch.pullback, local)
+
+
+def load_run(workdir: str | pathlib.Path) -> TrainedRun:
+  """Loads a trained run.
+
+  Args:
+    workdir: the directory of a run.
+
+  Raises:
+    UserError: there is no trained metric of this program.
+  """
+  workdir = pathlib.Path(workdir).expanduser().absolute()
+  run = runs.load_run(workdir)
+  if not hasattr(run.problem, "ansatz"):
+    raise UserError(f"{workdir} holds no metric: it learned {run.problem.describe()}")
+  params = load_state(run, workdir).params["network"]
+  params = jax.tree.map(np.asarray, params)
+  fields = Fields(run.problem.variety, run.present.network, run.share)
+  return TrainedRun(workdir, fields, params)
+
+
+def load_metric(workdir: str | pathlib.Path) -> jax.tree_util.Partial:
+  """Loads a trained metric as an ordinary JAX function.
+
+  Args:
+    workdir: the directory of a run.
+
+  Returns:
+    metric(x) -> (..., n, n) complex, g_{a bbar} at points x = [Re z, Im z] (..., 2N) or z (..., N)
+    complex, in the local coordinates of each point (trainer.geometry.patches.choose_chart), in the
+    precision of x. It is a pytree: pass it through jit, vmap, grad, jvp, jacfwd to any order, or
+    pickle it. Derivatives along x leave the manifold: see load_run(workdir).chart.
+
+  Raises:
+    UserError: there is no trained metric of this program.
+  """
+  return load_run(workdir).metric
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _kept(variety, z):
+  return jax.vmap(lambda z: patches.choose_chart(variety, z).kept)(z)
