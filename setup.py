@@ -25,7 +25,8 @@ setuptools.setup(
     "tqdm>=4.66,<5",
   ],
   extras_require={
-    "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.17,<0.18"],
+    "ode": ["diffrax>=0.7.2,<0.8"],
+    "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.17,<0.18", "diffrax>=0.7.2,<0.8"],
     "gpu": ["jax[cuda13]>=0.10.2,<0.13"],
     "tpu": ["jax[tpu]>=0.10.2,<0.13"],
   },

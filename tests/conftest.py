@@ -1,7 +1,7 @@
 """Four fake devices and float64, set before jax is imported by any test.
 
 Most of the tests' time is compilation of programs that run once: they are compiled with little
-optimisation.
+optimisation. Devices that wait for each other are given time: on busy cores one may come late.
 """
 
 import os
@@ -10,6 +10,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "")
   + " --xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+  + " --xla_cpu_collective_call_terminate_timeout_seconds=600"
 )
 
 import jax  # noqa: E402

@@ -48,7 +48,7 @@ def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> s
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
     # As in conftest.py, programs are compiled with little optimisation.
     XLA_FLAGS=f"--xla_force_host_platform_device_count={devices} "
-    "--xla_backend_optimization_level=0",
+    "--xla_backend_optimization_level=0 --xla_cpu_collective_call_terminate_timeout_seconds=600",
   )
   command = [sys.executable, "-m", f"launch.{module}"]
   return subprocess.Popen(

@@ -1,18 +1,23 @@
-"""The curvature of a run's metric at points, in the local coordinates of each."""
+"""The curvature of a run's metric, or of any other, at points in local coordinates."""
 
 import functools
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from networks import reverse
-from trainer.curvature import contractions, tensors
+from trainer.curvature import autodiff, contractions, tensors
 from trainer.devices import microbatch, parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.points import batch as batches
 from trainer.use.fields import Fields, cast
+
+# Points at which a metric of the user's is checked.
+_CHECKED = 16
 
 
 class Curvature(NamedTuple):
@@ -25,6 +30,7 @@ class Curvature(NamedTuple):
     ricci: (..., n, n) complex, [c, d] = g^{a bbar} R_{a bbar c dbar}.
     scalar: (...) real, g^{c dbar} Ric_{c dbar}.
     riemann_squared: (...) real, sum |R_{a bbar c dbar}|^2 in a unitary frame.
+    kaehler_error: (...) real, the length of the torsion: 0 everywhere if and only if Kaehler.
   """
 
   metric: jax.Array
@@ -33,6 +39,7 @@ class Curvature(NamedTuple):
   ricci: jax.Array
   scalar: jax.Array
   riemann_squared: jax.Array
+  kaehler_error: jax.Array
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -60,17 +67,67 @@ def curvature(fields: Fields, params: Any, z: jax.Array) -> Curvature:
     charts = jax.vmap(lambda z: patches.choose_chart(variety, patches.normalise(variety, z)))(z)
     rows = ansatz.potential(params, batch, charts.eliminated)
     g, riemann = tensors.components(rows)
-    return Curvature(
-      g,
-      jnp.moveaxis(tensors.christoffel(rows), -1, 0),
-      riemann,
-      contractions.ricci(g, riemann),
-      contractions.scalar(g, riemann),
-      contractions.riemann_squared(g, riemann),
+    gamma = jnp.moveaxis(tensors.christoffel(rows), -1, 0)
+    # A metric with a potential is Kaehler.
+    return _curvature(g, gamma, riemann, jnp.zeros(g.shape[:-2], z.real.dtype))
+
+  return _by_chunks(at_rows, z)
+
+
+def curvature_of(metric: autodiff.Field, u: jax.Array) -> Curvature:
+  """The curvature of any Hermitian metric, Kaehler or not, by autodiff in local coordinates.
+
+  Args:
+    metric: u (2n,) real -> g_{a bbar} (n, n) complex, in JAX: a chart's, or one of your own. A
+      function that is given again compiles once.
+    u: (..., 2n) real, points' local coordinates [Re u, Im u].
+
+  Raises:
+    UserError: the metric is not a Hermitian matrix.
+  """
+  u = jnp.asarray(u)
+  chex.assert_type(u, float)
+  metric = jax.tree_util.Partial(metric)
+  if not isinstance(u, jax.core.Tracer):
+    _check_hermitian(metric, u)
+  return _curvature_of(metric, u)
+
+
+@jax.jit
+def _curvature_of(metric, u):
+  def at_point(u):
+    fields = autodiff.christoffel, autodiff.riemann, autodiff.kaehler_error
+    gamma, riemann, error = (field(metric)(u) for field in fields)
+    return _curvature(metric(u), gamma, riemann, error)
+
+  return _by_chunks(jax.vmap(at_point), u)
+
+
+def _check_hermitian(metric, u):
+  n = u.shape[-1] // 2
+  g = np.asarray(jax.jit(jax.vmap(metric))(u.reshape(-1, 2 * n)[:_CHECKED]))
+  if g.shape[1:] != (n, n):
+    raise UserError(
+      f"the metric of {2 * n} local coordinates has shape {g.shape[1:]}, not {(n, n)}"
+    )
+  off = np.abs(g - np.swapaxes(g, 1, 2).conj()).max((1, 2)) / np.abs(g).max((1, 2))
+  worst = int(np.argmax(off))
+  if not off[worst] < np.sqrt(np.finfo(g.dtype).eps):
+    raise UserError(
+      f"the metric is not Hermitian: at point {worst} it differs from its conjugate transpose by "
+      f"{off[worst]:.2g} of its largest entry; it should be [a, b] = g_{{a bbar}}"
     )
 
-  flat = z.reshape(-1, variety.num_coordinates)
+
+def _curvature(g, gamma, riemann, error):
+  invariants = (contractions.ricci, contractions.scalar, contractions.riemann_squared)
+  return Curvature(g, gamma, riemann, *(invariant(g, riemann) for invariant in invariants), error)
+
+
+def _by_chunks(function, points):
+  """function of points (B, K), at points (..., K), as many at once as memory holds."""
+  flat = points.reshape(-1, points.shape[-1])
   with reverse.plain():
-    plan = microbatch.plan(at_rows, flat, parallel.default_memory())
-    found = microbatch.apply(at_rows, flat, plan)
-  return jax.tree.map(lambda a: a.reshape(*z.shape[:-1], *a.shape[1:]), found)
+    plan = microbatch.plan(function, flat, parallel.default_memory())
+    found = microbatch.apply(function, flat, plan)
+  return jax.tree.map(lambda a: a.reshape(*points.shape[:-1], *a.shape[1:]), found)
