@@ -2,16 +2,20 @@
 
   python -m launch.evaluate --workdir=runs/fermat_quintic
   python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+  python -m launch.evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5
 
-With --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each
-named parameter of a config instead, which takes points but no trained metric.
+With --compare it puts several runs beside each other, with a picture, comparison.png, in the
+current directory. With --moduli it measures the Weil-Petersson metric and the normalised Yukawa
+coupling along each named parameter of a config, which takes points but no trained metric.
 """
+
+import pathlib
 
 from absl import flags
 
 from launch import cli
-from trainer.certificate import certify
+from trainer.certificate import certify, compare
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.loop.state import load_state
@@ -24,13 +28,21 @@ _POINTS = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
+_COMPARE = flags.DEFINE_boolean("compare", False, "Compare the runs in the directories given.")
 _CONFIG = cli.define_config_flag()
 
 _MODULI_POINTS = 2_000_000
 
 
-def main() -> None:
-  """Certifies a trained run, or measures a moduli space."""
+def main(*directories: str) -> None:
+  """Certifies a trained run, compares several, or measures a moduli space."""
+  if directories and not _COMPARE.value:
+    raise UserError(f"unexpected argument {directories[0]!r}: settings are given as --name=value")
+  if _COMPARE.value:
+    picture = pathlib.Path("comparison.png").absolute()
+    print(compare.compare([cli.path_flag(directory) for directory in directories], picture))
+    print(f"picture: {picture}")
+    return
   if _POINTS.value is not None and _POINTS.value < 1:
     raise UserError(f"--points={_POINTS.value} must be at least 1")
   if _MODULI.value:
@@ -60,7 +72,7 @@ def main() -> None:
 
 def cli_main() -> None:
   """The command `ricciflat-evaluate`."""
-  cli.run(main)
+  cli.run(main, arguments=True)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def synthetic():
   content = certificate.make_certificate(
     trained, {"fubini_study": start}, variety, run, exact_measures(variety)
   )
+  edges = [0.0, 0.5, 1.0, 2.0]
+  content["histograms"] = {
+    name: {"edges": edges, "weights": [0.5, 0.3, 0.2]}
+    for name in ("ricci_scalar", "riemann_squared")
+  }
   history = [{"step": 0, "seconds": 3.0, "sigma": 0.3, "sigma_stderr": 0.01}]
   history += [{"step": s, "seconds": 3.0 + s, "loss": 1 / s} for s in range(1, 20)]
   history += [{"step": 20, "seconds": 23.0, "loss": None, "sigma": 0.01, "sigma_stderr": 1e-3}]
@@ -89,9 +94,9 @@ def test_the_page_is_valid_and_needs_no_network(workdir):
   page = _Checker(text)
   assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]+", "", text))
   links = [value for _, name, value in page.attributes if name in ("src", "srcset", "href")]
-  assert len(links) == 8 and all(link.startswith("data:image/png;base64,") for link in links)
+  assert len(links) == 10 and all(link.startswith("data:image/png;base64,") for link in links)
   alts = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
-  assert len(alts) == 4 and all(alts)
+  assert len(alts) == 5 and all(alts)
   assert "{{" not in text and "script" not in {tag for tag, _, _ in page.attributes}
   assert sorted(p.name for p in workdir.iterdir()) == ["pictures", "report.html"]
 
@@ -105,17 +110,19 @@ def test_the_page_shows_the_certificate(synthetic, workdir):
   assert "z03 − 0.5\u2009z0\u2009z1\u2009z2 + z13 + z23 = 0" in page.text
   ratio = content["fubini_study"]["sigma"]["value"] / content["measures"]["sigma"]["value"]
   assert f"{ratio:.3g} times flatter" in page.text and "2 min 5 s" in page.text
+  assert content["run"]["command"] in page.text and f"load_run('{workdir}')" in page.text
   assert "<script>alert(1)</script>" in page.text  # As text, that is escaped in the source.
 
 
 def test_pictures_are_saved_beside_the_page(workdir):
-  for name in ("sigma", "eta", "loss", "slice"):
+  for name in ("sigma", "eta", "loss", "slice", "curvature"):
     pixels = matplotlib.image.imread(workdir / "pictures" / f"{name}.png")
     assert pixels.shape[1] > 1000 and len(np.unique(pixels[..., 2])) > 20
 
 
 def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
   content, _, before, _, weight, _ = synthetic
+  content = {name: section for name, section in content.items() if name != "histograms"}
   unknown = {name: {"value": None, "stderr": None, "exact": None} for name in content["measures"]}
   path = report.write_report(
     tmp_path, {**content, "measures": unknown}, [], before, np.ones_like(before), weight, None

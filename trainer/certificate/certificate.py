@@ -13,7 +13,7 @@ It is one JSON object:
   verdict       {"passed", "lines": [{"name", "passed", "value", "threshold"}, ..]}
                 (trainer.certificate.verdict); certificates of old have none
   manifold      configuration matrix, polynomials, moduli, and the topology that follows from them
-  run           config, seed, precision, points, steps, seconds, versions, devices
+  run           command, config, seed, precision, points, steps, seconds, versions, devices
 
 What is not known is null: an exact value nobody has, or the standard error of a single slice.
 """
@@ -24,6 +24,8 @@ import json
 import math
 import pathlib
 import platform
+import shlex
+import sys
 from typing import Any
 
 import jax
@@ -109,6 +111,7 @@ def describe_run(
     heldout_seed: the seed of the points the measures were taken on.
   """
   return {
+    "command": command(),
     "config": dict(config),
     "network": network,
     "parameters": parameters,
@@ -126,6 +129,13 @@ def describe_run(
       "processes": jax.process_count(),
     },
   }
+
+
+def command() -> str:
+  """This process' command line, as one types it."""
+  script = pathlib.Path(sys.argv[0])
+  module = ["python", "-m", f"launch.{script.stem}"] if script.parent.name == "launch" else None
+  return shlex.join([*(module or [script.name]), *sys.argv[1:]])
 
 
 def describe_manifold(variety: Variety) -> dict[str, Any]:

@@ -93,6 +93,26 @@ def time_to_sigma(curves: list[tuple[str, list[tuple[float, float]]]], theme: Th
   return figure
 
 
+def comparison(
+  curves: list[tuple[str, list[tuple[float, float]], tuple[float, float, float]]], theme: Theme
+) -> Figure:
+  """Sigma against seconds of several runs, and of their certificates.
+
+  A curve is a label, pairs (seconds, sigma), and the certificate's (seconds, sigma, stderr).
+  """
+  figure, (axes,) = _figure(1, 4.2, theme)
+  for label, pairs, (seconds, sigma, stderr) in curves:
+    (line,) = axes.plot(*zip(*pairs), linewidth=1.3) if pairs else axes.plot([], [])
+    bar = dict(fmt="o", color=line.get_color(), markersize=5, capsize=3)
+    axes.errorbar([seconds], [sigma], [stderr], label=label, **bar)
+  axes.set(
+    xscale="log", yscale="log", xlabel="seconds", ylabel="σ: validation, certificate (points)"
+  )
+  _plain_decades(axes)
+  axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
+  return figure
+
+
 def loss_picture(history: list[dict[str, Any]], theme: Theme) -> Figure:
   """Training loss against steps; rows as in metrics.jsonl."""
   figure, (axes,) = _figure(1, 2.8, theme)
@@ -128,6 +148,22 @@ def eta_picture(before: np.ndarray, after: np.ndarray, weight: np.ndarray, theme
     axes.set_ylim(top=top * 4)
     axes.legend(loc="upper right", frameon=False, labelcolor=theme.ink, fontsize=8)
   both.set_ylabel("density")
+  return figure
+
+
+def curvature_picture(histograms: dict[str, dict[str, list[float]]], theme: Theme) -> Figure:
+  """Densities of scalar curvature and of |Riem|^2, of a certificate's histograms."""
+  figure, panels = _figure(2, 3.0, theme)
+  labels = {"ricci_scalar": "scalar curvature R", "riemann_squared": "|Riem|²"}
+  for axes, (name, label) in zip(panels, labels.items()):
+    edges, weights = (np.array(histograms[name][key]) for key in ("edges", "weights"))
+    density = weights / np.diff(edges)
+    axes.stairs(density, edges, fill=True, color=theme.after, alpha=0.25, linewidth=0)
+    axes.stairs(density, edges, color=theme.after, linewidth=1.3)
+    axes.locator_params(axis="x", nbins=5)
+    axes.set(yscale="log", xlabel=label)
+  panels[0].axvline(0, color=theme.ink, linewidth=0.8, linestyle=(0, (1, 2)))
+  panels[0].set_ylabel("density, by volume")
   return figure
 
 

@@ -33,6 +33,9 @@ _MEANINGS = {
   "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
 }
 _LONGEST_POLYNOMIAL = 400
+_LOAD = """from trainer import load_run
+run = load_run({workdir!r})
+g = run.metric(run.points(1000).z)"""
 
 
 def write_report(
@@ -88,6 +91,15 @@ def write_report(
     "Histograms of eta before and after training, with logarithmic density.",
     lambda theme: pictures.eta_picture(eta_before, eta_after, weights, theme),
   )
+  if "histograms" in certificate:
+    add(
+      "curvature",
+      "Curvature",
+      "Volume-weighted densities of the scalar curvature, 0 everywhere on a Ricci-flat metric, and "
+      "of |Riem|², which has no reason to vanish, at the held-out points.",
+      "Histograms of scalar curvature and of the squared Riemann tensor.",
+      lambda theme: pictures.curvature_picture(certificate["histograms"], theme),
+    )
   if slice_picture is not None:
     add(
       "slice",
@@ -110,12 +122,12 @@ def write_report(
 
   path = workdir / "report.html"
   temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(_page(certificate, figures), encoding="utf-8")
+  temporary.write_text(_page(workdir, certificate, figures), encoding="utf-8")
   os.replace(temporary, path)
   return path
 
 
-def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
+def _page(workdir: pathlib.Path, certificate: Mapping[str, Any], figures: list[str]) -> str:
   manifold, run = certificate["manifold"], certificate["run"]
   before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
   flatter = ""
@@ -136,6 +148,8 @@ def _page(certificate: Mapping[str, Any], figures: list[str]) -> str:
       for name, entry in certificate["measures"].items()
     ),
     "figures": "\n".join(figures),
+    "command": html.escape(run.get("command") or "unknown"),
+    "load": html.escape(_LOAD.format(workdir=str(workdir))),
     "run": _nested(run),
     "topology": _nested(
       {

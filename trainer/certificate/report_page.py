@@ -77,6 +77,11 @@ th small { display: block; color: var(--muted); font-weight: 400; font-size: 0.8
 td.before { color: var(--before); padding-right: 0; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { color: var(--muted); font-size: 0.88rem; margin-top: 0.8rem; max-width: 48rem; }
+pre {
+  margin: 0.6rem 0 0; padding: 0.7rem 0.9rem; background: var(--paper); border-radius: 8px;
+  font: 0.84rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap;
+  overflow-wrap: anywhere;
+}
 summary { cursor: pointer; font-weight: 650; }
 dl.nested { margin: 0.5rem 0 0; font-size: 0.88rem; }
 dl.nested > div {
@@ -134,6 +139,11 @@ dl.nested dl.nested > div:first-child { border-top: 0; }
 </div>
 </section>
 {{figures}}
+<section>
+<h2>Again, and from Python</h2>
+<pre>{{command}}</pre>
+<pre>{{load}}</pre>
+</section>
 <details>
 <summary>Topology</summary>
 {{topology}}
