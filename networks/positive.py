@@ -9,7 +9,7 @@ import chex
 import jax.numpy as jnp
 
 # The least eigenvalue of H relative to the largest.
-FLOOR = 1e-3
+FLOOR = 1e-5
 
 
 def lift(values: chex.Array, largest: chex.Array) -> chex.Array:
