@@ -1,11 +1,20 @@
 """Four fake devices and float64, set before jax is imported by any test.
 
 Most of the tests' time is compilation of programs that run once: they are compiled with little
-optimisation. Devices that wait for each other are given time: on busy cores one may come late.
+optimisation, and once for all processes. Devices that wait for each other are given time: on busy
+cores one may come late.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+  # In the process that starts the others.
+  os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="ricciflat-tests-")
+  atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "")

@@ -1,14 +1,11 @@
 """Runs the project's commands as a user does, each in its own process."""
 
-import atexit
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 from trainer.loop.state import load_state
@@ -16,10 +13,6 @@ from trainer.optimizers.state import TrainState
 from trainer.run import run as runs
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-# Commands that repeat one another need not compile the same programs again.
-_COMPILED = tempfile.mkdtemp(prefix="ricciflat-tests-")
-atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 
 # A budget that takes seconds; every number of it can be overridden.
 TINY = {
@@ -44,8 +37,6 @@ def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> s
     os.environ,
     JAX_PLATFORMS="cpu",
     PYTHONPATH=str(ROOT),
-    JAX_COMPILATION_CACHE_DIR=_COMPILED,
-    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.2",
     # As in conftest.py, programs are compiled with little optimisation.
     XLA_FLAGS=f"--xla_force_host_platform_device_count={devices} "
     "--xla_backend_optimization_level=0 --xla_cpu_collective_call_terminate_timeout_seconds=600",
