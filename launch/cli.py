@@ -50,13 +50,14 @@ def define_config_flag() -> flags.FlagHolder:
   )
 
 
-def run(main: Callable[..., None], arguments: bool = False) -> None:
+def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> None:
   """Parses the command line and calls `main`; a user's mistake becomes one line and exit status 1.
 
   A certificate that says FAIL becomes one line and exit status 2 (see `judge`).
 
   Float64 is enabled and the distributed runtime started first, on one process too: the handling of
-  SIGTERM (preemption) needs it. What is no flag is passed to `main` where it takes `arguments`.
+  SIGTERM (preemption) needs it. What is no flag is refused, or passed to `main` where the
+  boolean flag that `takes` it is given.
   """
 
   def guarded(argv: Sequence[str]) -> None:
@@ -65,7 +66,7 @@ def run(main: Callable[..., None], arguments: bool = False) -> None:
     sys.path.append(os.getcwd())  # For --config.network=my_module:Name.
     _keep_freed_memory()
     try:
-      if len(argv) > 1 and not arguments:
+      if len(argv) > 1 and not (takes and takes.value):
         raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
       jax.config.update("jax_enable_x64", True)
       _initialize_distributed()

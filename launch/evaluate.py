@@ -36,8 +36,6 @@ _MODULI_POINTS = 2_000_000
 
 def main(*directories: str) -> None:
   """Certifies a trained run, compares several, or measures a moduli space."""
-  if directories and not _COMPARE.value:
-    raise UserError(f"unexpected argument {directories[0]!r}: settings are given as --name=value")
   if _COMPARE.value:
     picture = pathlib.Path("comparison.png").absolute()
     print(compare.compare([cli.path_flag(directory) for directory in directories], picture))
@@ -72,7 +70,7 @@ def main(*directories: str) -> None:
 
 def cli_main() -> None:
   """The command `ricciflat-evaluate`."""
-  cli.run(main, arguments=True)
+  cli.run(main, takes=_COMPARE)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,19 @@ def test_the_section_runs_as_printed(examples):
   np.testing.assert_allclose(mine.ricci, found.ricci[0] - 2 * bend, rtol=1e-8, atol=1e-10)
 
 
+def test_a_metric_that_is_given_again_compiles_once():
+  traces = []
+
+  def metric(u):
+    traces.append(u)
+    return jnp.eye(2) * (1 + u[0] ** 2) + 0j
+
+  curvature_of(metric, jnp.arange(4.0))
+  first = len(traces)
+  curvature_of(metric, jnp.ones(4))
+  assert len(traces) == first
+
+
 def test_what_is_no_metric_is_refused():
   u = jnp.arange(4.0)
   with pytest.raises(UserError, match="not Hermitian: at point 0 .* conjugate transpose by 0.001"):

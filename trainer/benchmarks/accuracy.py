@@ -6,7 +6,6 @@ Shipped configs trained from nothing, several seeds, the worst one counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-import json
 import pathlib
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 from typing import Any
 
 from trainer.certificate import pictures
+from trainer.certificate.certificate import read_certificate
 from trainer.errors import UserError
 from trainer.run import metrics
 
@@ -76,7 +76,7 @@ def run(
 
 
 def _row(name: str, seed: int, workdir: pathlib.Path) -> dict[str, Any]:
-  certificate = json.loads((workdir / "certificate.json").read_text())
+  certificate = read_certificate(workdir)
   measures = {
     key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
     for key in _MEASURES

@@ -30,6 +30,7 @@ from typing import Any
 
 import jax
 
+from trainer.errors import UserError
 from trainer.geometry import topology
 from trainer.geometry.polynomials import Polynomial, monomial
 from trainer.geometry.variety import Variety, configuration_text
@@ -85,6 +86,17 @@ def write_certificate(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> 
   return path
 
 
+def read_certificate(workdir: pathlib.Path) -> dict[str, Any]:
+  """Reads certificate.json of `workdir`; UserError if there is none."""
+  try:
+    return json.loads((workdir / "certificate.json").read_text())
+  except FileNotFoundError:
+    raise UserError(
+      f"{workdir} holds no certificate: ricciflat-evaluate --workdir={workdir} makes one of a "
+      "trained run"
+    ) from None
+
+
 def describe_run(
   config: Mapping[str, Any],
   *,
@@ -111,7 +123,7 @@ def describe_run(
     heldout_seed: the seed of the points the measures were taken on.
   """
   return {
-    "command": command(),
+    "command": _command(),
     "config": dict(config),
     "network": network,
     "parameters": parameters,
@@ -129,13 +141,6 @@ def describe_run(
       "processes": jax.process_count(),
     },
   }
-
-
-def command() -> str:
-  """This process' command line, as one types it."""
-  script = pathlib.Path(sys.argv[0])
-  module = ["python", "-m", f"launch.{script.stem}"] if script.parent.name == "launch" else None
-  return shlex.join([*(module or [script.name]), *sys.argv[1:]])
 
 
 def describe_manifold(variety: Variety) -> dict[str, Any]:
@@ -234,6 +239,14 @@ def readable(polynomial: Polynomial) -> str:
     term = monomial(row) if number == "1" else f"{number}*{monomial(row)}"
     text += f" {sign} {term}" if text else term if sign == "+" else f"-{term}"
   return text
+
+
+def _command() -> str:
+  """This process' command line, as one types it."""
+  script = pathlib.Path(sys.argv[0])
+  of_ours = script.parent.name == "launch"
+  program = ["python", "-m", f"launch.{script.stem}"] if of_ours else [script.name]
+  return shlex.join([*program, *sys.argv[1:]])
 
 
 def _finite(number: float) -> float | None:

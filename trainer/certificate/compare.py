@@ -1,11 +1,10 @@
 """Several runs beside each other: one table and one picture."""
 
 from collections.abc import Sequence
-import json
 import pathlib
-from typing import Any
 
 from trainer.certificate import pictures
+from trainer.certificate.certificate import read_certificate
 from trainer.errors import UserError
 from trainer.geometry.variety import configuration_text
 from trainer.run import metrics
@@ -29,7 +28,7 @@ def compare(workdirs: Sequence[pathlib.Path], picture: pathlib.Path) -> str:
   """
   if len(workdirs) < 2:
     raise UserError("give the directories of two runs or more: --compare runs/a runs/b")
-  certificates = [_read(workdir) for workdir in workdirs]
+  certificates = [read_certificate(workdir) for workdir in workdirs]
   histories = [metrics.read_history(workdir / "metrics.jsonl") for workdir in workdirs]
   labels = _labels(workdirs)
   # What a run watches is what its history has an error of.
@@ -49,16 +48,6 @@ def compare(workdirs: Sequence[pathlib.Path], picture: pathlib.Path) -> str:
     curves.append((label, pairs, end))
   picture.write_bytes(pictures.png(pictures.comparison(curves, pictures.LIGHT)))
   return _table(labels, certificates, merit)
-
-
-def _read(workdir: pathlib.Path) -> dict[str, Any]:
-  try:
-    return json.loads((workdir / "certificate.json").read_text())
-  except FileNotFoundError:
-    raise UserError(
-      f"{workdir} holds no certificate: ricciflat-evaluate --workdir={workdir} makes one of a "
-      "trained run"
-    ) from None
 
 
 def _labels(workdirs):

@@ -31,8 +31,7 @@ def point(variety: Variety, chart: patches.Chart, near: jax.Array, u: jax.Array)
   """
   chex.assert_shape([near, u], [(variety.num_coordinates,), (variety.dimension,)])
   eliminated = chart.eliminated.astype(u.dtype)
-  constant = 1 - jnp.sum(chart.kept, axis=0) - jnp.sum(chart.eliminated, axis=0)
-  at = lambda w: constant + u @ chart.kept.astype(u.dtype) + w @ eliminated
+  at = lambda w: _constant(chart) + u @ chart.kept.astype(u.dtype) + w @ eliminated
   equations = lambda w: jnp.stack([q(at(w)) for q in variety.polynomials])
 
   def newton(f, w):

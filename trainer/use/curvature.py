@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import reverse
 from trainer.curvature import autodiff, contractions, tensors
-from trainer.devices import microbatch, parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.points import batch as batches
+from trainer.use import evaluation
 from trainer.use.fields import Fields, cast
 
 # Points at which a metric of the user's is checked.
@@ -71,7 +70,7 @@ def curvature(fields: Fields, params: Any, z: jax.Array) -> Curvature:
     # A metric with a potential is Kaehler.
     return _curvature(g, gamma, riemann, jnp.zeros(g.shape[:-2], z.real.dtype))
 
-  return _by_chunks(at_rows, z)
+  return evaluation.by_chunks(at_rows, z)
 
 
 def curvature_of(metric: autodiff.Field, u: jax.Array) -> Curvature:
@@ -100,12 +99,17 @@ def _curvature_of(metric, u):
     gamma, riemann, error = (field(metric)(u) for field in fields)
     return _curvature(metric(u), gamma, riemann, error)
 
-  return _by_chunks(jax.vmap(at_point), u)
+  return evaluation.by_chunks(jax.vmap(at_point), u)
+
+
+@jax.jit
+def _values(metric, u):
+  return jax.vmap(metric)(u)
 
 
 def _check_hermitian(metric, u):
   n = u.shape[-1] // 2
-  g = np.asarray(jax.jit(jax.vmap(metric))(u.reshape(-1, 2 * n)[:_CHECKED]))
+  g = np.asarray(_values(metric, u.reshape(-1, 2 * n)[:_CHECKED]))
   if g.shape[1:] != (n, n):
     raise UserError(
       f"the metric of {2 * n} local coordinates has shape {g.shape[1:]}, not {(n, n)}"
@@ -122,12 +126,3 @@ def _check_hermitian(metric, u):
 def _curvature(g, gamma, riemann, error):
   invariants = (contractions.ricci, contractions.scalar, contractions.riemann_squared)
   return Curvature(g, gamma, riemann, *(invariant(g, riemann) for invariant in invariants), error)
-
-
-def _by_chunks(function, points):
-  """function of points (B, K), at points (..., K), as many at once as memory holds."""
-  flat = points.reshape(-1, points.shape[-1])
-  with reverse.plain():
-    plan = microbatch.plan(function, flat, parallel.default_memory())
-    found = microbatch.apply(function, flat, plan)
-  return jax.tree.map(lambda a: a.reshape(*points.shape[:-1], *a.shape[1:]), found)

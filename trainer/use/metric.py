@@ -7,11 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from networks import reverse
-from trainer.devices import microbatch, parallel
 from trainer.geometry import hermitian
 from trainer.points import batch as batches
-from trainer.use import points
+from trainer.use import evaluation, points
 from trainer.use.fields import Fields, cast
 
 
@@ -35,8 +33,4 @@ def _metric(fields, params, z):
     batch = batches.prepare(fields.variety, z, jnp.ones(z.shape[0], z.real.dtype))
     return hermitian.unpack(fields.ansatz.metric(params, batch))
 
-  flat = z.reshape(-1, fields.variety.num_coordinates)
-  with reverse.plain():
-    plan = microbatch.plan(at_rows, flat, parallel.default_memory())
-    g = microbatch.apply(at_rows, flat, plan)
-  return g.reshape(*z.shape[:-1], *g.shape[1:])
+  return evaluation.by_chunks(at_rows, z)

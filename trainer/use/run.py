@@ -2,13 +2,13 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from trainer.certificate.certificate import read_certificate
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
@@ -68,12 +68,7 @@ class TrainedRun:
   @property
   def certificate(self) -> dict[str, Any]:
     """The run's certificate; UserError if it has none yet."""
-    try:
-      return json.loads((self.workdir / "certificate.json").read_text())
-    except FileNotFoundError:
-      raise UserError(
-        f"{self.workdir} holds no certificate: python -m launch.evaluate --workdir={self.workdir}"
-      ) from None
+    return read_certificate(self.workdir)
 
   def chart(self, z: jax.Array) -> Chart:
     """The best conditioned local coordinates at a point z (N,) complex or x (2N,) real."""
@@ -93,7 +88,6 @@ class TrainedRun:
       batch = source.rows(0, n, None)
     size = self.variety.num_coordinates
     z = batch.x[:, :size] + 1j * batch.x[:, size:]
-    # Of a chart's own coordinates the pullback's rows are those of the unit matrix.
     local = np.argmax(np.asarray(_kept(self.variety, z)), axis=2)
     return RunPoints(z, batch.weight, batch.omega, batch.pullback, local)
 
