@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from networks import index_maps
 from trainer.geometry import patches
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.small import inverse
 from trainer.geometry.variety import Variety
 
@@ -35,16 +36,16 @@ def second_derivatives(
   a, c = (list(index) for index in zip(*index_maps.symmetric_pairs(n), strict=True))
   left, right = _rows(pullback, a), _rows(pullback, c)
   forms = []
+  pairs = [(i, j) for i in range(size) for j in range(i, size)]
   for row in variety.gradients:
+    hessians = {pair: row[pair[0]].partial(pair[1]) for pair in pairs}
+    hessians = {pair: hessian for pair, hessian in hessians.items() if hessian.exponents}
     total = jnp.zeros(len(a), z.dtype)
-    for i in range(size):
-      for j in range(i, size):
-        hessian = row[i].partial(j)
-        if hessian.exponents:
-          product = left[:, i] * right[:, j]
-          if i != j:
-            product = product + left[:, j] * right[:, i]
-          total = total + hessian(z) * product
+    for (i, j), value in zip(hessians, evaluate(list(hessians.values()), z), strict=True):
+      product = left[:, i] * right[:, j]
+      if i != j:
+        product = product + left[:, j] * right[:, i]
+      total = total + value * product
     forms.append(total)
   dq = patches.gradient(variety, z)
   # Broadcast sums instead of matmuls: under vmap tiny complex matmuls do not vectorise.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trainer.geometry.lagrange import LagrangeSystem
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.variety import Variety
 
 _NEWTON_STEPS = 40
@@ -87,9 +88,7 @@ def _projectors(system, x):
 
 def _multipliers(variety, z):
   """lambda of norm 1 for which the tangential part of lambda dQ is smallest, (S, K)."""
-  dq = np.stack(
-    [np.stack([q(z.T) + 0j * z[:, 0] for q in row], axis=1) for row in variety.gradients], axis=1
-  )
+  dq = np.stack([np.stack(evaluate(row, z.T), axis=1) for row in variety.gradients], axis=1) + 0j
   dq /= np.array([np.linalg.norm(q.coefficients) for q in variety.polynomials])[:, None]
   for s in variety.factor_slices:
     radial = np.sum(dq[:, :, s] * z[:, None, s], axis=2, keepdims=True)

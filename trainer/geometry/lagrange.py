@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.variety import Variety
 
 
@@ -20,8 +21,9 @@ class LagrangeSystem:
     self.blocks = variety.factor_slices + (slice(n, n + k),)
     self._polynomials = variety.polynomials
     self._gradients = variety.gradients
+    self._pairs = tuple(zip(*((i, j) for i in range(n) for j in range(i + 1)), strict=True))
     self._hessians = [
-      [[row[i].partial(j) for j in range(i + 1)] for i in range(n)] for row in variety.gradients
+      [row[i].partial(j) for i, j in zip(*self._pairs, strict=True)] for row in variety.gradients
     ]
     self._scales = [np.linalg.norm(q.coefficients) for q in variety.polynomials]
 
@@ -29,21 +31,19 @@ class LagrangeSystem:
     """x (S, N + K) -> gradient (S, N + K), symmetric matrix of second derivatives (S, .., ..)."""
     n, k = self.num_coordinates, len(self._polynomials)
     z, multiplier = x[:, :n].T, x[:, n:]
+    i, j = map(np.array, self._pairs)
     values = np.zeros((len(x), n + k), complex)
     jacobian = np.zeros((len(x), n + k, n + k), complex)
     for a, scale in enumerate(self._scales):
-      gradient = np.stack([q(z) for q in self._gradients[a]], axis=1) / scale
+      gradient = np.stack(evaluate(self._gradients[a], z), axis=1) / scale
       values[:, n + a] = self._polynomials[a](z) / scale
       values[:, :n] += multiplier[:, a, None] * gradient
       jacobian[:, n + a, :n] = gradient
       jacobian[:, :n, n + a] = gradient
-      for i in range(n):
-        for j in range(i + 1):
-          if self._hessians[a][i][j].exponents:
-            second = multiplier[:, a] * self._hessians[a][i][j](z) / scale
-            jacobian[:, i, j] += second
-            if i != j:
-              jacobian[:, j, i] += second
+      second = multiplier[:, a, None] * np.stack(evaluate(self._hessians[a], z), axis=1) / scale
+      hessian = np.zeros((len(x), n, n), complex)
+      hessian[:, i, j] = hessian[:, j, i] = second
+      jacobian[:, :n, :n] += hessian
     return values, jacobian
 
   def rescale(self, x):

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.small import determinant, inverse
 from trainer.geometry.variety import Variety
 
@@ -39,7 +40,8 @@ def normalise(variety: Variety, z: jax.Array) -> jax.Array:
 def gradient(variety: Variety, z: jax.Array) -> jax.Array:
   """dQ_a/dz_i at z (N,) -> (K, N); or at points z (N, ...), coordinates first -> (K, N, ...)."""
   chex.assert_axis_dimension(z, 0, variety.num_coordinates)
-  return jnp.stack([jnp.stack([q(z) for q in row]) for row in variety.gradients])
+  partials = evaluate([q for row in variety.gradients for q in row], z)
+  return jnp.asarray(partials).reshape(variety.codimension, *z.shape)
 
 
 def choose_chart(variety: Variety, z: jax.Array) -> Chart:

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 import dataclasses
 
 from trainer.errors import UserError
+from trainer.geometry import monomials
+
+# Terms of one polynomial, and of several evaluated together, that are written out one by one. More
+# run a few times slower as arrays, but compile in a second instead of in minutes.
+_WRITTEN_OUT, _WRITTEN_OUT_TOGETHER = 150, 450
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +55,20 @@ class Polynomial:
     """Value at z, of shape (N, ...), coordinates on axis 0, numpy or jax -> shape (...).
 
     Nested Horner form over shared powers: a dense quintic costs about one multiplication a
-    monomial, the Fermat quintic three a coordinate.
+    monomial, the Fermat quintic three a coordinate. Hundreds of terms: see `monomials`.
     """
     if not self.exponents:
       return z[0] * 0
+    if len(self.exponents) > _WRITTEN_OUT:
+      return monomials.evaluate((self.terms,), z)[0]
     terms = tuple(zip(self.exponents, self.coefficients))
     value = _horner(terms, 0, _Powers(z))
     return value + 0 * z[0] if isinstance(value, (float, complex)) else value
+
+  @property
+  def terms(self) -> monomials.Terms:
+    """Exponents and coefficients."""
+    return self.exponents, self.coefficients
 
   def partial(self, i: int) -> Polynomial:
     """dQ/dz_i."""
@@ -104,6 +116,21 @@ class Polynomial:
     return " + ".join(
       f"({c:g})*{monomial(row)}" for row, c in zip(self.exponents, self.coefficients)
     )
+
+
+def evaluate(polynomials: Sequence[Polynomial], z):
+  """The values of polynomials at the same points.
+
+  Args:
+    polynomials: P of them, in N variables.
+    z: (N, ...), coordinates on axis 0, numpy or jax.
+
+  Returns:
+    P arrays (...), as a list or as one array (P, ...).
+  """
+  if sum(len(q.exponents) for q in polynomials) > _WRITTEN_OUT_TOGETHER:
+    return monomials.evaluate(tuple(q.terms for q in polynomials), z)
+  return [q(z) for q in polynomials]
 
 
 def monomial(row: Sequence[int]) -> str:

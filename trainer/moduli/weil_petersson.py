@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.geometry import patches
-from trainer.geometry.polynomials import Polynomial
+from trainer.geometry.polynomials import Polynomial, evaluate
 from trainer.geometry.small import determinant, inverse
 from trainer.geometry.variety import Variety
 from trainer.sampling.points import Points
@@ -178,7 +178,7 @@ def deformation_at(
 
   def minor(z, t):
     dq = patches.gradient(variety, z)
-    rate = jnp.stack([jnp.stack([p(z) for p in row]) for row in rates])
+    rate = jnp.stack([jnp.asarray(evaluate(row, z)) for row in rates])
     return determinant((dq + t * rate) @ chart.eliminated.T)
 
   v = velocity(z)

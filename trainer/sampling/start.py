@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.errors import UserError
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.variety import Variety
 from trainer.sampling.homotopy import Start
 from trainer.sampling.slices import SliceType
@@ -49,7 +50,7 @@ def _newton(variety, frames, rng, count):
   for _ in range(_NEWTON_STEPS):
     z = np.concatenate([u @ f for u, f in zip(y, frames)], axis=1).T
     values = np.stack([q(z) for q in variety.polynomials])
-    dq = np.stack([np.stack([p(z) for p in row]) for row in variety.gradients])
+    dq = np.stack([np.stack(evaluate(row, z)) for row in variety.gradients])
     rows = np.concatenate(
       [np.einsum("anc,kn->cak", dq[:, s], f) for s, f in zip(variety.factor_slices, frames)], axis=2
     )

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from trainer.geometry.polynomials import evaluate
 from trainer.geometry.variety import Variety
 from trainer.sampling import roots
 from trainer.sampling.slices import SliceType
@@ -39,7 +40,7 @@ def solve(variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]
 
   def newton(_, t):
     z = on_line(t)
-    slope = sum(direction[i] * q(z) for i, q in enumerate(gradient[line]))
+    slope = sum(u * q for u, q in zip(direction, evaluate(gradient[line], z), strict=True))
     return t - polynomial(z) * roots.reciprocal(slope)
 
   t = roots.all_roots(roots.interpolate(lambda t: polynomial(on_line(t)), degree, batch))
