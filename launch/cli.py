@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 import ctypes
 import os
 import pathlib
+import signal
 import socket
 import sys
+import threading
+import time
 from typing import Any
 
 from absl import app, flags, logging
@@ -40,6 +43,10 @@ _ALLOW_FAIL = flags.DEFINE_boolean(
   "allow_fail", False, "Exit with status 0, not 2, when a certificate says FAIL."
 )
 
+_INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"
+# Seconds that an interrupted process has to end by itself.
+_PATIENCE = 3.0
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 
 
@@ -60,6 +67,8 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
   boolean flag that `takes` it is given.
   """
 
+  told = _watch_interrupts()
+
   def guarded(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
       logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
@@ -74,7 +83,8 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
     except UserError as error:
       _fail(error, error.status)
     except KeyboardInterrupt:
-      _fail("interrupted; the same command goes on from the last checkpoint")
+      told.set()
+      _fail(_INTERRUPTED)
 
   app.run(guarded, flags_parser=_parse)
 
@@ -120,9 +130,40 @@ def _keep_freed_memory() -> None:
       libc.mallopt(parameter, size)
 
 
+def _watch_interrupts() -> threading.Event:
+  """Ends the process a few seconds after Ctrl-C even where Python cannot, as in compilation.
+
+  Python raises KeyboardInterrupt when its own code goes on, but writes the signal to a pipe at
+  once.
+
+  Returns:
+    To be set when the user has been told.
+  """
+  told, (read_end, write_end) = threading.Event(), os.pipe()
+  os.set_blocking(write_end, False)
+  signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+
+  def watch():
+    while os.read(read_end, 1)[0] != signal.SIGINT:
+      pass
+    time.sleep(_PATIENCE)
+    if not told.is_set():
+      _tell(_INTERRUPTED)
+    os._exit(1)
+
+  threading.Thread(target=watch, daemon=True).start()
+  return told
+
+
 def _fail(error: Exception | str, status: int = 1) -> None:
-  print("error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
+  _tell(error)
   sys.exit(status)
+
+
+def _tell(error: Exception | str) -> None:
+  # The terminal shows ^C where the cursor is.
+  start = "\n" if error is _INTERRUPTED and sys.stderr.isatty() else ""
+  print(f"{start}error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
 
 
 def _initialize_distributed() -> None:
@@ -137,4 +178,6 @@ def _initialize_distributed() -> None:
     with socket.socket() as probe:
       probe.bind(("localhost", 0))
       port = probe.getsockname()[1]
+    # Gloo would tell of its zero peers.
+    jax.config.update("jax_cpu_collectives_implementation", None)
     jax.distributed.initialize(f"localhost:{port}", num_processes=1, process_id=0)

@@ -13,6 +13,7 @@ coupling along each named parameter of a config, which takes points but no train
 import pathlib
 
 from absl import flags
+import jax
 
 from launch import cli
 from trainer.certificate import certify, compare
@@ -20,6 +21,7 @@ from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.loop.state import load_state
 from trainer.moduli import sample
+from trainer.run import metrics
 from trainer.run import run as runs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
@@ -64,6 +66,7 @@ def main(*directories: str) -> None:
     memory=cli.memory(),
     num_points=_POINTS.value,
     seed=_SEED.value,
+    progress=metrics.Progress(enabled=jax.process_index() == 0),
   )
   cli.judge(certificate)
 

@@ -128,3 +128,32 @@ def test_terminal_gets_a_bar():
   assert "sampling 100%" in text and "between\n" in text and text.endswith("\n")
   last = text.rstrip().split("\r")[-1]
   assert "200/400" in last and "loss 0.125, sigma 0.25, 61.2k points/s" in last
+
+
+def test_stages_are_named_and_bars_end_when_they_are_done():
+  stream = _Terminal()
+  progress = metrics.Progress(enabled=True, stream=stream)
+  progress.sampling(500, 1000)
+  progress.sampling(1000, 1000)
+  assert stream.getvalue().endswith("\n")
+  progress.stage("compiling a step")
+  assert stream.getvalue().endswith("\ncompiling a step\n")
+  progress.start("training", 400, "sigma")
+  progress.update(100, _row(100, loss=0.5))
+  progress.stage("measuring")
+  assert stream.getvalue().endswith("\nmeasuring\n")
+
+
+def test_time_elapsed_is_the_runs_and_time_left_goes_by_this_process(monkeypatch):
+  """A run resumed after 1000 seconds and 100 slow steps, now at a step a second."""
+  clock = [0.0]
+  monkeypatch.setattr(metrics.time, "time", lambda: clock[0])
+  monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+  stream = _Terminal()
+  progress = metrics.Progress(enabled=True, stream=stream)
+  progress.start("training", 400, "sigma")
+  for step in range(101, 111):
+    clock[0] += 1.0
+    progress.update(step, {"step": step, "seconds": 900 + float(step)})
+  last = stream.getvalue().split("\r")[-1]
+  assert "[16:50<04:50" in last

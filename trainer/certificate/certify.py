@@ -31,6 +31,7 @@ def certify(
   memory: int,
   num_points: int | None = None,
   seed: int | None = None,
+  progress: metrics.Progress | None = None,
   mend: Callable[[np.ndarray], tuple[Run, TrainState]] | None = None,
 ) -> dict[str, Any]:
   """Writes certificate.json, report.html and pictures/ of what was trained; process 0 prints it.
@@ -47,21 +48,24 @@ def certify(
     memory: bytes of a device for intermediate results.
     num_points: held-out points; by default those of the config.
     seed: their seed; by default the run's.
+    progress: is told what is done; None: nobody is.
     mend: places where the field does not make sense (K, N) -> the run and its state mended, which
       are then certified; None: what was found is certified.
 
   Returns:
     The certificate.
   """
-  problem = run.problem
+  problem, progress = run.problem, progress or metrics.Progress(enabled=False)
   num_points = run.config.data.heldout_points if num_points is None else num_points
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
+  progress.stage(f"measuring on {num_points:,} held-out points")
   heldout = dataset.load(problem.source("heldout", seed, data_dir, mesh, dtype), num_points)
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params)
   at_heldout = lambda values: Evaluator(values, mesh, memory)(params, heldout.batch, num_points)
   trained = at_heldout(problem.values)
   reference = at_heldout(problem.reference_values) if problem.reference else None
+  progress.stage("searching for the worst places")
   places = search.worst_places(problem, params, heldout, trained, mesh, memory, dtype)
   bad = search.where_not(problem, places)
   if mend is not None and len(bad):
@@ -75,6 +79,7 @@ def certify(
       memory=memory,
       num_points=num_points,
       seed=seed,
+      progress=progress,
     )
   on_training = _merit_on_training_points(run, params, num_points, mesh, data_dir, memory)
 
@@ -105,6 +110,7 @@ def certify(
   lines.append(verdict.overfitting(measured[problem.merit], on_training))
   certificate["verdict"] = verdict.make_verdict(lines)
   if jax.process_index() == 0:
+    progress.stage("writing the report")
     certificates.write_certificate(workdir, certificate)
     if problem.variety and problem.reference:
       _write_report(problem, workdir, certificate, history, reference, trained, params, memory)

@@ -46,10 +46,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   compiled_step = parallel.compile_step(
     make_step(run.problem, _optimizer(run), plan, config.matmul_precision), mesh, job.parallelism
   )
+  job.progress.stage("compiling what is measured")
   evaluate = job.evaluator(state)
   job.progress.start(config.optimizer.name, config.steps, run.problem.merit)
   if step == 0:
     job.record(0, evaluate(state))
+  job.progress.stage("compiling a step")
 
   losses, late = [], step > 0 and job.out_of_time()
   tick, tick_step = time.monotonic(), step

@@ -41,6 +41,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   problem, settings = job.run.problem, job.run.config.gauss_newton
   linear, unknowns = problem.linearise(), num_unknowns(state)
   sizes = schedule.batch_sizes(job, linear, unknowns)
+  job.progress.stage("compiling what is measured")
   evaluate = job.evaluator(state)
   first = int(state.step) - int(state.optimizer.taken)
   job.progress.start(_name(job), first + settings.steps, problem.merit)
@@ -125,6 +126,7 @@ def compile_step(
     f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
     f"{size / 2**20:,.0f} MiB a device for J" + (", recomputed" if size > job.memory else "")
   )
+  job.progress.stage("compiling a step")
   tolerance = settings.tolerance if exact else max(settings.tolerance, RULES.rough)
   solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
   mu = schedule.momentum(job, linear)

@@ -51,5 +51,5 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
 
 def load_state(run: Run, workdir: pathlib.Path) -> TrainState:
   """Reads the latest checkpoint of the present phase; UserError if there is none that fits."""
-  with checkpoint.open_manager(workdir, run.phase, 1, read_only=True) as manager:
+  with checkpoint.quietly(), checkpoint.open_manager(workdir, run.phase, 1, True) as manager:
     return checkpoint.restore(manager, first_state(run))

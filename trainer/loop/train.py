@@ -59,12 +59,15 @@ def train(
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
   run = runs.open_run(config, seed, dtype)
+  progress = metrics.Progress(enabled=main_process)
+  progress.stage("checking the manifold")
   run.problem.check(thorough=False)
   checkpoint.check_writable(workdir)
-  if checkpoint.claim_workdir(workdir, run.identity, write=False):
+  is_new = checkpoint.claim_workdir(workdir, run.identity, write=False)
+  progress.stage("compiling the sampler")
+  if is_new:
     run.problem.check(thorough=True)
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
-  progress = metrics.Progress(enabled=main_process)
 
   # --- Validation points; each loop loads its own training points.
   validation = dataset.load(
@@ -119,6 +122,7 @@ def train(
     mesh=mesh,
     data_dir=data_dir,
     memory=memory,
+    progress=progress,
     mend=functools.partial(mend.mend, job, state),
   )
 

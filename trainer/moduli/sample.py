@@ -31,7 +31,8 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
   Raises:
     UserError: the variety is wrong, or data_dir cannot be written.
   """
-  variety = _checked_variety(config)
+  progress = metrics.Progress(enabled=jax.process_index() == 0)
+  variety = _checked_variety(config, progress)
   sampler = make_sampler(variety, config.data.concentration)
   points_per_slice = sampler.points_per_slice
   part, parts = jax.process_index(), jax.process_count()
@@ -39,7 +40,6 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
     ("train", config.data.train_points),
     ("heldout", config.data.heldout_points),
   ):
-    progress = metrics.Progress(enabled=part == 0)
     began = time.monotonic()
     points = datasets.load_or_sample(
       sampler,
@@ -61,9 +61,11 @@ def sample(config: ml_collections.ConfigDict, *, seed: int, data_dir: pathlib.Pa
     )
 
 
-def _checked_variety(config: ml_collections.ConfigDict) -> Variety:
+def _checked_variety(config: ml_collections.ConfigDict, progress: metrics.Progress) -> Variety:
   variety = description.make_variety(config)
+  progress.stage("checking the manifold")
   singular.check_smooth(variety)
+  progress.stage("compiling the sampler")
   singular.check_smooth(variety, singular.near_singular_points(variety))
   return variety
 
@@ -80,8 +82,8 @@ def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: 
     UserError: the config names no parameter, or the variety is wrong.
   """
   directions = description.deformations(config)
-  variety = _checked_variety(config)
   progress = metrics.Progress(enabled=jax.process_index() == 0)
+  variety = _checked_variety(config, progress)
   space = moduli_space.measure(
     variety, directions, seed=seed, num_points=num_points, progress=progress.sampling
   )

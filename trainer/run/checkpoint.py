@@ -1,11 +1,14 @@
 """Checkpoints and the identity of a run in its working directory."""
 
+from collections.abc import Iterator
+import contextlib
 import json
 import os
 import pathlib
 import tempfile
 from typing import Any
 
+from absl import logging
 import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
@@ -139,7 +142,19 @@ def open_manager(
     create=not read_only,
     cleanup_tmp_directories=not read_only,
   )
-  return ocp.CheckpointManager((workdir / "checkpoints" / str(phase)).absolute(), options=options)
+  directory = (workdir / "checkpoints" / str(phase)).absolute()
+  return ocp.CheckpointManager(directory, options=options)
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+  """Keeps Orbax from warning of what is meant, such as that a directory is only read."""
+  before = logging.get_verbosity()
+  logging.set_verbosity(min(before, logging.ERROR))
+  try:
+    yield
+  finally:
+    logging.set_verbosity(before)
 
 
 def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = False) -> None:

@@ -95,9 +95,16 @@ class Progress:
       tqdm.write(text, file=self._stream)
       self._stream.flush()
 
+  def stage(self, text: str) -> None:
+    """Says what begins now, of which there is no progress to show, such as compilation."""
+    self.close()
+    self.note(text)
+
   def sampling(self, done: int, total: int) -> None:
     """Shows that `done` of `total` points are sampled."""
-    self._show("sampling", done, total, "", False)
+    self._show("sampling", done, total)
+    if done >= total:
+      self.close()
 
   def start(self, name: str, total_steps: int, merit: str) -> None:
     """Names the steps that `update` shows from now on, up to `total_steps`, and their measure."""
@@ -114,7 +121,8 @@ class Progress:
       parts.append(self._measured)
     if row.get("points_per_second"):
       parts.append(f"{_short(row['points_per_second'])} points/s")
-    self._show(self._name, step, self._total_steps, ", ".join(parts), self._merit in row)
+    important, seconds = self._merit in row, row.get("seconds")
+    self._show(self._name, step, self._total_steps, ", ".join(parts), important, seconds)
 
   def close(self) -> None:
     """Ends the bar, so that other output starts on a line of its own."""
@@ -122,18 +130,26 @@ class Progress:
       self._stage.close()
       self._stage = self._stage_key = None
 
-  def _show(self, name: str, done: int, total: int, text: str, important: bool) -> None:
+  def _show(
+    self,
+    name: str,
+    done: int,
+    total: int,
+    text: str = "",
+    important: bool = False,
+    seconds: float | None = None,
+  ) -> None:
     if not self._enabled:
       return
     if (name, total) != self._stage_key:
       self.close()
       stage = _Bar if self._stream.isatty() else _Lines
       self._stage, self._stage_key = stage(name, done, total, self._stream), (name, total)
-    self._stage.show(done, text, important)
+    self._stage.show(done, text, important, seconds)
 
 
 class _Bar:
-  """A tqdm bar."""
+  """A tqdm bar: time left by the pace of this process, time elapsed of the whole run."""
 
   def __init__(self, name: str, done: int, total: int, stream: TextIO):
     self._bar = tqdm(
@@ -147,8 +163,10 @@ class _Bar:
       "[{elapsed}<{remaining}{postfix}]",
     )
 
-  def show(self, done: int, text: str, important: bool) -> None:
+  def show(self, done: int, text: str, important: bool, seconds: float | None) -> None:
     del important
+    if seconds is not None:
+      self._bar.start_t = time.time() - seconds
     self._bar.set_postfix_str(text, refresh=False)
     self._bar.update(done - self._bar.n)
     self._bar.refresh()
@@ -165,7 +183,8 @@ class _Lines:
     self._began = time.monotonic()
     self._last = -math.inf
 
-  def show(self, done: int, text: str, important: bool) -> None:
+  def show(self, done: int, text: str, important: bool, seconds: float | None) -> None:
+    del seconds
     now = time.monotonic()
     if now - self._last < _SECONDS_BETWEEN_LINES and not important and done < self._total:
       return

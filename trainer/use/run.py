@@ -105,7 +105,8 @@ def load_run(workdir: str | pathlib.Path) -> TrainedRun:
   run = runs.load_run(workdir)
   if not hasattr(run.problem, "ansatz"):
     raise UserError(f"{workdir} holds no metric: it learned {run.problem.describe()}")
-  params = load_state(run, workdir).params["network"]
+  with jax.enable_x64(True):  # The optimiser's state is in double precision.
+    params = load_state(run, workdir).params["network"]
   params = jax.tree.map(np.asarray, params)
   fields = Fields(run.problem.variety, run.present.network, run.share)
   return TrainedRun(workdir, fields, params)
