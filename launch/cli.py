@@ -15,6 +15,7 @@ from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
+from networks import user_code
 from trainer.certificate import verdict
 from trainer.devices import parallel
 from trainer.errors import UserError
@@ -85,6 +86,10 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
     except KeyboardInterrupt:
       told.set()
       _fail(_INTERRUPTED)
+    except Exception as error:
+      if user_code.place_of(error) is None:
+        raise
+      _fail(user_code.describe(error))
 
   app.run(guarded, flags_parser=_parse)
 

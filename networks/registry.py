@@ -12,6 +12,9 @@ import importlib
 import importlib.util
 import pathlib
 import sys
+import zlib
+
+from networks import user_code
 
 
 class Registry:
@@ -65,14 +68,16 @@ class Registry:
   def _import(self, module: str):
     try:
       return importlib.import_module(module)
-    except ImportError as error:
-      raise ValueError(f"{self._kind} module {module!r} cannot be imported: {error}") from None
+    except Exception as error:
+      message = user_code.describe(error)
+      raise ValueError(f"{self._kind} module {module!r} cannot be imported: {message}") from None
 
   def _load_file(self, source: str):
     path = pathlib.Path(source).expanduser().resolve()
     if not path.is_file():
       raise ValueError(f"{self._kind} file {source!r} does not exist")
-    module_name = f"ricciflat_user_{path.stem}_{abs(hash(str(path)))}"
+    content = zlib.crc32(str(path).encode() + path.read_bytes())
+    module_name = f"ricciflat_user_{path.stem}_{content:08x}"
     if module_name in sys.modules:
       return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
@@ -83,9 +88,7 @@ class Registry:
       spec.loader.exec_module(module)
     except Exception as error:
       del sys.modules[module_name]
-      raise ValueError(
-        f"{self._kind} file {source!r} fails: {type(error).__name__}: {error}"
-      ) from None
+      raise ValueError(f"{self._kind} file {source!r} fails: {user_code.describe(error)}") from None
     return module
 
 

@@ -68,10 +68,24 @@ def test_mistakes_are_one_clear_line(name, message):
 def test_a_file_that_fails_says_so_and_can_be_mended(tmp_path):
   path = tmp_path / "broken.py"
   path.write_text("raise RuntimeError('oops')")
-  with pytest.raises(ValueError, match="fails: RuntimeError: oops"):
+  with pytest.raises(ValueError, match="broken.py, line 1: RuntimeError: oops"):
     registry.resolve(f"{path}:Net")
   path.write_text("def Net(x):\n  return x.sum()\n")
   assert registry.resolve(f"{path}:Net")(jnp.ones(2)) == 2
+
+
+def test_a_syntax_error_is_told_with_its_line(tmp_path):
+  path = tmp_path / "unfinished.py"
+  path.write_text("import jax\n\ndef Net(x:\n")
+  with pytest.raises(ValueError, match="unfinished.py, line 3: SyntaxError"):
+    registry.resolve(f"{path}:Net")
+
+
+def test_an_edited_file_is_read_again(tmp_path):
+  path = tmp_path / "edited.py"
+  for value in (1, 2):
+    path.write_text(f"def Net(x):\n  return {value} * x\n")
+    assert registry.resolve(f"{path}:Net")(1) == value
 
 
 def test_a_name_is_registered_once():

@@ -17,7 +17,7 @@ from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
-from trainer.run import checkpoint, mending, metrics
+from trainer.run import checkpoint, code, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
 
@@ -58,7 +58,7 @@ def train(
   mesh = parallel.make_mesh()
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
-  run = runs.open_run(config, seed, dtype)
+  run = runs.open_run(config, seed, dtype, runs.files_of(config, workdir))
   progress = metrics.Progress(enabled=main_process)
   progress.stage("checking the manifold")
   run.problem.check(thorough=False)
@@ -68,6 +68,8 @@ def train(
   if is_new:
     run.problem.check(thorough=True)
   checkpoint.claim_workdir(workdir, run.identity, write=main_process)
+  if main_process:
+    code.keep(workdir, run.code)
 
   # --- Validation points; each loop loads its own training points.
   validation = dataset.load(

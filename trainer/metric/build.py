@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import jets, registry
+from networks import jets, registry, user_code
 from networks.network import Network, offers
 from trainer.errors import UserError
 from trainer.geometry.sections import sections_of_class
@@ -72,7 +72,11 @@ def build(variety: Variety, text: str) -> Built:
     output, _ = jax.eval_shape(
       lambda key: (network.apply(network.init(key, point), point), 0), jax.random.key(0)
     )
-  except (TypeError, ValueError) as error:
+  except Exception as error:
+    if user_code.place_of(error):
+      raise UserError(f"network {text!r} fails: {user_code.describe(error)}") from None
+    if not isinstance(error, (TypeError, ValueError)):
+      raise
     raise UserError(f"network {text!r} cannot be built: {error}") from None
   is_complex = jnp.iscomplexobj(output)
   if (getattr(output, "shape", None), is_complex) not in (((), False), ((size, size), True)):

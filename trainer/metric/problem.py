@@ -21,6 +21,7 @@ from trainer.metric import (
   ansatz,
   balanced,
   forms,
+  invariance,
   invariant,  # noqa: F401  The same.
   lift,
   losses,
@@ -90,7 +91,12 @@ class MetricProblem(Problem):
     )
 
   def check(self, thorough: bool) -> None:
-    """UserError, with the point, if a search finds the variety singular; `thorough`: samples."""
+    """UserError if the network is not invariant, or a search finds the variety singular.
+
+    `thorough`: the search starts from sampled points.
+    """
+    if not thorough:
+      invariance.check_invariance(self.variety, self.network)
     starts = singular.near_singular_points(self.variety) if thorough else None
     singular.check_smooth(self.variety, starts)
 

@@ -16,8 +16,9 @@ from orbax.checkpoint import checkpoint_managers
 from trainer.errors import UserError
 
 _CHECKPOINTS_KEPT = 2
-# Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's.
-FORMAT = 3
+# Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's. 2: no
+# crowded points. 3: no copies of the user's own code.
+FORMAT = 4
 # Where in a checkpoint of format 1 lies what is at another place now.
 _MOVED = {
   ("schedule", name): ("optimizer", before)
@@ -54,7 +55,7 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
 
   Args:
     workdir: an existing directory.
-    run: what identifies the run (config, seed, dtype), JSON-like.
+    run: what identifies the run (config, seed, dtype, code), JSON-like.
     write: whether to write run.json; if not, only whether the directory may be claimed is checked.
 
   Returns:
@@ -66,7 +67,17 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
   path = workdir / "run.json"
   run = json.loads(json.dumps(run))
   if path.exists():
-    differing = _differences(read_run(workdir), run)
+    stored = read_run(workdir)
+    here = run.pop("code", {})
+    there = stored.pop("code", here)
+    edited = [source for source in here if there.get(source, here[source]) != here[source]]
+    if edited:
+      copy = workdir / "code" / there[edited[0]]
+      raise UserError(
+        f"{edited[0]} was changed since the run in {workdir} was started: choose another "
+        f"--workdir, or put it back as in {copy}"
+      )
+    differing = _differences(stored, run)
     if differing:
       raise UserError(
         f"the workdir {workdir} holds another run ({'; '.join(differing)}): "
@@ -84,6 +95,7 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
   try:
     run = json.loads(path.read_text())
     stored = {key: run[key] for key in ("config", "seed", "dtype")}
+    stored |= {"code": run["code"]} if "code" in run else {}
     written = int(run.get("format", 1))
   except FileNotFoundError:
     raise UserError(

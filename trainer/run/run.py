@@ -12,7 +12,7 @@ from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
 from trainer.problem.registry import PROBLEMS
-from trainer.run import checkpoint, mending
+from trainer.run import checkpoint, code, mending
 from trainer.run import config as configs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, Phase, make_phases
 
@@ -27,6 +27,7 @@ class Run(NamedTuple):
     phases: what is done one after the other.
     phase: the number of the present phase.
     problem: what is learned in the present phase.
+    code: the user's own files that the config names, see trainer.run.code.
     share: how much of the last correction `problem` has, see trainer.loop.mend.
   """
 
@@ -36,12 +37,18 @@ class Run(NamedTuple):
   phases: tuple[Phase, ...]
   phase: int
   problem: Problem
+  code: code.Code
   share: float = 1.0
 
   @property
   def present(self) -> Phase:
     """The present phase."""
     return self.phases[self.phase]
+
+  @property
+  def network(self) -> str:
+    """The network of the present phase, the user's own by the file that this run has of it."""
+    return code.relocated(self.present.network, self.code)
 
   def shrunk(self, share: float) -> "Run":
     """The run with `share` of its last correction, see Problem.shrunk; 1 is all."""
@@ -52,7 +59,12 @@ class Run(NamedTuple):
   @property
   def identity(self) -> dict[str, Any]:
     """What makes it this run and no other, JSON-like."""
-    return {"config": self.config.to_dict(), "seed": self.seed, "dtype": self.dtype.name}
+    return {
+      "config": self.config.to_dict(),
+      "seed": self.seed,
+      "dtype": self.dtype.name,
+      "code": code.digests(self.code),
+    }
 
   def describe(self, num_devices: int) -> str:
     """One line for a person who watches the run start."""
@@ -62,40 +74,66 @@ class Run(NamedTuple):
     )
 
 
-def open_run(config: ml_collections.ConfigDict, seed: int, dtype: jnp.dtype) -> Run:
+def open_run(
+  config: ml_collections.ConfigDict,
+  seed: int,
+  dtype: jnp.dtype,
+  files: code.Code | None = None,
+) -> Run:
   """Builds a run, in its last phase, from its config.
+
+  Args:
+    config: see trainer.run.config.
+    seed: determines points, initial parameters and shuffling.
+    dtype: real dtype of training.
+    files: the user's own files that the config names; by default where it says they are.
 
   Raises:
     UserError: the polynomials are wrong, the network is unknown, or a setting makes no sense.
   """
+  files = code.of_config(config) if files is None else files
   phases = make_phases(config)
   if phases[0].optimizer == FIRST_ORDER:
     make_optimizer(**config.optimizer, num_steps=config.steps)  # Refuses what makes no sense.
   last = len(phases) - 1
-  return Run(config, seed, dtype, phases, last, _make_problem(config, phases[last]))
+  return Run(config, seed, dtype, phases, last, _make_problem(config, phases[last], files), files)
+
+
+def files_of(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> code.Code:
+  """The user's own files for a run in `workdir`: where a file is gone, the copy kept there."""
+  files = code.of_config(config)
+  if all(path.is_file() for path in files.values()) or not (workdir / "run.json").exists():
+    return files
+  copies = code.stored(workdir, checkpoint.read_run(workdir).get("code", {}))
+  return {s: path if path.is_file() else copies.get(s, path) for s, path in files.items()}
 
 
 def enter_phase(run: Run, phase: int) -> Run:
   """The run in one of its phases."""
   if phase == run.phase:
     return run
-  return run._replace(phase=phase, problem=_make_problem(run.config, run.phases[phase]))
+  problem = _make_problem(run.config, run.phases[phase], run.code)
+  return run._replace(phase=phase, problem=problem)
 
 
 def load_run(workdir: pathlib.Path) -> Run:
   """Builds the run whose home is `workdir`, in its latest phase; UserError if there is none."""
   stored = checkpoint.read_run(workdir)
   config = ml_collections.ConfigDict(stored["config"], convert_dict=True)
-  run = open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]))
+  files = code.of_config(config) | code.stored(workdir, stored.get("code", {}))
+  run = open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]), files)
   run = enter_phase(run, checkpoint.latest_phase(workdir))
   done = mending.read(workdir)
   return run.shrunk(done.share) if done else run
 
 
-def _make_problem(config: ml_collections.ConfigDict, phase: Phase) -> Problem:
-  name, kwargs = parse_network(config.problem)
+def _make_problem(config: ml_collections.ConfigDict, phase: Phase, files: code.Code) -> Problem:
+  relocated = lambda text: code.relocated(text, files)
+  name, kwargs = parse_network(relocated(config.problem))
   try:
     factory = PROBLEMS.resolve(name)
   except ValueError as error:
     raise UserError(str(error)) from None
-  return factory(config, phase.network, phase.optimizer == GAUSS_NEWTON, **kwargs)
+  config = config.copy_and_resolve_references()
+  config.loss.name = relocated(config.loss.name)
+  return factory(config, relocated(phase.network), phase.optimizer == GAUSS_NEWTON, **kwargs)

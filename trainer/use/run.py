@@ -108,7 +108,7 @@ def load_run(workdir: str | pathlib.Path) -> TrainedRun:
   with jax.enable_x64(True):  # The optimiser's state is in double precision.
     params = load_state(run, workdir).params["network"]
   params = jax.tree.map(np.asarray, params)
-  fields = Fields(run.problem.variety, run.present.network, run.share)
+  fields = Fields(run.problem.variety, run.network, run.share)
   return TrainedRun(workdir, fields, params)
 
 

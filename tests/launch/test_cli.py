@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command, also where Python does not get to raise KeyboardInterrupt."""
+"""What ends a command: Ctrl-C, also where Python cannot raise, and errors in a user's files."""
 
 import signal
 import subprocess
@@ -40,3 +40,14 @@ def test_an_interrupted_command_says_so_and_ends(wait):
   _, stderr = process.communicate(timeout=120)
   assert process.returncode == 1
   assert stderr == "error: interrupted; the same command goes on from the last checkpoint\n"
+
+
+def test_an_exception_from_a_users_file_is_one_line(tmp_path):
+  """Wherever it comes from, such as a network that fails when a step is compiled."""
+  (tmp_path / "mine.py").write_text("def f():\n  return {}['width']\n")
+  wait = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import mine; mine.f()"
+  process = subprocess.run(
+    [sys.executable, "-c", _COMMAND.format(wait=wait)], cwd=ROOT, capture_output=True, text=True
+  )
+  assert process.returncode == 1
+  assert process.stderr == f"error: {tmp_path}/mine.py, line 2: KeyError: 'width'\n"
