@@ -6,14 +6,16 @@ import pathlib
 
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 import optax
 import pytest
 
-from configs import dwork_quintic
+from configs import dwork_quintic, fermat_cubic
 from trainer.errors import UserError
 from trainer.geometry import description
 from trainer.optimizers.first_order import make_optimizer
 from trainer.run import config as configs
+from trainer.run import run as runs
 from trainer.sampling import singular
 
 _NAMES = sorted(
@@ -102,7 +104,11 @@ def test_singular_points_are_found_from_sampled_points_too():
     (dict(ambient=(1, 3), degrees=((2,), (4,)), member="fermat"), "no Fermat-like member"),
     (dict(ambient=(2,), polynomials="z0^3 + z1^3 + z2^3", degrees=((1, 2),)), "multidegrees"),
     (dict(ambient=(2, 2), degrees=(3, 3)), "one row of whole numbers for each"),
-    (dict(ambient=(1.5,), degrees=((2,),)), "dimensions of the projective spaces"),
+    (dict(ambient=(1.5,), degrees=((2,),)), "variety.ambient = .* must be whole numbers"),
+    (dict(ambient=4, degrees=((5,),)), "variety.ambient = 4 must be whole numbers"),
+    (dict(ambient=(4,), degrees=((5,),), moduli=np.array([1 + 1j])), "has an imaginary part"),
+    (dict(ambient=(4,), degrees=((5,),), moduli=("one",)), "must be real numbers"),
+    (dict(ambient=(4,), degrees=np.array([[np.inf]])), "degrees = .* must be whole numbers"),
     (dict(ambient=(2,), arrays=(([[1.5, 1, 1]], [1]),)), "whole numbers"),
   ],
 )
@@ -111,6 +117,30 @@ def test_wrong_varieties(fields, message):
   config.variety = description.variety(**fields)
   with pytest.raises(UserError, match=message):
     description.make_variety(config)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_are_numbers():
+  """NumPy's and JAX's, wherever they convert exactly; a run's description is plain JSON."""
+  polynomials = "z0^3 + z1^3 + z2^3 + a*z0*z1*z2"
+  make = lambda real, array, a: description.variety(
+    array([2]), array([[3]]), polynomials=polynomials, parameters={"a": a}, moduli=real
+  )
+  as_text = make((1.5,), tuple, "0.5-0.25j")
+  for numbers in (
+    make(np.array([1.5]), np.array, np.complex128(0.5 - 0.25j)),
+    make(np.array([1.5], np.complex64), np.array, np.complex64(0.5 - 0.25j)),
+    make([np.float32(1.5)], jnp.array, 0.5 - 0.25j),
+    make(jnp.array([1.5]), list, "0.5 - 0.25i"),
+  ):
+    config = fermat_cubic.get_config()
+    config.variety = numbers
+    run = runs.open_run(config, 0, jnp.dtype("float64"))
+    assert run.problem.variety == description.make_variety(
+      ml_collections.ConfigDict(dict(variety=as_text))
+    )
+    stored = json.loads(json.dumps(run.identity))["config"]["variety"]
+    assert stored["moduli"] == [1.5] and stored["ambient"] == [2] and stored["degrees"] == [[3]]
 
 
 def test_a_matrix_makes_a_seeded_random_member():

@@ -92,7 +92,7 @@ def certify(
     {problem.reference: problem.measure(reference)} if problem.reference else {},
     problem.variety,
     certificates.describe_run(
-      run.config.to_dict(),
+      run.identity["config"],
       network=run.present.network,
       parameters=problem.num_parameters(params),
       seed=run.seed,

@@ -1,12 +1,11 @@
 """A variety as config files write it: by configuration matrix, polynomials as text, parameters."""
 
-import numbers
-
 import ml_collections
 
 from trainer.errors import UserError
 from trainer.geometry import members
 from trainer.geometry.parse import parse_derivative, parse_number, parse_polynomial
+from trainer.geometry.plain import plain, real_numbers, whole_numbers
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 
@@ -17,7 +16,7 @@ def variety(
   *,
   polynomials: str = "",
   arrays: tuple = (),
-  parameters: dict[str, str] | None = None,
+  parameters: dict[str, str | complex] | None = None,
   moduli: tuple[float, ...] = (),
   member: str = "random",
   seed: int = 0,
@@ -31,7 +30,7 @@ def variety(
     polynomials: as text in z0, z1, ..., the coordinates of all factors concatenated, separated
       by ";".
     arrays: instead of text, one pair (exponents (M, N), coefficients (M,)) a polynomial.
-    parameters: complex-structure parameters that appear in the text, name -> "value".
+    parameters: complex-structure parameters that appear in the text, name -> number or "number".
     moduli: Kaehler moduli t_i > 0; () for all equal to 1.
     member: which member of the family where no polynomials are given: "random" or "fermat".
     seed: of the random member.
@@ -49,12 +48,13 @@ def variety(
   )
   return ml_collections.ConfigDict(
     dict(
-      ambient=ambient,
-      degrees=degrees,
+      ambient=plain(ambient),
+      degrees=plain(degrees),
       polynomials=polynomials,
       arrays=arrays,
-      parameters=parameters or {},
-      moduli=moduli,
+      # Text, so that --config.variety.parameters.NAME may be any complex number.
+      parameters={name: str(plain(value)) for name, value in (parameters or {}).items()},
+      moduli=plain(moduli),
       member=member,
       seed=seed,
     )
@@ -64,17 +64,8 @@ def variety(
 def make_variety(config: ml_collections.ConfigDict) -> Variety:
   """Builds the variety that `config.variety` describes; UserError says what is wrong with it."""
   fields = config.variety
-  if not _whole_numbers(fields.ambient):
-    raise UserError(
-      f"config.variety.ambient = {fields.ambient!r} must be the dimensions of the "
-      "projective spaces, such as (1, 3)"
-    )
-  if not (isinstance(fields.degrees, (tuple, list)) and all(map(_whole_numbers, fields.degrees))):
-    raise UserError(
-      f"config.variety.degrees = {fields.degrees!r} must be one row of whole numbers "
-      "for each projective space, such as ((2,), (4,))"
-    )
-  ambient = tuple(fields.ambient)
+  ambient = whole_numbers("config.variety.ambient", fields.ambient)
+  degrees = _degrees(fields.degrees)
   num_variables = sum(ambient) + len(ambient)
   parameters = {name: parse_number(value) for name, value in fields.parameters.items()}
   explicit = tuple(
@@ -86,25 +77,31 @@ def make_variety(config: ml_collections.ConfigDict) -> Variety:
     Polynomial(exponents, tuple(complex(*c) for c in coefficients))
     for exponents, coefficients in fields.arrays
   )
-  moduli = tuple(fields.moduli) or (1.0,) * len(ambient)
+  moduli = real_numbers("config.variety.moduli", fields.moduli) or (1.0,) * len(ambient)
   if explicit:
     built = Variety(ambient, explicit, moduli)
   elif fields.member == "random":
-    built = members.random_variety(ambient, fields.degrees, moduli, fields.seed)
+    built = members.random_variety(ambient, degrees, moduli, fields.seed)
   elif fields.member == "fermat":
-    built = members.fermat_variety(ambient, fields.degrees, moduli)
+    built = members.fermat_variety(ambient, degrees, moduli)
   else:
     raise UserError(f"config.variety.member = {fields.member!r} must be random or fermat")
-  if fields.degrees and built.degrees != tuple(tuple(row) for row in fields.degrees):
+  if degrees and built.degrees != degrees:
     raise UserError(
       f"the polynomials have multidegrees {built.degrees}, one row a factor, but "
-      f"config.variety.degrees = {tuple(fields.degrees)}: change one or leave degrees out"
+      f"config.variety.degrees = {degrees}: change one or leave degrees out"
     )
   return built
 
 
-def _whole_numbers(row: object) -> bool:
-  return isinstance(row, (tuple, list)) and all(isinstance(n, numbers.Integral) for n in row)
+def _degrees(matrix) -> tuple[tuple[int, ...], ...]:
+  matrix = plain(matrix)
+  if not isinstance(matrix, tuple) or not all(isinstance(row, tuple) for row in matrix):
+    raise UserError(
+      f"config.variety.degrees = {matrix!r} must be one row of whole numbers for each projective "
+      "space, such as ((2,), (4,))"
+    )
+  return tuple(whole_numbers("a row of config.variety.degrees", row) for row in matrix)
 
 
 def deformations(config: ml_collections.ConfigDict) -> dict[str, tuple[Polynomial, ...]]:
@@ -115,7 +112,8 @@ def deformations(config: ml_collections.ConfigDict) -> dict[str, tuple[Polynomia
       "the config names no complex-structure parameter (config.variety.parameters): "
       "write one into its polynomials"
     )
-  num_variables = sum(fields.ambient) + len(fields.ambient)
+  ambient = whole_numbers("config.variety.ambient", fields.ambient)
+  num_variables = sum(ambient) + len(ambient)
   values = {name: parse_number(value) for name, value in fields.parameters.items()}
   return {
     name: tuple(

@@ -68,7 +68,7 @@ def parse_derivative(
 def parse_number(text: str) -> complex:
   """Reads a complex number written as 0.5, 1.035-0.02i or 2+1j; UserError if it is none."""
   try:
-    return complex(text.replace(" ", "").replace("i", "j"))
+    return complex(str(text).replace(" ", "").replace("i", "j"))
   except ValueError:
     raise UserError(f"cannot read {text!r} as a complex number, such as 1.035-0.02j") from None
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import ml_collections
 
 from trainer.errors import UserError
+from trainer.geometry.plain import plain
 from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
@@ -60,7 +61,7 @@ class Run(NamedTuple):
   def identity(self) -> dict[str, Any]:
     """What makes it this run and no other, JSON-like."""
     return {
-      "config": self.config.to_dict(),
+      "config": plain(self.config.to_dict()),
       "seed": self.seed,
       "dtype": self.dtype.name,
       "code": code.digests(self.code),
