@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from networks import user_code
 from trainer.certificate import verdict
 from trainer.devices import parallel
-from trainer.errors import UserError
+from trainer.errors import UserError, is_disk_full
 
 _COORDINATOR = flags.DEFINE_string(
   "coordinator_address",
@@ -72,7 +72,8 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
 
   def guarded(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
-      logging.set_verbosity(logging.ERROR)  # Orbax tells of every file it writes otherwise.
+      # Orbax tells of every file it writes, and of its errors again and again, which come to us.
+      logging.set_verbosity(logging.FATAL)
     sys.path.append(os.getcwd())  # For --config.network=my_module:Name.
     _keep_freed_memory()
     try:
@@ -87,6 +88,10 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
       told.set()
       _fail(_INTERRUPTED)
     except Exception as error:
+      if is_disk_full(error):
+        _fail(
+          "the disk is full: free some space; the same command goes on from the last checkpoint"
+        )
       if user_code.place_of(error) is None:
         raise
       _fail(user_code.describe(error))

@@ -1,4 +1,4 @@
-"""What ends a command: Ctrl-C, also where Python cannot raise, and errors in a user's files."""
+"""What ends a command: Ctrl-C, wherever it comes, errors in a user's files, a full disk."""
 
 import signal
 import subprocess
@@ -18,6 +18,17 @@ def main():
 
 sys.argv = ["command"]
 cli.run(main)
+"""
+_SAVE = """
+import pathlib, resource
+import jax.numpy as jnp
+from trainer.run import checkpoint
+
+def save(workdir):
+  resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+  with checkpoint.open_manager(pathlib.Path(workdir), 0, 1) as manager:
+    for step in (1, 2):
+      checkpoint.save(manager, step, {"a": jnp.arange(10_000.0)})
 """
 _WAITS = {
   "in Python": "import time; time.sleep(500)",
@@ -51,3 +62,16 @@ def test_an_exception_from_a_users_file_is_one_line(tmp_path):
   )
   assert process.returncode == 1
   assert process.stderr == f"error: {tmp_path}/mine.py, line 2: KeyError: 'width'\n"
+
+
+def test_a_checkpoint_for_which_there_is_no_space_is_one_line(tmp_path):
+  (tmp_path / "save.py").write_text(_SAVE)
+  path = str(tmp_path)
+  wait = f"import sys; sys.path.insert(0, {path!r}); import save; save.save({path!r})"
+  process = subprocess.run(
+    [sys.executable, "-c", _COMMAND.format(wait=wait)], cwd=ROOT, capture_output=True, text=True
+  )
+  assert process.returncode == 1
+  assert process.stderr == (
+    "error: the disk is full: free some space; the same command goes on from the last checkpoint\n"
+  )

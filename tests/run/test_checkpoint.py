@@ -65,3 +65,58 @@ def test_any_device_count_restores_any_other(tmp_path):
     assert restored["a"].sharding.device_set == {jax.devices()[2]}
     with pytest.raises(UserError, match="does not fit this run"):
       checkpoint.restore(manager, {"a": jnp.zeros((2, 3))})
+
+
+def _two_steps(workdir):
+  with checkpoint.open_manager(workdir, 0, 1) as manager:
+    for step in (1, 2):
+      checkpoint.save(manager, step, {"a": jnp.full(100, float(step))})
+
+
+def _damage(workdir, step):
+  for path in (workdir / "checkpoints" / "0" / str(step)).rglob("*"):
+    if path.is_file():
+      path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, read_only, capfd):
+  _two_steps(tmp_path)
+  _damage(tmp_path, 2)
+  told = []
+  with checkpoint.open_manager(tmp_path, 0, 1, read_only) as manager:
+    state = checkpoint.restore(manager, {"a": jnp.zeros(100)}, told.append)
+    assert manager.latest_step() == (2 if read_only else 1)
+  np.testing.assert_array_equal(state["a"], 1.0)
+  assert told == ["the checkpoint of step 2 is damaged: going on from that of step 1"]
+  assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_the_latest_checkpoint_is_restored(tmp_path):
+  _two_steps(tmp_path)
+  told = []
+  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
+    state = checkpoint.restore(manager, {"a": jnp.zeros(100)}, told.append)
+  np.testing.assert_array_equal(state["a"], 2.0)
+  assert told == []
+
+
+def test_where_no_checkpoint_is_intact_nothing_is_removed(tmp_path):
+  _two_steps(tmp_path)
+  for step in (1, 2):
+    _damage(tmp_path, step)
+  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
+    with pytest.raises(UserError, match="checkpoints/0/2 does not fit this run or is damaged"):
+      checkpoint.restore(manager, {"a": jnp.zeros(100)})
+    assert list(manager.all_steps()) == [1, 2]
+
+
+def test_one_process_at_a_time_trains_in_a_workdir(tmp_path):
+  with checkpoint.locked(tmp_path):
+    with pytest.raises(UserError, match="another process is training in"):
+      with checkpoint.locked(tmp_path):
+        pass
+    with checkpoint.locked(tmp_path, enabled=False):  # a further process of the same run
+      pass
+  with checkpoint.locked(tmp_path):
+    pass

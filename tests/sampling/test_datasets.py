@@ -1,4 +1,5 @@
 import json
+import resource
 
 import jax
 import numpy as np
@@ -115,3 +116,14 @@ def test_streams_of_splits_are_independent_of_the_default_generator(tmp_path):
   with jax.default_prng_impl("rbg"):
     again = load(tmp_path / "again", 0, 10)
   np.testing.assert_array_equal(points.z, again.z)
+
+
+def test_a_full_cache_says_why(tmp_path, monkeypatch):
+  """NumPy writes arrays to files without telling the system's reason."""
+  limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+  try:
+    with pytest.raises(UserError, match="cannot write .*npy: File too large; .* --data_dir"):
+      load(tmp_path, 0, 10)
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limit)

@@ -67,66 +67,78 @@ def train(
   progress.stage("compiling the sampler")
   if is_new:
     run.problem.check(thorough=True)
-  checkpoint.claim_workdir(workdir, run.identity, write=main_process)
-  if main_process:
-    code.keep(workdir, run.code)
+  with checkpoint.locked(workdir, main_process):
+    checkpoint.claim_workdir(workdir, run.identity, write=main_process)
+    if main_process:
+      code.keep(workdir, run.code)
+    job = _prepared(run, mesh, parallelism, workdir, data_dir, memory, progress, began)
+    job, state = _all_phases(job)
+    progress.close()
+    # What does not make sense somewhere is mended first.
+    return certify.certify(
+      job.run.shrunk(job.mending.share if job.mending else 1.0),
+      parallel.globalise(state, mesh),
+      workdir=workdir,
+      mesh=mesh,
+      data_dir=data_dir,
+      memory=memory,
+      progress=progress,
+      mend=functools.partial(mend.mend, job, state),
+    )
 
-  # --- Validation points; each loop loads its own training points.
+
+def _prepared(
+  run: runs.Run,
+  mesh: jax.sharding.Mesh,
+  parallelism: str,
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  memory: int,
+  progress: metrics.Progress,
+  began: float,
+) -> Job:
+  """The run in the phase to go on with, and its validation points; loops load training points."""
   validation = dataset.load(
-    run.problem.source("validation", seed, data_dir, mesh, dtype, progress.sampling),
-    min(config.data.heldout_points, _VALIDATION_POINTS),
+    run.problem.source("validation", run.seed, data_dir, mesh, run.dtype, progress.sampling),
+    min(run.config.data.heldout_points, _VALIDATION_POINTS),
   )
-
-  # --- The phase and its state, new or resumed.
-  run = runs.enter_phase(run, checkpoint.latest_phase(workdir))
-  state = parallel.replicate(mesh, states.first_state(run, validation.mean_weight))
-  writer = metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=main_process)
-  job = Job(
-    run,
+  return Job(
+    runs.enter_phase(run, checkpoint.latest_phase(workdir)),
     mesh,
     parallelism,
     workdir,
     data_dir,
     memory,
     validation,
-    writer,
+    metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=jax.process_index() == 0),
     progress,
     began,
     mending.read(workdir),
   )
-  resume = True
 
-  # --- Train, phase by phase.
+
+def _all_phases(job: Job) -> tuple[Job, TrainState]:
+  """Trains phase by phase, from the latest checkpoint if there is one: the last phase's end."""
+  mesh, config = job.mesh, job.run.config
+  state = parallel.replicate(mesh, states.first_state(job.run, job.validation.mean_weight))
+  resume = True
   while True:
-    progress.note(job.run.describe(mesh.size))
-    with checkpoint.open_manager(workdir, job.run.phase, config.checkpoint_every) as manager:
+    job.progress.note(job.run.describe(mesh.size))
+    with checkpoint.open_manager(job.workdir, job.run.phase, config.checkpoint_every) as manager:
       if manager.latest_step() is not None:
-        state = checkpoint.restore(manager, state)
-        progress.note(f"resumed at step {int(state.step)}")
+        state = checkpoint.restore(manager, state, job.progress.note)
+        job.progress.note(f"resumed at step {int(state.step)}")
       elif job.run.phase == 0:
         state = _started(job, state)
       if resume:
-        job, resume = job._replace(began=began - writer.resume(int(state.step))), False
+        began = job.began - job.writer.resume(int(state.step))
+        job, resume = job._replace(began=began), False
       state = states.loop_of(job.run).train(job, state, manager)
     if job.last_phase or job.out_of_time():
-      break
+      return job, state
     following = runs.enter_phase(job.run, job.run.phase + 1)
     state = parallel.replicate(mesh, states.next_state(job.run, state, following))
     job = job._replace(run=following)
-
-  progress.close()
-
-  # --- The certificate; what does not make sense somewhere is mended first.
-  return certify.certify(
-    job.run.shrunk(job.mending.share if job.mending else 1.0),
-    parallel.globalise(state, mesh),
-    workdir=workdir,
-    mesh=mesh,
-    data_dir=data_dir,
-    memory=memory,
-    progress=progress,
-    mend=functools.partial(mend.mend, job, state),
-  )
 
 
 def _started(job: Job, state: TrainState) -> TrainState:

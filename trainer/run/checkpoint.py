@@ -1,7 +1,8 @@
 """Checkpoints and the identity of a run in its working directory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -159,6 +160,25 @@ def open_manager(
 
 
 @contextlib.contextmanager
+def locked(workdir: pathlib.Path, enabled: bool = True) -> Iterator[None]:
+  """Keeps other processes from training in `workdir`; UserError if one does.
+
+  The system lifts the lock when the process ends, however it does.
+  """
+  if not enabled:
+    yield
+    return
+  with (workdir / "lock").open("a") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise UserError(
+        f"another process is training in {workdir}: wait for it, or choose another --workdir"
+      ) from None
+    yield
+
+
+@contextlib.contextmanager
 def quietly() -> Iterator[None]:
   """Keeps Orbax from warning of what is meant, such as that a directory is only read."""
   before = logging.get_verbosity()
@@ -175,31 +195,52 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = Fa
     manager.save(step, args=ocp.args.StandardSave(state), force=force)
 
 
-def restore(manager: ocp.CheckpointManager, like: Any) -> Any:
-  """Restores the latest checkpoint into the shapes, dtypes and shardings of `like`.
+def restore(
+  manager: ocp.CheckpointManager, like: Any, tell: Callable[[str], None] = lambda text: None
+) -> Any:
+  """Restores the latest intact checkpoint into the shapes, dtypes and shardings of `like`.
+
+  Damaged ones are removed, unless the manager only reads.
 
   Args:
     manager: the phase's checkpoints.
     like: a TrainState.
+    tell: is called with a line of text if the latest is damaged and an older one is not.
 
   Raises:
-    UserError: there is no checkpoint, or it is not one of this run.
+    UserError: there is no checkpoint, or none is one of this run.
   """
-  step = manager.latest_step()
-  if step is None:
+  steps = sorted(manager.all_steps(), reverse=True)
+  if not steps:
     raise UserError(f"{manager.directory.parents[1]} holds no checkpoint yet: train it first")
   abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-  damaged = (ValueError, KeyError, TypeError, FileNotFoundError, OSError)
+  reasons = []
+  for older, step in enumerate(steps):
+    try:
+      with quietly():
+        state = _restore(manager, step, abstract)
+    except Exception as error:  # What Orbax and its libraries raise is not documented.
+      reasons.append((str(error).splitlines() or [""])[0][:200])
+      continue
+    if older:
+      tell(f"the checkpoint of step {steps[0]} is damaged: going on from that of step {step}")
+    for damaged in steps[:older]:
+      manager.delete(damaged)
+    return state
+  raise UserError(
+    f"the checkpoint {manager.directory / str(steps[0])} does not fit this run or is damaged "
+    f"({reasons[0]}): remove {manager.directory} to train again from what was before"
+  ) from None
+
+
+def _restore(manager, step, abstract):
   try:
     return manager.restore(step, args=ocp.args.StandardRestore(abstract))
-  except damaged as error:
+  except Exception as error:
     try:
       return _restore_format_1(manager, step, abstract)
-    except (AttributeError, *damaged):
-      raise UserError(
-        f"the checkpoint {manager.directory / str(step)} does not fit this run or is damaged "
-        f"({str(error).splitlines()[0][:200]})"
-      ) from None
+    except Exception:
+      raise error from None
 
 
 def _restore_format_1(manager, step, abstract):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -126,7 +127,9 @@ def _finish_block(sampler, index, path, stored, block):
     rows = np.empty(sampler.points_per_block, _row_type(sampler))
     for name, column in block._asdict().items():
       rows[name] = column
-    _write(path, lambda file: (np.save(file, rows), file.write(_checksum(rows))))
+    content = io.BytesIO()  # NumPy would not say why it cannot write to a file.
+    np.save(content, rows)
+    _write(path, lambda file: file.write(content.getvalue() + _checksum(rows)))
   return index, block
 
 
@@ -149,7 +152,7 @@ def _open(directory, description):
     stored = meta.read_text()
   except OSError as error:
     raise UserError(
-      f"cannot write the dataset to {home}: {error.strerror}; choose another directory"
+      f"cannot write the dataset to {home}: {error.strerror}; choose another --data_dir"
     ) from None
   if stored != text:
     raise UserError(
@@ -190,5 +193,5 @@ def _write(path, write):
       raise
   except OSError as error:
     raise UserError(
-      f"cannot write {path}: {error.strerror}; free space or choose another directory"
+      f"cannot write {path}: {error.strerror}; free space or choose another --data_dir"
     ) from None
