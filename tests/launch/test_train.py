@@ -144,6 +144,22 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
   # step 3 explodes.
   assert re.search(r"error: the loss is not finite since step [345]:", stderr)
   assert list((tmp_path / "run" / "checkpoints" / "0").iterdir()) == []
+  assert "checkpoint" not in stderr.splitlines()[-1]
+
+
+def test_a_network_that_gives_no_numbers_is_named_as_the_cause(tmp_path, data_dir):
+  (tmp_path / "mine.py").write_text(
+    "import jax.numpy as jnp\n"
+    "def phi(x):\n"
+    "  s = (x[:3] ** 2 + x[3:] ** 2) / (x @ x)\n"
+    "  return jnp.sqrt(s[0] - s[0])\n"
+  )
+  flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi", "config.steps": 0}
+  flags |= {"config.gauss_newton.steps": 3, "workdir": tmp_path / "run", "data_dir": data_dir}
+  status, _, stderr = finish(start("train", **flags))
+  line = stderr.splitlines()[-1]
+  assert status == 1 and line.startswith("error: the loss is not finite since step 1: before any")
+  assert "network" in line and "damping" not in line and "Traceback" not in stderr
 
 
 def test_another_runs_workdir_is_refused(uninterrupted, data_dir):

@@ -65,7 +65,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     due = lambda every: step % every == 0 or last
 
     if due(config.log_every) or due(config.checkpoint_every):
-      stop_if_nonfinite(state, _ADVICE)
+      stop_if_nonfinite(state, 0, manager, _ADVICE)
     if due(config.log_every) or due(config.evaluate_every):
       mean_loss = float(np.mean(jax.device_get(losses)))
       now = time.monotonic()
@@ -81,7 +81,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if due(config.checkpoint_every):
       job.save(manager, state, force=last)
     if not last and manager.reached_preemption(step):
-      stop_if_nonfinite(state, _ADVICE)
+      stop_if_nonfinite(state, 0, manager, _ADVICE)
       job.stop_preempted(manager, state)
   segments.close()
   manager.wait_until_finished()

@@ -20,6 +20,8 @@ from trainer.problem.linearise import Linearisation, lazily
 from trainer.problem.network_text import split_terms
 from trainer.run.run import Run
 
+_ADVICE = "raise config.gauss_newton.damping, or take a network that is smooth everywhere"
+
 
 def start(run: Run, params: Any) -> tuple[GaussNewtonState, Schedule]:
   """The optimiser's state at the beginning of a phase, and the loop's."""
@@ -62,7 +64,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     tick = time.monotonic()
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
-    stop_if_nonfinite(state, "raise config.gauss_newton.damping")
+    stop_if_nonfinite(state, first, manager, _ADVICE)
     row |= evaluate(state) | {
       "batch_size": sizes[level],
       "points_per_second": sizes[level] / (time.monotonic() - tick),

@@ -153,11 +153,25 @@ class Job(NamedTuple):
     )
 
 
-def stop_if_nonfinite(state: TrainState, advice: str) -> None:
-  """Ends the run, naming the step, if the loss stopped being finite."""
+def stop_if_nonfinite(
+  state: TrainState, first: int, manager: ocp.CheckpointManager, advice: str
+) -> None:
+  """Ends the run, naming the step and what to do, if the loss stopped being finite.
+
+  Args:
+    state: the state.
+    first: steps before this phase.
+    manager: the phase's checkpoints.
+    advice: what helps if the loss was finite at first.
+  """
   bad = int(state.nonfinite_step)
-  if bad >= 0:
-    raise UserError(
-      f"the loss is not finite since step {bad}: {advice}; the last checkpoint holds the state "
-      "before"
+  if bad < 0:
+    return
+  if bad == first + 1:
+    advice = (
+      "before anything was trained: the network or its derivatives give no numbers at some points; "
+      "look for roots, logarithms, norms and quotients of zero in it"
     )
+  saved = manager.latest_step()
+  where = "" if saved is None else f"; the checkpoint of step {saved} holds the state before"
+  raise UserError(f"the loss is not finite since step {bad}: {advice}{where}")
