@@ -1,6 +1,6 @@
 """Times the trainer on this machine: a step, curvature, sampling, evaluation, several devices.
 
-  python -m launch.benchmark --suite=quick --json=benchmark.json
+  ricciflat-benchmark --suite=quick --json=benchmark.json
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds;
 the suite `sampling` times the sampler alone, stage by stage; `scaling` counts the work and the
@@ -8,7 +8,7 @@ communication of a step on 1 to 64 devices. What is timed is timed in one proces
 devices in a process of their own; `taskset -c 0` in front makes it a single core's. The suite
 `accuracy` trains the configs of six manifolds from nothing:
 
-  python -m launch.benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
+  ricciflat-benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
 """
 
 import importlib
@@ -20,7 +20,7 @@ import platform
 from absl import flags
 import jax
 
-from launch import cli
+from launch import cli, config_files
 from trainer.benchmarks import accuracy, suite
 from trainer.devices import parallel
 from trainer.errors import UserError
@@ -60,9 +60,9 @@ def main() -> None:
 
 
 def _accuracy(path: pathlib.Path | None) -> None:
-  unknown = [name for name in _MANIFOLDS.value if not pathlib.Path(f"configs/{name}.py").exists()]
+  unknown = sorted(set(_MANIFOLDS.value) - set(config_files.shipped()))
   if unknown:
-    raise UserError(f"--manifolds: there is no configs/{unknown[0]}.py")
+    raise UserError(f"--manifolds: there is no shipped config {unknown[0]!r}")
   if not all(seed.isdigit() for seed in _SEEDS.value):
     raise UserError(f"--seeds={','.join(_SEEDS.value)} must be whole numbers")
   directory = cli.path_flag(_DIRECTORY.value)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import ctypes
+import functools
+import inspect
 import os
 import pathlib
 import signal
@@ -9,12 +11,14 @@ import socket
 import sys
 import threading
 import time
+from types import ModuleType
 from typing import Any
 
 from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
+from launch import config_files, help
 from networks import user_code
 from trainer.certificate import verdict
 from trainer.devices import parallel
@@ -54,7 +58,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 def define_config_flag() -> flags.FlagHolder:
   """Defines --config=FILE[:ARGUMENT] and its --config.FIELD=VALUE overrides."""
   return config_flags.DEFINE_config_file(
-    "config", None, "The config file of the run, such as configs/fermat_quintic.py."
+    "config", None, "FILE or FILE:ARGUMENT, a config of your own or the name of a shipped one."
   )
 
 
@@ -96,7 +100,7 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
         raise
       _fail(user_code.describe(error))
 
-  app.run(guarded, flags_parser=_parse)
+  app.run(guarded, flags_parser=functools.partial(_parse, inspect.getmodule(main)))
 
 
 def judge(certificate: Mapping[str, Any]) -> None:
@@ -119,11 +123,17 @@ def path_flag(value: str) -> pathlib.Path:
   return pathlib.Path(value).expanduser().absolute()
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
-  """Parses flags; what ml_collections says about a wrong config or key becomes one line."""
+def _parse(command: ModuleType, argv: Sequence[str]) -> list[str]:
+  """Parses flags; --help and --version are answered, mistakes become one line."""
+  if {"--help", "-help", "-h", "--helpfull"} & set(argv):
+    print(help.text(command))
+    sys.exit(0)
+  if {"--version", "-version"} & set(argv):
+    print(help.version())
+    sys.exit(0)
   try:
-    return flags.FLAGS(argv)
-  except flags.Error as error:
+    return flags.FLAGS(config_files.resolved(argv) if "config" in flags.FLAGS else argv)
+  except (UserError, flags.Error) as error:
     _fail(error)
   except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
     _fail(f"--config: {type(error).__name__}: {error}")

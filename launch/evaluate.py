@@ -1,9 +1,9 @@
 """Measures a trained metric and writes its certificate and report.
 
-  python -m launch.evaluate --workdir=runs/fermat_quintic
-  python -m launch.evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
-  python -m launch.evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
-  python -m launch.evaluate --moduli --config=configs/dwork_quintic.py:0.5
+  ricciflat-evaluate --workdir=runs/fermat_quintic
+  ricciflat-evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+  ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
+  ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
 With --compare it puts several runs beside each other, with a picture, comparison.png, in the
 current directory. With --moduli it measures the Weil-Petersson metric and the normalised Yukawa

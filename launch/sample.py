@@ -1,8 +1,8 @@
 """Samples the points of a config, or describes a manifold.
 
-  python -m launch.sample --config=configs/fermat_quintic.py
-  python -m launch.sample --config=configs/fermat_quintic.py --describe
-  python -m launch.sample --describe --ambient=1,3 --degrees='2;4' --json
+  ricciflat-sample --config=fermat_quintic
+  ricciflat-sample --config=fermat_quintic --describe
+  ricciflat-sample --describe --ambient=1,3 --degrees='2;4' --json
 
 Training samples what it needs by itself; sampling first is for large datasets.
 """

@@ -1,6 +1,6 @@
 """Trains a Ricci-flat metric to a finished certificate.
 
-  python -m launch.train --config=configs/fermat_quintic.py --workdir=runs/fermat_quintic
+  ricciflat-train --config=fermat_quintic --workdir=runs/fermat_quintic
 
 The same command resumes an interrupted run. See README.md for several hosts.
 """
