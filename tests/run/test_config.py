@@ -45,8 +45,19 @@ def test_shipped_configs_are_sound(name):
 )
 def test_numbers_that_make_no_sense(key, value, message):
   config = configs.default_config()
-  config.update_from_flattened_dict({key: value})
+  config.update_from_flattened_dict({"steps": 1, key: value})
   with pytest.raises(UserError, match=message):
+    configs.check_config(config, 4)
+
+
+def test_what_no_step_reads_is_not_checked():
+  config = configs.default_config()
+  config.batch_size = 1023
+  configs.check_config(config, 4)
+  config.batch_size, config.data.train_points = 2048, 1024
+  configs.check_config(config, 4)
+  config.gauss_newton.batch_size = 2048
+  with pytest.raises(UserError, match="config.gauss_newton.batch_size = 2048 is larger"):
     configs.check_config(config, 4)
 
 
@@ -92,6 +103,14 @@ def test_singular_points_are_found_from_sampled_points_too():
   singular.check_smooth(smooth, singular.near_singular_points(smooth))
   with pytest.raises(UserError, match="the variety is singular, at z = "):
     singular.check_smooth(conifold, singular.near_singular_points(conifold))
+
+
+def test_a_singular_point_is_written_without_rounding_errors():
+  variety = description.make_variety(
+    ml_collections.ConfigDict({"variety": description.variety((2,), polynomials="z0*z1*z2")})
+  )
+  with pytest.raises(UserError, match=r"at z = \(((0|1)\+0j(, )?){3}\): change"):
+    singular.check_smooth(variety)
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,16 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
       f"config.gauss_newton.solver = {config.gauss_newton.solver!r} must be auto, "
       f"{', '.join(SOLVERS)}"
     )
-  if max(config.batch_size, config.gauss_newton.batch_size) > config.data.train_points:
-    raise UserError(
-      f"config.batch_size = {config.batch_size} is larger than the dataset of "
-      f"config.data.train_points = {config.data.train_points}: lower one or raise the other"
-    )
-  if config.batch_size % num_devices:
+  sizes = {"gauss_newton.batch_size": config.gauss_newton.batch_size}
+  if config.steps:
+    sizes["batch_size"] = config.batch_size
+  for name, size in sizes.items():
+    if size > config.data.train_points:
+      raise UserError(
+        f"config.{name} = {size} is larger than the dataset of config.data.train_points = "
+        f"{config.data.train_points}: lower one or raise the other"
+      )
+  if config.steps and config.batch_size % num_devices:
     raise UserError(
       f"config.batch_size = {config.batch_size} does not divide over {num_devices} devices: "
       f"use a multiple of {num_devices}"

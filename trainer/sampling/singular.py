@@ -22,7 +22,7 @@ def check_smooth(variety: Variety, starts: np.ndarray | None = None) -> None:
   """
   singular = smoothness.find_singular_point(variety, starts)
   if singular is not None:
-    point = ", ".join(f"{c:.4g}" for c in singular)
+    point = ", ".join(f"{c:.4g}" for c in singular.round(9) + 0)  # without -0 and 1e-323
     raise UserError(f"the variety is singular, at z = ({point}): change its polynomials")
 
 
