@@ -88,6 +88,14 @@ def test_an_indefinite_place_between_the_points_fails(tmp_path, data_dir):
   sampled = certificate["measures"]["min_relative_eigenvalue"]["value"]
   (worst, *_) = certificate["worst_places"]["min_relative_eigenvalue"]
   assert sampled > 0 > worst["value"]
+  # What is certified are held-out points, on which nothing was trained.
+  means = {
+    split: dataset.load(job.source(split), _POINTS).mean_weight
+    for split in ("heldout", "validation", "train")
+  }
+  measured = certificate["measures"]["omega_integral"]["value"]
+  np.testing.assert_allclose(measured, means["heldout"], rtol=1e-12)
+  assert len(set(means.values())) == 3
   lines = {line["name"]: line for line in certificate["verdict"]["lines"]}
   assert not certificate["verdict"]["passed"] and not lines["positive definite"]["passed"]
   assert lines["positive definite"]["value"] == worst["value"]

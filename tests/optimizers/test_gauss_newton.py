@@ -102,38 +102,45 @@ def _linear_step(
   taken,
   decay,
   slack=0.0,
-  positive=lambda v: jnp.ones(_POINTS, bool),
+  positive=lambda v, point: point >= 0,
   admit=lambda params: params,
+  devices=1,
+  damping=_DAMPING,
 ):
-  """One step on eta = 1 + J v + c, and J, c and the damping matrix in NumPy."""
+  """One step on eta = 1 + J v + c, and J, c and the damping matrix in NumPy.
+
+  positive: unknowns, numbers of points -> whether the field is admissible there.
+  """
   rng = np.random.default_rng(3)
   rows, constant = rng.normal(size=(_POINTS, _UNKNOWNS)), rng.normal(size=_POINTS)
 
   def residual(params, batch):
     # Slack is what the linear model does not know: it grows with the step.
     v = params["v"]
-    eta = 1 + batch.x @ v + batch.weight * constant + slack * jnp.sum(v * v)
-    return Residual(eta, 1.0, positive(v), {})
+    eta = 1 + batch.x @ v + batch.pullback + slack * jnp.sum(v * v)
+    return Residual(eta, 1.0, positive(v, batch.omega), {})
 
   linear = of_matrix(residual, lambda params, batch: batch.x)
-  plan = microbatch.Plan(_POINTS, _POINTS, 0, 0)
+  plan = microbatch.Plan(_POINTS // devices, _POINTS // devices, 0, 0)
   solver = solvers.make_solver("sample_space", linear, plan, 0, 0.0)
-  mesh = parallel.make_mesh(jax.devices()[:1])
+  mesh = parallel.make_mesh(jax.devices()[:devices])
   step = parallel.compile_step(
     gauss_newton.make_gauss_newton_step(linear, solver, plan, 1e-9, _MU, decay, admit),
     mesh,
     "shard_map",
   )
   params = {"v": jnp.zeros(_UNKNOWNS)}
-  optimizer = gauss_newton.init(params, _DAMPING)._replace(
+  optimizer = gauss_newton.init(params, damping)._replace(
     previous=jnp.asarray(previous), taken=jnp.int32(taken)
   )
   ones = jnp.ones(_POINTS)
-  epoch = jax.tree.map(lambda a: a[None], Batch(jnp.asarray(rows), ones, ones, ones, ones))
+  batch = Batch(jnp.asarray(rows), jnp.asarray(constant), ones, jnp.arange(_POINTS), ones)
+  epoch = jax.tree.map(lambda a: a[None], batch)
+  epoch = jax.device_put(epoch, parallel.sharded(mesh, axis=1))
   state = new_state(jnp.int32(0), params, optimizer)
   state, row = step(parallel.replicate(mesh, state), epoch)
   j = rows / np.sqrt(_POINTS)
-  shift = _DAMPING * np.trace(j @ j.T) / _POINTS
+  shift = damping * np.trace(j @ j.T) / _POINTS
   return state, jax.device_get(row), j, constant / np.sqrt(_POINTS), shift
 
 
@@ -161,11 +168,11 @@ def test_a_step_that_is_refused_loses_its_momentum():
 
 def test_points_that_are_indefinite_before_a_step_do_not_stop_it():
   zero = np.zeros(_UNKNOWNS)
-  state, row, *_ = _linear_step(zero, 0, 0.0, positive=lambda v: jnp.arange(_POINTS) > 0)
+  state, row, *_ = _linear_step(zero, 0, 0.0, positive=lambda v, point: point > 0)
   assert row["accepted"] and row["tries"] == 1 and row["loss"] < row["loss_before"]
   # One that becomes so does; the damping rises, but not for ever.
   state, row, *_ = _linear_step(
-    zero, 0, 0.0, positive=lambda v: (jnp.arange(_POINTS) > 0) | jnp.all(v == 0)
+    zero, 0, 0.0, positive=lambda v, point: (point > 0) | jnp.all(v == 0)
   )
   assert not row["accepted"] and not np.any(state.params["v"])
   assert float(state.optimizer.damping) == 1e4
@@ -181,7 +188,7 @@ def test_a_step_is_shortened_where_it_spoils_and_then_admitted():
     zero,
     0,
     0.0,
-    positive=lambda v: jnp.broadcast_to(jnp.linalg.norm(v) < reach, _POINTS),
+    positive=lambda v, point: (point >= 0) & (jnp.linalg.norm(v) < reach),
     admit=lambda params: {"v": jnp.clip(params["v"], -cap, cap)},
   )
   assert row["accepted"] and row["length"] == 0.5
@@ -189,3 +196,43 @@ def test_a_step_is_shortened_where_it_spoils_and_then_admitted():
   assert np.any(expected != step / 2)
   np.testing.assert_allclose(state.params["v"], expected, rtol=1e-10)
   np.testing.assert_allclose(row["loss"], np.sum((residual + j @ expected) ** 2), rtol=1e-10)
+
+
+def _half_way(**arguments):
+  """A step of which no more than half is admissible at some points; and the whole one."""
+  points = arguments.pop("points", 0)
+  zero = np.zeros(_UNKNOWNS)
+  whole, *_ = _linear_step(zero, **arguments | {"devices": 1})
+  reach = 0.6 * np.linalg.norm(whole.params["v"])
+  shortened = _linear_step(
+    zero,
+    positive=lambda v, point: (point < points) | (jnp.linalg.norm(v) < reach),
+    **arguments,
+  )
+  return whole, *shortened[:2]
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_points_on_one_device_shorten_the_step_of_all(devices):
+  """Only the last three points of twelve would be spoiled, all on the last device."""
+  whole, state, row = _half_way(taken=0, decay=0.0, points=9, devices=devices)
+  assert row["accepted"] and row["length"] == 0.5 and row["tries"] == 1
+  for part in state.params["v"].addressable_shards:
+    np.testing.assert_allclose(part.data, 0.5 * whole.params["v"], rtol=1e-10)
+
+
+def test_the_gain_of_a_shortened_step_on_a_linear_problem_is_one():
+  _, _, row = _half_way(taken=0, decay=0.0, damping=1e-9)
+  assert row["accepted"] and row["length"] == 0.5
+  np.testing.assert_allclose(row["gain"], 1, rtol=1e-6)
+  np.testing.assert_allclose(row["predicted_loss"], row["loss"], rtol=1e-6)
+  np.testing.assert_allclose(row["loss"], row["loss_before"] / 4, rtol=1e-6)
+
+
+def test_momentum_after_a_halved_step_is_that_of_the_half():
+  """Steps are half as long as their solution by decay, and this one is halved once more."""
+  whole, state, row = _half_way(taken=2, decay=0.5)
+  assert row["accepted"] and row["length"] == 0.25
+  np.testing.assert_allclose(state.params["v"], 0.5 * whole.params["v"], rtol=1e-10)
+  np.testing.assert_allclose(state.optimizer.previous, 0.5 * whole.optimizer.previous, rtol=1e-10)
+  np.testing.assert_allclose(whole.optimizer.previous, 2 * whole.params["v"], rtol=1e-10)

@@ -2,6 +2,7 @@
 
 import pathlib
 import tarfile
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +98,14 @@ def test_single_precision_is_said(workdir):
     with pytest.warns(UserWarning, match="jax_enable_x64"):
       g = metric(np.array([1.0, -1.0, 0.0, 0.0, 0.0, 0.0]))
     assert g.dtype == jnp.complex64
+
+
+def test_loading_says_nothing(workdir, capfd):
+  """Whatever the precision; a library's own messages are none of a user's."""
+  with jax.enable_x64(False), warnings.catch_warnings():
+    warnings.simplefilter("error")
+    load_metric(workdir)
+  assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("change", ["empty", "torn"])
