@@ -63,6 +63,8 @@ def load(path: pathlib.Path, argument: str | None) -> ml_collections.ConfigDict:
   try:
     get_config = registry.Registry("config").resolve(f"{path}:get_config")
     config = get_config() if argument is None else get_config(argument)
+  except UserError:
+    raise
   except ValueError as error:
     if user_code.place_of(error):
       raise UserError(f"--config={path} fails: {user_code.describe(error)}") from None

@@ -55,6 +55,8 @@ def main(*directories: str) -> None:
   if not _WORKDIR.value:
     raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
   workdir = cli.path_flag(_WORKDIR.value)
+  progress = metrics.Progress(enabled=jax.process_index() == 0)
+  progress.stage(f"loading {workdir}")
   run = runs.load_run(workdir)
   state = load_state(run, workdir)
   certificate = certify.certify(
@@ -66,7 +68,7 @@ def main(*directories: str) -> None:
     memory=cli.memory(),
     num_points=_POINTS.value,
     seed=_SEED.value,
-    progress=metrics.Progress(enabled=jax.process_index() == 0),
+    progress=progress,
   )
   cli.judge(certificate)
 

@@ -67,6 +67,10 @@ def test_the_nearest_is_named(flags, message):
     ("x = 1\n", "no class or function 'get_config'"),
     (_TYPO.format("stesp = 1"), "no config.stesp: did you mean config.steps"),
     (_TYPO.format("steps = 'many'"), "line 5: TypeError"),
+    (
+      "from trainer import errors\n\ndef get_config():\n  raise errors.UserError('no')",
+      "^no$",
+    ),
   ],
 )
 def test_a_config_file_that_fails_is_told_with_its_line(tmp_path, text, message):

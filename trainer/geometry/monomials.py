@@ -39,8 +39,9 @@ def evaluate(polynomials: tuple[Terms, ...], z: np.ndarray | jax.Array) -> np.nd
     (P, ...), complex where z or a coefficient is, in the precision of z.
   """
   constants, levels = _levels(polynomials)
-  if levels:
-    chex.assert_axis_dimension(z, 0, len(polynomials[0][0][0]) if polynomials[0][0] else None)
+  for exponents, _ in polynomials:
+    if exponents:
+      chex.assert_axis_dimension(z, 0, len(exponents[0]))
   product = np.tensordot
   if isinstance(z, jax.Array):
     product = functools.partial(jnp.tensordot, precision="highest")

@@ -175,6 +175,8 @@ def locked(workdir: pathlib.Path, enabled: bool = True) -> Iterator[None]:
       raise UserError(
         f"another process is training in {workdir}: wait for it, or choose another --workdir"
       ) from None
+    except OSError:
+      pass  # A file system without locks.
     yield
 
 
