@@ -252,17 +252,11 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
     )
   if squares:
     loss, power = losses.monge_ampere, 2
-  if config.start not in STARTS:
-    raise UserError(
-      f"config.start = {config.start!r} is not supported: use one of {', '.join(STARTS)}"
-    )
-  concentration = config.data.concentration
-  if concentration not in CONCENTRATIONS:
-    raise UserError(
-      f"config.data.concentration = {concentration!r} is not supported: use one of "
-      f"{', '.join(CONCENTRATIONS)}"
-    )
-  problem = MetricProblem(make_variety(config), network, loss, power, config.start, concentration)
+  _check("start", config.start, STARTS)
+  _check("data.concentration", config.data.concentration, CONCENTRATIONS)
+  problem = MetricProblem(
+    make_variety(config), network, loss, power, config.start, config.data.concentration
+  )
   first = problem.ansatz
   while first.below is not None:
     first = first.below
@@ -272,6 +266,11 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
       f"{config.network}"
     )
   return problem
+
+
+def _check(name, value, choices):
+  if value not in choices:
+    raise UserError(f"config.{name} = {value!r} is not supported: use one of {', '.join(choices)}")
 
 
 def _values(metric: jax.Array, batch: Batch) -> dict[str, jax.Array]:
