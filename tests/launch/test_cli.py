@@ -14,7 +14,6 @@ import sys
 from launch import cli
 
 def main():
-  print("ready", flush=True)
   {wait}
 
 sys.argv = ["command"]
@@ -32,9 +31,10 @@ def save(workdir):
       checkpoint.save(manager, step, {"a": jnp.arange(10_000.0)})
 """
 _WAITS = {
-  "in Python": "import time; time.sleep(500)",
+  "in Python": "import time; print('ready', flush=True); time.sleep(500)",
   # Minutes without a bytecode, the lock released, as in a compiler.
-  "in a library": "import numpy as np; np.linalg.svd(np.random.normal(size=(9000, 9000)))",
+  "in a library": "import numpy as np; a = np.random.default_rng(0).normal(size=(6000, 6000)); "
+  "print('ready', flush=True); np.linalg.svd(a)",
 }
 
 
