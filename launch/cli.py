@@ -90,7 +90,9 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
       _fail(error, error.status)
     except KeyboardInterrupt:
       told.set()
-      _fail(_INTERRUPTED)
+      _tell(_INTERRUPTED)
+      sys.stdout.flush()
+      os._exit(1)  # Other threads may be in the middle of anything.
     except Exception as error:
       if is_disk_full(error):
         _fail(

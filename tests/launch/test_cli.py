@@ -35,6 +35,13 @@ _WAITS = {
   # Minutes without a bytecode, the lock released, as in a compiler.
   "in a library": "import numpy as np; a = np.random.default_rng(0).normal(size=(6000, 6000)); "
   "print('ready', flush=True); np.linalg.svd(a)",
+  # Interpreters that end while other threads compile may crash.
+  "in the compiler": "import jax, threading; "
+  "from trainer.geometry.members import random_variety; "
+  "from trainer.sampling.sampler import Sampler; "
+  "sampler = Sampler(random_variety((4,), ((5,),), (1.0,), 0)); "
+  "block = lambda: sampler.block(jax.random.key(0), 0); "
+  "threading.Timer(2, lambda: print('ready', flush=True)).start(); block()",
 }
 
 
