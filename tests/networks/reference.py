@@ -72,7 +72,12 @@ def nested_jet(function, x, pullback):
 
   def point(x, j):
     size = j.shape[-1]
-    value, gradient, hessian = function(x), jax.grad(function)(x), jax.hessian(function)(x)
+
+    def slope(x):
+      value, gradient = jax.value_and_grad(function)(x)
+      return gradient, (value, gradient)
+
+    hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(x)
     holomorphic = 0.5 * (gradient[:size] - 1j * gradient[size:])
     xx, xy = hessian[:size, :size], hessian[:size, size:]
     yx, yy = hessian[size:, :size], hessian[size:, size:]

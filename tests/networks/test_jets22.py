@@ -32,28 +32,30 @@ def nested_rows(function, x, pullback, second):
     return function(x + jnp.concatenate([z.real, z.imag]))
 
   def derivative(f, conjugate):
-    """u -> d_a f or dbar_a f, along a new leading axis."""
+    """u -> (f, d_a f or dbar_a f along new leading axes); f is compiled once for both."""
 
     def result(u):
-      jacobian = jnp.moveaxis(jax.jacfwd(f)(u), -1, 0)
+      jacobian, value = jax.jacfwd(lambda u: (f(u),) * 2, has_aux=True)(u)
+      leading = lambda j: jnp.moveaxis(j, -1, 0)
       sign = 1j if conjugate else -1j
-      return 0.5 * (jacobian[:n] + sign * jacobian[n:])
+      half = lambda j: 0.5 * (leading(j)[:n] + sign * leading(j)[n:])
+      return value, jax.tree.map(half, jacobian)
 
     return result
 
-  d, dbar = (
-    functools.partial(derivative, conjugate=False),
-    functools.partial(derivative, conjugate=True),
-  )
+  def twice(u):
+    (value, bar), (_, bars) = derivative(derivative(along, True), True)(u)
+    return value, bar, bars
+
   origin = jnp.zeros(2 * n)
   c = lambda array: jets22.Complex(array.real, array.imag)
-  first, mixed = d(along)(origin), d(dbar(along))(origin)
-  second_d, third = d(d(along))(origin), d(d(dbar(along)))(origin)
-  fourth = d(d(dbar(dbar(along))))(origin)
+  (values, (first, mixed, _)), (_, (second_d, third, fourth)) = derivative(
+    derivative(twice, False), False
+  )(origin)
   return jnp.stack(
     jets22.pack(
       jets22.Derivatives(
-        c(along(origin)),
+        c(values[0]),
         [c(first[a]) for a in range(n)],
         [[c(mixed[a, b]) for b in range(n)] for a in range(n)],
         [c(second_d[p]) for p in pairs],

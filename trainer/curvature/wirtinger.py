@@ -52,6 +52,16 @@ def _levi(function, n, u):
   return 0.25 * jnp.stack([xx + yy, xy - yx])
 
 
+def _with_slope(function):
+  """u -> (f(u), its Jacobian): f is compiled once for both."""
+
+  def both(u):
+    jacobian, value = jax.jacfwd(lambda u: (function(u),) * 2, has_aux=True)(u)
+    return value, jacobian
+
+  return both
+
+
 def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dtype) -> jax.Array:
   """The jet of a real function of n complex coordinates at their origin.
 
@@ -65,10 +75,8 @@ def mixed_rows(function: Callable[[jax.Array], jax.Array], n: int, dtype: jnp.dt
     tensor needs, are left zero.
   """
   levi = functools.partial(_levi, function, n)
-  origin = jnp.zeros(2 * n, dtype)
-  mixed = levi(origin)
-  slope = jax.jacfwd(levi)(origin)  # (2, n, n, 2n)
-  curve = jax.jacfwd(jax.jacfwd(levi))(origin)  # (2, n, n, 2n, 2n)
+  # (2, n, n), (2, n, n, 2n) and (2, n, n, 2n, 2n).
+  (mixed, slope), (_, curve) = _with_slope(_with_slope(levi))(jnp.zeros(2 * n, dtype))
   pairs = index_maps.symmetric_pairs(n)
 
   def third(a, c, b):
