@@ -135,15 +135,15 @@ def eta_picture(before: np.ndarray, after: np.ndarray, weight: np.ndarray, theme
   kept = weight > 0
   before, after, weight = before[kept], after[kept], weight[kept]
   ends = np.array([np.quantile(eta, (_CUT, 1 - _CUT)) for eta in (before, after)])
-  _histogram(
-    both, before, weight, (ends[:, 0].min(), ends[:, 1].max()), theme.before, "Fubini–Study"
-  )
-  _histogram(both, after, weight, (ends[:, 0].min(), ends[:, 1].max()), theme.after, "trained")
-  _histogram(enlarged, after, weight, tuple(ends[1]), theme.after, "trained, enlarged")
-  for axes in (both, enlarged):
-    axes.locator_params(axis="x", nbins=5)
-    axes.axvline(1, color=theme.ink, linewidth=0.8, linestyle=(0, (1, 2)))
-    axes.set(yscale="log", xlabel="η")
+  shown = ends[:, 0].min(), ends[:, 1].max()
+  _histogram(both, before, weight, shown, theme.before, "Fubini–Study")
+  _histogram(both, after, weight, shown, theme.after, "trained")
+  _histogram(enlarged, after - 1, weight, tuple(ends[1] - 1), theme.after, "trained, enlarged")
+  enlarged.ticklabel_format(axis="x", style="sci", scilimits=(-2, 2), useMathText=True)
+  for axes, flat, label, ticks in ((both, 1, "η", 5), (enlarged, 0, "η − 1", 4)):
+    axes.locator_params(axis="x", nbins=ticks)
+    axes.axvline(flat, color=theme.ink, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set(yscale="log", xlabel=label)
     top = axes.get_ylim()[1]
     axes.set_ylim(top=top * 4)
     axes.legend(loc="upper right", frameon=False, labelcolor=theme.ink, fontsize=8)

@@ -132,7 +132,8 @@ def _page(workdir: pathlib.Path, certificate: Mapping[str, Any], figures: list[s
   before, after = certificate["fubini_study"]["sigma"], certificate["measures"]["sigma"]
   flatter = ""
   if before["value"] and after["value"]:
-    flatter = f"{before['value'] / after['value']:.3g} times flatter than it started"
+    ratio = before["value"] / after["value"]
+    flatter = f"{ratio:{',.0f' if ratio >= 100 else '.3g'}} times flatter than it started"
   fields = {
     "configuration": configuration_text(
       manifold["ambient"], manifold["degrees"], "ℙ<sup>{}</sup>", "×"
@@ -219,7 +220,9 @@ def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None)
 
 
 def _number(entry: Mapping[str, Any]) -> str:
-  return html.escape(format_measure(entry["value"], entry["stderr"])).replace("-", "−")
+  text = html.escape(format_measure(entry["value"], entry["stderr"]))
+  text = re.sub(r"e([+-])0*(\d+)", lambda e: f"·10<sup>{e[1].strip('+')}{e[2]}</sup>", text)
+  return text.replace("-", "−")
 
 
 def _figure(title: str, caption: str, alt: str, light: bytes, dark: bytes) -> str:

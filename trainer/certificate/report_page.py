@@ -55,7 +55,7 @@ strong.pass { color: var(--pass); }
 strong.fail, li.fail { color: var(--fail); }
 ul.verdict {
   list-style: none; margin: 0 0 1.1rem; padding: 0; font-size: 0.88rem;
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 0.2rem 1rem;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 0.2rem 1rem;
 }
 ul.verdict small { color: var(--muted); }
 li.pass::before { content: "✓ "; color: var(--pass); }
