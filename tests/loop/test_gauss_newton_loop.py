@@ -38,7 +38,8 @@ class _Job:
       ),
     )
     self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
-    self.progress = SimpleNamespace(start=lambda *a: None, note=lambda *a: None)
+    ignored = dict.fromkeys(("start", "note", "stage"), lambda *a: None)
+    self.progress = SimpleNamespace(**ignored)
     self.saved, self._sigmas, self._left = [], sigmas, seconds_left
 
   def segments(self, state, *sizes):
