@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets, jets22, network, positive, registry
+from networks import gauge, index_maps, jets, jets22, network, positive, registry
 from networks import sections as section_jets
 from networks.split_complex import Complex
 
@@ -179,6 +179,11 @@ def squared_norm(
   )
   gram = gram.reshape(s.shape[1:-1] + (rows, 2 * rows))
 
+  if isinstance(like, jets22.Jet22):
+    gram = jnp.moveaxis(gram, (-2, -1), (0, 1))
+    entry = lambda i, j: Complex(gram[j, i], gram[j, rows + i])
+    return pack_hermitian_rows(entry, like)
+
   def entry(i, j):
     return Complex(gram[..., j, i], None if i == j else gram[..., j, rows + i])
 
@@ -186,33 +191,22 @@ def squared_norm(
 
 
 def pack_hermitian_rows(
-  entry: Callable[[int, int], Complex], like: chex.Array | jets.Jet
+  entry: Callable[[int | np.ndarray, int | np.ndarray], Complex], like: chex.Array | jets.Jet
 ) -> chex.Array | jets.Jet:
-  """An array or a jet of the type of `like` whose derivatives are d_i dbar_j rho = entry(i, j)."""
+  """An array or a jet of the type of `like` whose derivatives are d_i dbar_j rho = entry(i, j).
+
+  Jets of type (2, 2) ask for arrays of indices i and j, whose shape comes before that of `like`.
+  """
   if not isinstance(like, jets.Jet):
     return entry(0, 0).re
   n = like.num_directions
+  if isinstance(like, jets22.Jet22):
+    return jets22.Jet22(index_maps.derivative_rows(entry, n))
   value, first = entry(0, 0), [entry(1 + a, 0) for a in range(n)]
   mixed = jets22.hermitian(n, lambda a, b: entry(1 + a, 1 + b))
-  if type(like) is jets.Jet:
-    return jets.Jet(
-      jnp.stack(
-        [value.re, *(c.re for c in first), *(c.im for c in first), *jets22.pack_hermitian(mixed)]
-      )
-    )
-  pairs = range(1 + n, 1 + n + n * (n + 1) // 2)
-  return jets22.Jet22(
+  return jets.Jet(
     jnp.stack(
-      jets22.pack(
-        jets22.Derivatives(
-          value=value,
-          first=first,
-          mixed=mixed,
-          second=[entry(p, 0) for p in pairs],
-          third=[[entry(p, 1 + b) for b in range(n)] for p in pairs],
-          fourth=jets22.hermitian(len(pairs), lambda p, q: entry(pairs[p], pairs[q])),
-        )
-      )
+      [value.re, *(c.re for c in first), *(c.im for c in first), *jets22.pack_hermitian(mixed)]
     )
   )
 

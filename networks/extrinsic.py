@@ -28,8 +28,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets
-from networks.algebraic import pack_hermitian_rows, squared_norms
+from networks import gauge, jets, jets22
+from networks.algebraic import squared_norms
 from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
 
@@ -243,17 +243,20 @@ def _holomorphic(rows: Complex, x) -> Complex:
 
   d_a Re f = f_a / 2, d_a Im f = f_a / 2i.
   """
-  zero = jnp.zeros_like(rows.re[0])
+  if not isinstance(x, jets.Jet):
+    return rows[0]
+  n = x.num_directions
+  zeros = lambda count: jnp.zeros((count, *rows.re.shape[1:]), rows.re.dtype)
+  half = lambda c, part: [0.5 * c.re[part], 0.5 * c.im[part]]
 
-  def part(value, re, im):
-    def entry(i, j):
-      if j:
-        return Complex(zero, zero)
-      return Complex(0.5 * re[i], 0.5 * im[i]) if i else Complex(value)
+  def part(f):
+    blocks = [f.re[:1], *half(f, slice(1, 1 + n)), zeros(n * n)]
+    if isinstance(x, jets22.Jet22):
+      m = n * (n + 1) // 2
+      blocks += [*half(f, slice(1 + n, None)), zeros(2 * m * n + m * m)]
+    return type(x)(jnp.concatenate(blocks))
 
-    return pack_hermitian_rows(entry, x)
-
-  return Complex(part(rows.re[0], rows.re, rows.im), part(rows.im[0], rows.im, -rows.re))
+  return Complex(part(rows), part(Complex(rows.im, -rows.re)))
 
 
 def _degrees(parts, polynomial: Polynomial) -> np.ndarray:

@@ -74,6 +74,35 @@ def form_rows(
   return diagonal.re, upper.re, upper.im
 
 
+def derivative_rows(
+  entries: Callable[[int | np.ndarray, int | np.ndarray], Complex], n: int
+) -> chex.Array:
+  """Rows of a jet of type (2, 2), see networks.jets22, from a function of arrays of indices.
+
+  Args:
+    entries: (i, j) -> d_i dbar_j of the function, the shape of i and j before that of the points;
+      0 stands for no derivative, 1 + a for d_a, 1 + n + p for d_a d_c of the pair p.
+    n: the number of complex directions.
+
+  Returns:
+    (R, ...) real.
+  """
+  m = n * (n + 1) // 2
+  a, p = 1 + np.arange(n), 1 + n + np.arange(m)
+  value = entries(0, 0).re
+  vector = lambda c: [part.reshape(-1, *value.shape) for part in (c.re, c.im)]
+  return jnp.concatenate(
+    [
+      value[None],
+      *vector(entries(a, 0)),
+      *form_rows(lambda i, j: entries(a[i], a[j]), n),
+      *vector(entries(p, 0)),
+      *vector(entries(p[:, None], a[None])),
+      *form_rows(lambda i, j: entries(p[i], p[j]), m),
+    ]
+  )
+
+
 def apply(matrix: np.ndarray, rows: chex.Array) -> chex.Array:
   """A constant real matrix (R', R) times rows (R, ...) -> (R', ...)."""
   return jnp.tensordot(

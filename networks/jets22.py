@@ -22,8 +22,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from networks import jets, quadratic
-from networks.index_maps import symmetric_pairs
+from networks import jets, quadratic, rules22
 from networks.split_complex import Complex
 
 
@@ -131,60 +130,21 @@ class Jet22(jets.Jet):
   @staticmethod
   def compose(fs: Sequence[chex.Array], rows: chex.Array) -> chex.Array:
     """Rows of f(v) from (f, .., f'''') at the value (..., F) and the rows of v (row 0 unread)."""
-    return jnp.stack(_compose(fs[:5], list(rows)))
+    return rules22.compose(fs[:5], rows, directions_of(rows.shape[0]))
 
   @staticmethod
   def compose_transpose(fs: Sequence[chex.Array], rows: chex.Array, g: chex.Array) -> chex.Array:
     """Cotangent of the rows of v; the derivatives of f pass theirs on to the value."""
-    # Differentiated as a function of separate rows: a slice would transpose to a sum
-    # of padded arrays.
-    _, transpose = jax.vjp(_compose, list(fs[:5]), list(rows))
-    of_fs, of_rows = transpose(list(g))
+    n = directions_of(rows.shape[0])
+    _, transpose = jax.vjp(lambda *a: rules22.compose(*a, n), list(fs[:5]), rows)
+    of_fs, of_rows = transpose(g)
     value = sum(c * f for c, f in zip(of_fs, fs[1:], strict=True))
-    return jnp.stack([value, *of_rows[1:]])
+    return jnp.concatenate([value[None], of_rows[1:]])
 
   @staticmethod
   def multiply(u: chex.Array, v: chex.Array) -> chex.Array:
     """Rows of a product of two real functions (Leibniz)."""
-    x, y = unpack(u), unpack(v)
-    n = len(x.first)
-    ps = symmetric_pairs(n)
-
-    def half(x, y):
-      """Leibniz' terms, each of which has a partner with x and y exchanged."""
-
-      def third(p, b):
-        a, c = ps[p]
-        return (
-          x.third[p][b] * y.value
-          + x.second[p] * y.first[b].conj()
-          + x.mixed[a][b] * y.first[c]
-          + x.mixed[c][b] * y.first[a]
-        )
-
-      def fourth(p, q):
-        (a, c), (b, e) = ps[p], ps[q]
-        return (
-          x.fourth[p][q] * y.value
-          + x.third[p][b] * y.first[e].conj()
-          + x.third[p][e] * y.first[b].conj()
-          + x.third[q][a].conj() * y.first[c]
-          + x.third[q][c].conj() * y.first[a]
-          + x.second[p] * y.second[q].conj()
-          + x.mixed[a][b] * y.mixed[c][e]
-          + x.mixed[a][e] * y.mixed[c][b]
-        )
-
-      return Derivatives(
-        x.value * y.value * 0.5,
-        [x.first[a] * y.value for a in range(n)],
-        hermitian(n, lambda a, b: x.mixed[a][b] * y.value + x.first[a] * y.first[b].conj()),
-        [x.second[p] * y.value + x.first[a] * y.first[c] for p, (a, c) in enumerate(ps)],
-        [[third(p, b) for b in range(n)] for p in range(len(ps))],
-        hermitian(len(ps), fourth),
-      )
-
-    return jnp.stack(pack(half(x, y))) + jnp.stack(pack(half(y, x)))
+    return rules22.product(u, v, directions_of(u.shape[0]))
 
 
 def from_coordinates(x: chex.Array, pullback: chex.Array, second: chex.Array) -> Jet22:
@@ -213,65 +173,3 @@ def from_coordinates(x: chex.Array, pullback: chex.Array, second: chex.Array) ->
       ]
     )
   )
-
-
-def _compose(fs, rows):
-  """Rows of f(v) from (f, .., f'''') at the value, by Faa di Bruno's formula.
-
-  The terms of the fourth derivatives are grouped by factors that many of them share:
-  with P_ac = v_a v_c and S_{ac bbar} = v_{a bbar} v_c + v_{c bbar} v_a,
-  f_{ac bbar dbar} = f' v_{ac bbar dbar}
-    + (f'' v_ac + f''' P_ac) conj(v_bd) + (f''' v_ac + f'''' P_ac) conj(P_bd)
-    + f'' (v_{a bbar} v_{c dbar} + v_{a dbar} v_{c bbar})
-    + [T_{ac bbar} conj(v_d) + T_{ac dbar} conj(v_b)]
-    + f'' [conj(v_{bd abar}) v_c + conj(v_{bd cbar}) v_a],
-  T_{ac bbar} = f'' v_{ac bbar} + f''' S_{ac bbar}.
-  """
-  f, f1, f2, f3, f4 = fs
-  d = unpack(rows)
-  n = len(d.first)
-  ps = symmetric_pairs(n)
-  v1, v11, v2, v21 = d.first, d.mixed, d.second, d.third
-  product = [v1[a] * v1[c] for a, c in ps]
-  shared = [[v11[a][b] * v1[c] + v11[c][b] * v1[a] for b in range(n)] for a, c in ps]
-  u = [v2[p] * f2 + product[p] * f3 for p in range(len(ps))]
-  w = [v2[p] * f3 + product[p] * f4 for p in range(len(ps))]
-  t = [[v21[p][b] * f2 + shared[p][b] * f3 for b in range(n)] for p in range(len(ps))]
-  s = [[v1[a] * f2 for a in range(n)], [[v11[a][b] * f2 for b in range(n)] for a in range(n)]]
-  # Every entry below reads several of these: without the fence XLA computes them again for each.
-  product, shared, u, w, t, s = _fence((product, shared, u, w, t, s))
-  scaled1, scaled11 = s
-
-  def fourth(p, q):
-    (a, c), (b, e) = ps[p], ps[q]
-    return (
-      d.fourth[p][q] * f1
-      + u[p] * v2[q].conj()
-      + w[p] * product[q].conj()
-      + scaled11[a][b] * v11[c][e]
-      + scaled11[a][e] * v11[c][b]
-      + t[p][b] * v1[e].conj()
-      + t[p][e] * v1[b].conj()
-      + v21[q][a].conj() * scaled1[c]
-      + v21[q][c].conj() * scaled1[a]
-    )
-
-  return pack(
-    Derivatives(
-      value=Complex(f),
-      first=[v * f1 for v in v1],
-      mixed=hermitian(n, lambda a, b: v11[a][b] * f1 + scaled1[a] * v1[b].conj()),
-      second=[v2[p] * f1 + product[p] * f2 for p in range(len(ps))],
-      third=[
-        [v21[p][b] * f1 + u[p] * v1[b].conj() + shared[p][b] * f2 for b in range(n)]
-        for p in range(len(ps))
-      ],
-      fourth=hermitian(len(ps), fourth),
-    )
-  )
-
-
-def _fence(tree):
-  leaves, structure = jax.tree.flatten(tree, is_leaf=lambda c: isinstance(c, Complex))
-  parts = jax.lax.optimization_barrier([(c.re, c.im) for c in leaves])
-  return jax.tree.unflatten(structure, [Complex(*part) for part in parts])

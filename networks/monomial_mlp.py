@@ -109,10 +109,13 @@ def monomial_products(
   left, right = np.triu_indices(len(exponents), 1)
   scale = _scales(ambient, exponents[left] + exponents[right]).astype(jets.dtype(x))
 
+  # All rows at once: picked again for each entry, they are most of what is to be compiled.
+  pick = lambda k: Complex(rows.re[..., k], rows.im[..., k])
+  lefts, rights = pick(left), pick(right)
+
   def entry(i, j):
-    a, b = gauge.entry(rows, i), gauge.entry(rows, j)
-    pick = lambda c, k: Complex(c.re[..., k], c.im[..., k])
-    m, m_t = pick(a, left) * pick(b, right).conj(), pick(a, right) * pick(b, left).conj()
+    at = gauge.entry
+    m, m_t = at(lefts, i) * at(rights, j).conj(), at(rights, i) * at(lefts, j).conj()
     # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian
     # in value only.
     return Complex(

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets, jets22
+from networks import gauge, index_maps, jets, jets22
 from networks.split_complex import Complex
 
 # Relative error that is allowed for a form of low rank in place of all coefficients.
@@ -124,7 +124,7 @@ def _monomial_rows(degrees, order, ambient, x):
     z = [gauge.frame(x, *parts) for parts in gauge.factors(ambient)]
   else:
     z = [_normalised(x[..., re], x[..., im]) for re, im in gauge.factors(ambient)]
-  pairs = jets22.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
+  pairs = index_maps.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
   return _monomials(z, degrees, order, pairs)
 
 

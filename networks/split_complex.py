@@ -23,6 +23,10 @@ class Complex:
     """re - i im."""
     return self if self.im is None else Complex(self.re, -self.im)
 
+  def __getitem__(self, index) -> Complex:
+    """Indexes both parts."""
+    return Complex(self.re[index], None if self.im is None else self.im[index])
+
   def __add__(self, other: Complex) -> Complex:
     if self.im is None or other.im is None:
       return Complex(self.re + other.re, other.im if self.im is None else self.im)
