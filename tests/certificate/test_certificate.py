@@ -48,6 +48,13 @@ def test_every_measure_has_value_stderr_and_exact():
   assert content["fubini_study"]["sigma"]["value"] == 0.3724
 
 
+def test_what_sections_do_not_know_is_null():
+  sections = {"controls": {"euler": {"gain": math.nan, "value": 1.5}}, "edges": [1, math.inf, "a"]}
+  content = certificate.make_certificate({}, {}, None, _run(), {}, sections)
+  assert content["controls"]["euler"] == {"gain": None, "value": 1.5}
+  assert content["edges"] == [1, None, "a"]
+
+
 def test_manifold_and_run():
   content = _certificate()
   assert content["manifold"] == {

@@ -11,7 +11,11 @@ from trainer.errors import UserError
 
 def _function(batch):
   wide = jnp.sin(batch["x"][:, :, None] * jnp.arange(1.0, 65.0))
-  return {"y": (wide * jnp.cos(wide)).sum((1, 2)), "scaled": 2 * batch["x"]}
+  return {
+    "y": (wide * jnp.cos(wide)).sum((1, 2)),
+    "scaled": 2 * batch["x"],
+    "no columns": batch["x"][:, :0],
+  }
 
 
 def _batch(points):

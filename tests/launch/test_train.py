@@ -53,6 +53,9 @@ def test_a_run_ends_with_a_certificate(uninterrupted):
     "volume",
     "kappa",
     "omega_integral",
+    "euler",
+    "kaehler_error",
+    "cocycle_error",
   ):
     assert set(measures[name]) == {"value", "stderr", "exact"}
   assert measures["sigma"]["value"] < certificate["fubini_study"]["sigma"]["value"]

@@ -3,12 +3,20 @@
 It is one JSON object:
 
   measures      name -> {"value", "stderr", "exact"}, the one it was trained by first; of a metric
-                those of trainer.metric.measures.measure_all
+                those of trainer.metric.measures.measure_all, of trainer.metric.consistency.findings
+                and, if it has a potential, of trainer.metric.curvature_measures.findings: euler,
+                c2_J_1, .., c1, ricci_measure, mean_abs_ricci, min_c2_density, negative_c2_share
   fubini_study  the same measures, on the same points, of the metric that training started from
   positivity    why the field makes sense everywhere: {"statement", and for an algebraic metric
                 "least_eigenvalue", "largest_eigenvalue" of H}
   worst_places  extreme -> [{"value", "sampled", "z"}, ..], what a search from the sampled points
                 with extreme values found (trainer.certificate.search), z as [real, imaginary] pairs
+  extreme_points  measure -> {"value", "z"}, the sampled point where a field of the curvature, or an
+                error of the metric, is largest or least
+  symmetries    name of a symmetry in the config -> {"value", "stderr"}, the largest deviation
+  controls      Chern number -> {"value", "stderr", "gain"}: without control variates, and by how
+                much these make the standard error smaller
+  histograms    "ricci_scalar", "riemann_squared" -> {"edges", "weights"}, shares of the volume
   share         how much is left of the last correction; only where that had to be shrunk
   verdict       {"passed", "lines": [{"name", "passed", "value", "threshold"}, ..]}
                 (trainer.certificate.verdict); certificates of old have none
@@ -38,7 +46,16 @@ from trainer.run import checkpoint
 from trainer.sampling.statistics import ROUNDING, Measure, format_measure
 
 # Those besides measures and references.
-SECTIONS = ("positivity", "worst_places", "verdict", "share")
+SECTIONS = (
+  "positivity",
+  "worst_places",
+  "extreme_points",
+  "symmetries",
+  "controls",
+  "histograms",
+  "verdict",
+  "share",
+)
 _PACKAGES = ("ricciflat", "jax", "jaxlib", "dm-haiku", "optax", "chex", "orbax-checkpoint", "numpy")
 
 
@@ -72,7 +89,8 @@ def make_certificate(
     for name, measure in group.items()
   }
   content = {"measures": entries(measures)}
-  content |= {name: entries(group) for name, group in references.items()} | dict(sections)
+  content |= {name: entries(group) for name, group in references.items()}
+  content |= _known(dict(sections))
   if variety:
     content["manifold"] = describe_manifold(variety)
   content["run"] = dict(run)
@@ -251,6 +269,15 @@ def _command() -> str:
 
 def _finite(number: float) -> float | None:
   return number if math.isfinite(number) else None
+
+
+def _known(content: Any) -> Any:
+  """JSON-like content, None in place of what is no number."""
+  if isinstance(content, Mapping):
+    return {name: _known(value) for name, value in content.items()}
+  if isinstance(content, list | tuple):
+    return [_known(value) for value in content]
+  return _finite(content) if isinstance(content, float) else content
 
 
 def _version(package: str) -> str | None:

@@ -13,12 +13,14 @@ from trainer.devices import parallel
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
 from trainer.problem.evaluation import Evaluator
-from trainer.problem.problem import Problem, Values
+from trainer.problem.problem import Findings, Problem, Values
 from trainer.run import metrics
 from trainer.run.run import Run
 
 # Worst places of each kind that a certificate names.
 _PLACES = 3
+# Of a closer look: fast programs for them take longer to compile than slow ones to run.
+_FEW_POINTS = 500
 
 
 def certify(
@@ -60,7 +62,8 @@ def certify(
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
   progress.stage(f"measuring on {num_points:,} held-out points")
-  heldout = dataset.load(problem.source("heldout", seed, data_dir, mesh, dtype), num_points)
+  source = problem.source("heldout", seed, data_dir, mesh, dtype)
+  heldout = dataset.load(source, num_points)
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params)
   at_heldout = lambda values: Evaluator(values, mesh, memory)(params, heldout.batch, num_points)
   trained = at_heldout(problem.values)
@@ -84,12 +87,14 @@ def certify(
   on_training = _merit_on_training_points(run, params, num_points, mesh, data_dir, memory)
 
   history = metrics.read_history(workdir / "metrics.jsonl")
-  measured = problem.measure(trained)
+  found = _inspect(problem, params, heldout, source, mesh, memory)
+  measured = problem.measure(trained) | found.measures
+  references = {problem.reference: problem.measure(reference)} if problem.reference else {}
   exact = problem.exact_measures()
   positivity, lines = _sensible(problem, params, places, measured)
   certificate = certificates.make_certificate(
     measured,
-    {problem.reference: problem.measure(reference)} if problem.reference else {},
+    {name: group | found.references.get(name, {}) for name, group in references.items()},
     problem.variety,
     certificates.describe_run(
       run.identity["config"],
@@ -103,7 +108,7 @@ def certify(
       heldout_seed=seed,
     ),
     exact,
-    positivity | {"worst_places": _described(places)} | _shrunk(run),
+    positivity | {"worst_places": _described(places)} | _shrunk(run) | found.sections,
   )
   lines += verdict.exact(certificate["measures"])
   lines += verdict.sampling(trained["weight"], problem.points_per_slice)
@@ -120,6 +125,22 @@ def certify(
     if problem.variety and problem.reference:
       print(f"report: {workdir / 'report.html'}")
   return certificate
+
+
+def _inspect(problem, params, heldout, source, mesh, memory):
+  """What all closer looks found; sections of one name hold what each of them says."""
+  measures, references, sections = {}, {}, {}
+  for look in problem.inspections(heldout.num_points):
+    whole = look.points == heldout.num_points
+    batch = heldout.batch if whole else dataset.load(source, look.points).batch
+    evaluate = Evaluator(look.values, mesh, memory, quick=look.points < _FEW_POINTS)
+    values = evaluate(params, batch, look.points)
+    found = look.measure(values)
+    measures |= found.measures
+    for own, of_look in ((references, found.references), (sections, found.sections)):
+      for name, group in of_look.items():
+        own[name] = own.get(name, {}) | group
+  return Findings(measures, references, sections)
 
 
 def _merit_on_training_points(run, params, num_points, mesh, data_dir, memory):

@@ -30,8 +30,18 @@ _MEANINGS = {
   "volume": ("Vol", "∫ det g d²ⁿx, fixed by topology"),
   "omega_integral": ("∫ |Ω|²", "volume in the holomorphic volume form"),
   "kappa": ("κ", "Vol / ∫ |Ω|²"),
+  "euler": ("χ", "∫ cₙ, fixed by topology"),
+  "c1": ("∫ c₁ ∧ ωⁿ⁻¹/(n−1)!", "0 by topology"),
+  "ricci_measure": ("‖R‖", "Vol^(1/n − 1) ∫ |R| dvol"),
+  "mean_abs_ricci": ("mean |Ric|", "in units of Vol^(−1/n)"),
+  "min_c2_density": ("least c₂ ∧ ωⁿ⁻²/(n−2)!", "against dvol; nowhere negative if Ricci-flat"),
+  "negative_c2_share": ("c₂ negative", "share of the volume; none if Ricci-flat"),
+  "kaehler_error": ("max |dω|", "in units of Vol^(−1/2n)"),
+  "cocycle_error": ("max |g − g′|", "of g, between two patches"),
+  "symmetry_error": ("max |g − s*g|", "of g, over the symmetries s of the config"),
   "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
 }
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _LONGEST_POLYNOMIAL = 400
 _LOAD = """from trainer import load_run
 run = load_run({workdir!r})
@@ -208,7 +218,7 @@ def _verdict(certificate: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None) -> str:
-  symbol, meaning = _MEANINGS.get(name, (name, ""))
+  symbol, meaning = _MEANINGS.get(name) or _class_meaning(name)
   exact = "" if entry["exact"] is None else f"{entry['exact']:.8g}"
   off = certificates.deviation(entry)
   deviation = "" if off is None else f"{off:+.1f} s.e.".replace("-", "−")
@@ -217,6 +227,14 @@ def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None)
     f"<td>{_number(entry)}</td><td>{exact}</td><td>{deviation}</td>"
     f"<td class=before>{_number(started) if started else ''}</td></tr>"
   )
+
+
+def _class_meaning(name: str) -> tuple[str, str]:
+  """c2_J_1_J_2 -> ("c₂·J₁J₂", ..)."""
+  if not name.startswith("c2_J_"):
+    return name, ""
+  factors = name.removeprefix("c2").replace("_", "").translate(_SUBSCRIPTS)
+  return f"c₂·{factors}", "fixed by topology"
 
 
 def _number(entry: Mapping[str, Any]) -> str:

@@ -115,7 +115,9 @@ def apply(function: Callable[[Any], Any], batch: Any, plan: Plan) -> Any:
   if plan.num_chunks == 1:
     return function(batch)
   out = jax.lax.map(function, _fold(batch, plan))
-  return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[: plan.points], out)
+  # In full: -1 does not say how many rows an array without columns has.
+  flat = lambda a: a.reshape(a.shape[0] * a.shape[1], *a.shape[2:])
+  return jax.tree.map(lambda a: flat(a)[: plan.points], out)
 
 
 def accumulate(

@@ -52,7 +52,7 @@ def point(variety: Variety, chart: patches.Chart, near: jax.Array, u: jax.Array)
 
 def coordinates(variety: Variety, chart: patches.Chart, z: jax.Array) -> jax.Array:
   """Local coordinates (n,) complex of a point z (N,) in any scaling."""
-  return _scaled(variety, chart, z)[0] @ chart.kept.T.astype(z.dtype)
+  return scaled(variety, chart, z) @ chart.kept.T.astype(z.dtype)
 
 
 def jacobian(
@@ -68,11 +68,34 @@ def jacobian(
   Returns:
     (n, n) complex, [a, b].
   """
-  z, _ = _scaled(variety, chart, z)
-  pullback = patches.pullback(variety, z, chart)
-  scaled, pivots = _scaled(variety, other, z)
-  slopes = (pullback - scaled * (pullback @ _spread(variety, other))) / pivots
-  return slopes @ other.kept.T.astype(z.dtype)
+  z = scaled(variety, chart, z)
+  return components(variety, other, z, patches.pullback(variety, z, chart))
+
+
+def components(
+  variety: Variety, chart: patches.Chart, z: jax.Array, vectors: jax.Array
+) -> jax.Array:
+  """dv^b of tangent vectors, in the local coordinates v of a chart.
+
+  Args:
+    variety: the variety.
+    chart: the chart.
+    z: (N,) complex, a point in any scaling.
+    vectors: (M, N) complex, dz of M tangent vectors, in the same scaling.
+
+  Returns:
+    (M, n) complex.
+  """
+  chex.assert_shape([z, vectors], [(variety.num_coordinates,), (None, variety.num_coordinates)])
+  divided = _pivots(variety, chart, z)
+  spread = _spread(variety, chart).astype(z.dtype)
+  slopes = (vectors - z / divided * (vectors @ spread)) / divided
+  return slopes @ chart.kept.T.astype(z.dtype)
+
+
+def scaled(variety: Variety, chart: patches.Chart, z: jax.Array) -> jax.Array:
+  """z (N,) with the chart's constant coordinates 1."""
+  return z / _pivots(variety, chart, z)
 
 
 def _constant(chart):
@@ -88,7 +111,6 @@ def _spread(variety, chart):
   return blocks
 
 
-def _scaled(variety, chart, z):
-  """z with the chart's constant coordinates 1, and what each coordinate was divided by, (N,)."""
-  pivots = z @ _spread(variety, chart).astype(z.dtype)
-  return z / pivots, pivots
+def _pivots(variety, chart, z):
+  """(N,): by these the coordinates of z are divided for the chart's constant ones."""
+  return z @ _spread(variety, chart).astype(z.dtype)

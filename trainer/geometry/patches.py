@@ -59,8 +59,31 @@ def choose_chart(variety: Variety, z: jax.Array) -> Chart:
   """
   chex.assert_shape(z, (variety.num_coordinates,))
   z = jax.lax.stop_gradient(z)
+  return _best_chart(variety, z, _patch_mask(variety, z))
+
+
+def another_chart(variety: Variety, z: jax.Array) -> Chart:
+  """Well conditioned local coordinates at a point that are none of `choose_chart`'s.
+
+  Constant is the second largest coordinate of each factor; which are eliminated is chosen among the
+  rest, the largest ones included, as there.
+
+  Args:
+    variety: the variety.
+    z: (N,) complex, in any scaling.
+
+  Returns:
+    Chart of masks of z's real type, without derivatives.
+  """
+  chex.assert_shape(z, (variety.num_coordinates,))
+  z = jax.lax.stop_gradient(z)
+  without = jnp.where(_patch_mask(variety, z), 0, z)
+  return _best_chart(variety, z, _patch_mask(variety, without))
+
+
+def _best_chart(variety, z, patch):
+  """The chart with these constant coordinates (N,) bool whose minor of dQ is the largest."""
   n_all, k = variety.num_coordinates, variety.codimension
-  patch = _patch_mask(variety, z)
   subsets, minors = _chart_minors(patch, gradient(variety, z))
   best = jax.nn.one_hot(jnp.argmax(jnp.abs(minors)), len(subsets), dtype=z.real.dtype)
   members = np.zeros((len(subsets), n_all))

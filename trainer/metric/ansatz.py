@@ -31,6 +31,7 @@ class Ansatz(NamedTuple):
     potential: (parameters, Batch, complement) -> the (2, 2) jet (R, B) of the Kaehler potential,
       which trainer.curvature.tensors reads; complement as trainer.curvature.potential takes it,
       None where only tensors are read off. None if there is no potential.
+    nested: whether `potential` takes nested differentiation, which costs milliseconds a point.
     phi: (parameters, x (2N,)) -> (), the potential less that of Fubini-Study at one point, which
       does not depend on its scaling; None if there is no potential.
     keep: (parameters, Batch) -> {name: (B, ..)}, what training leaves alone (Batch.fixed), or None.
@@ -46,6 +47,7 @@ class Ansatz(NamedTuple):
   metric: Callable[[Any, Batch], jax.Array]
   path: str
   potential: Callable[[Any, Batch, jax.Array | None], jax.Array] | None = None
+  nested: bool = False
   phi: Callable[[Any, jax.Array], jax.Array] | None = None
   keep: Callable[[Any, Batch], dict[str, jax.Array]] | None = None
   form: Any = None
@@ -127,8 +129,10 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
       mixed = wirtinger.levi_forms(phi, batch.x, batch.pullback)
     return batch.fubini_study.T + mixed
 
+  nested = jets22.Jet22 not in built.jet_types
+
   def potential(params, batch, complement=None):
-    path = "jets" if jets22.Jet22 in built.jet_types else "general"
+    path = "general" if nested else "jets"
     phi = functools.partial(built.apply, params)
     return potential_rows(variety, phi, batch.x, batch.pullback, path, complement)
 
@@ -139,6 +143,7 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
     metric,
     path,
     potential,
+    nested,
     built.apply,
     keep,
     built.form,
@@ -202,6 +207,7 @@ def _on_top(variety: Variety, below: Ansatz, correction: Ansatz) -> Ansatz:
     metric,
     correction.path,
     potential if has_potential else None,
+    below.nested or correction.nested,
     phi if has_potential else None,
     keep,
     below=below,

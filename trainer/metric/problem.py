@@ -1,6 +1,6 @@
 """Ricci-flat metrics as a problem: parameters {"network", "log_kappa"}, residual eta - 1 or R."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import copy
 import math
 from typing import Any
@@ -15,12 +15,15 @@ from trainer.errors import UserError
 from trainer.geometry import hermitian, topology
 from trainer.geometry.description import make_variety
 from trainer.geometry.omega_integral import exact_omega_integral
+from trainer.geometry.symmetries import Symmetry, make_symmetries
 from trainer.geometry.variety import Variety
 from trainer.metric import (
   algebraic,  # noqa: F401  Imported, it registers its linearisation with forms.
   ansatz,
   balanced,
+  curvature_measures,
   forms,
+  inspections,
   invariance,
   invariant,  # noqa: F401  The same.
   lift,
@@ -35,7 +38,7 @@ from trainer.points.concentration import CONCENTRATIONS, OFF, make_sampler
 from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
 from trainer.problem.network_text import split_terms
-from trainer.problem.problem import Problem, Values
+from trainer.problem.problem import Inspection, Problem, Values
 from trainer.sampling import singular
 from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import Measure
@@ -59,6 +62,7 @@ class MetricProblem(Problem):
     power: int = 2,
     start: str = FUBINI_STUDY,
     concentration: str = OFF,
+    symmetries: Sequence[Symmetry] = (),
   ):
     """Builds it.
 
@@ -69,6 +73,7 @@ class MetricProblem(Problem):
       power: see Problem.
       start: one of STARTS.
       concentration: of points, see trainer.points.concentration.
+      symmetries: from which a certificate tells the deviation.
 
     Raises:
       UserError: the network cannot be built.
@@ -78,6 +83,7 @@ class MetricProblem(Problem):
     self.volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
     self.points_per_slice = Sampler(variety).points_per_slice
     self._loss, self._start, self._concentration = loss, start, concentration
+    self._symmetries = tuple(symmetries)
     if self.ansatz.keep:
       self.keep = lambda params, batch: self.ansatz.keep(params["network"], batch)
 
@@ -193,6 +199,17 @@ class MetricProblem(Problem):
     """See trainer.metric.measures.measure_all."""
     return measures.measure_all(measures.PointValues(**values), self.points_per_slice)
 
+  def inspections(self, num_points: int) -> list[Inspection]:
+    """Curvature, of metrics with a potential; whether g is Kaehler and the same in every chart."""
+    return inspections.inspections(
+      self.variety,
+      self.ansatz,
+      self.volume,
+      self.points_per_slice,
+      num_points,
+      self._symmetries,
+    )
+
   def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
     """The least eigenvalue of g relative to Fubini-Study, and |eta - 1|."""
     return {
@@ -213,8 +230,8 @@ class MetricProblem(Problem):
     return np.asarray(self.ansatz.spectrum(params["network"]))
 
   def exact_measures(self) -> dict[str, float]:
-    """The volume; on Fermat hypersurfaces also integral |Omega|^2 and with it kappa."""
-    return exact_measures(self.variety)
+    """The volume and Chern numbers; of Fermat hypersurfaces integral |Omega|^2 and kappa, too."""
+    return exact_measures(self.variety) | curvature_measures.exact(self.variety)
 
   def picture(self, values: Values, like: Values | None = None) -> np.ndarray:
     """eta (B,), kappa from the points of `like`."""
@@ -236,7 +253,7 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   """The problem of a config's phase.
 
   Args:
-    config: its fields variety, data, loss, steps, start and continuation are read.
+    config: its fields variety, data, loss, steps, start, continuation and symmetries are read.
     network: of the phase.
     squares: whether it is solved as the least-squares problem of eta - 1, whatever config.loss
       says.
@@ -253,10 +270,11 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
   if squares:
     loss, power = losses.monge_ampere, 2
   _check("start", config.start, STARTS)
-  _check("data.concentration", config.data.concentration, CONCENTRATIONS)
-  problem = MetricProblem(
-    make_variety(config), network, loss, power, config.start, config.data.concentration
-  )
+  concentration = config.data.concentration
+  _check("data.concentration", concentration, CONCENTRATIONS)
+  variety = make_variety(config)
+  symmetries = make_symmetries(variety, **config.symmetries)
+  problem = MetricProblem(variety, network, loss, power, config.start, concentration, symmetries)
   first = problem.ansatz
   while first.below is not None:
     first = first.below

@@ -21,15 +21,25 @@ class Evaluator:
 
   def __init__(
     self,
-    values: Callable[[Any, Any], dict[str, jax.Array]],
+    values: Callable[[Any, Any], dict[str, Any]],
     mesh: jax.sharding.Mesh,
     memory: int,
+    quick: bool = False,
   ):
-    """Args: see Problem.values; the devices; bytes of a device for intermediate results."""
-    self._mesh, self._values = mesh, _compiled(values, mesh, memory)
+    """Builds it.
+
+    Args:
+      values: (params, batch) -> nested dictionaries of numbers (B, ...) at points.
+      mesh: the devices.
+      memory: bytes of each for intermediate results.
+      quick: see trainer.devices.parallel.compile_rows.
+    """
+    self._mesh, self._values = mesh, _compiled(values, mesh, memory, quick)
 
   def __call__(self, params: Any, batch: Any, num_points: int) -> Values:
-    """Returns the numbers at the first `num_points` rows of a sharded batch, on every process.
+    """The numbers at the first `num_points` rows of a sharded batch, on every process.
+
+    They are in double precision, float64 or complex128.
 
     Args:
       params: the problem's parameters.
@@ -46,19 +56,22 @@ class Evaluator:
       parts.append(parallel.gather_rows(self._values(params, rows) | {"weight": rows.weight}))
 
     def joined(*blocks):
-      of_devices = [np.asarray(a, np.float64).reshape(devices, size) for a in blocks]
-      return np.concatenate(of_devices, axis=1)[:, :local].ravel()[:num_points]
+      behind = blocks[0].shape[1:]
+      double = np.promote_types(blocks[0].dtype, np.float64)
+      of_devices = [np.asarray(a, double).reshape(devices, size, *behind) for a in blocks]
+      rows = np.concatenate(of_devices, axis=1)[:, :local]
+      return rows.reshape(devices * local, *behind)[:num_points]
 
     return jax.tree.map(joined, *parts)
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled(values, mesh, memory):
+def _compiled(values, mesh, memory, quick):
   def at_rows(params: Any, batch: Any) -> dict[str, jax.Array]:
     at_points = lambda rows: values(params, rows)
     return microbatch.apply(at_points, batch, microbatch.plan(at_points, batch, memory))
 
-  return parallel.compile_rows(at_rows, mesh)
+  return parallel.compile_rows(at_rows, mesh, quick)
 
 
 @functools.lru_cache(maxsize=16)

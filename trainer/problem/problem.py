@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,34 @@ from trainer.sampling.statistics import Measure
 
 # name -> (B,) float64 numbers at points, among them "weight"
 Values = dict[str, np.ndarray]
+
+
+class Findings(NamedTuple):
+  """What an inspection adds to a certificate.
+
+  Attributes:
+    measures: name -> measure.
+    references: name of a reference -> the same measures of it.
+    sections: name -> JSON-like, see trainer.certificate.certificate.
+  """
+
+  measures: dict[str, Measure]
+  references: dict[str, dict[str, Measure]] = {}
+  sections: dict[str, Any] = {}
+
+
+class Inspection(NamedTuple):
+  """A closer look at held-out points that only a certificate takes: dearer than `Problem.values`.
+
+  Attributes:
+    points: how many of the held-out points it takes, the first ones.
+    values: (params, batch) -> nested dictionaries of real numbers (B, ...) at points.
+    measure: those at all points, float64 and with "weight" -> findings.
+  """
+
+  points: int
+  values: Callable[[Any, Any], dict[str, Any]]
+  measure: Callable[[dict[str, Any]], Findings]
 
 
 class Problem:
@@ -145,6 +173,11 @@ class Problem:
   def measure(self, values: Values) -> dict[str, Measure]:
     """All measures, for a certificate."""
     return self.validate(values)
+
+  def inspections(self, num_points: int) -> list[Inspection]:
+    """What a certificate on `num_points` held-out points looks at besides `measure`."""
+    del num_points
+    return []
 
   def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
     """Numbers at points whose extremes on the variety are searched for.

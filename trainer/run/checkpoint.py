@@ -18,8 +18,8 @@ from trainer.errors import UserError
 
 _CHECKPOINTS_KEPT = 2
 # Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's. 2: no
-# crowded points. 3: no copies of the user's own code.
-FORMAT = 4
+# crowded points. 3: no copies of the user's own code. 4: no symmetries.
+FORMAT = 5
 # Where in a checkpoint of format 1 lies what is at another place now.
 _MOVED = {
   ("schedule", name): ("optimizer", before)
@@ -112,6 +112,9 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
     stored["config"] = {"problem": "metric"} | stored["config"]
   if written <= 2:
     stored["config"]["data"] = {"concentration": "auto"} | stored["config"]["data"]
+  if written <= 4:
+    none = {"order": 1, "phases": [], "permutations": [], "conjugation": False}
+    stored["config"] = {"symmetries": none} | stored["config"]
   return stored
 
 

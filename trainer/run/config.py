@@ -49,6 +49,13 @@ def default_config() -> ml_collections.ConfigDict:
   config.gauss_newton.iterations = 100  # of conjugate gradients a step, at most
   # Where they stop: five of them lower the predicted E by less than this part.
   config.gauss_newton.tolerance = 5e-3
+  # From these the certificate tells how far the metric deviates: phases z_i -> exp(2 pi i p_i /
+  # order) z_i, permutations z_i -> z_{row[i]}, complex conjugation.
+  config.symmetries = ml_collections.ConfigDict()
+  config.symmetries.order = 1
+  config.symmetries.phases = ()  # rows p of whole numbers
+  config.symmetries.permutations = ()
+  config.symmetries.conjugation = False
   config.time_limit = 0.0  # seconds after which training stops where it is; 0: none
   config.log_every = 100
   config.evaluate_every = 2000

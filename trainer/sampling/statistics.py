@@ -63,7 +63,11 @@ def weighted_mean(weight: np.ndarray, f: np.ndarray, points_per_slice: int) -> M
   chex.assert_rank([weight, f], 1)
   chex.assert_equal_shape([weight, f])
   kept = weight > 0
-  w, f, slices = weight[kept], f[kept], slice_numbers(kept, points_per_slice)
+  return mean_of_slices(weight[kept], f[kept], slice_numbers(kept, points_per_slice))
+
+
+def mean_of_slices(w: np.ndarray, f: np.ndarray, slices: np.ndarray) -> Measure:
+  """`weighted_mean` of points that count, the number 0, 1, .. of each one's slice given (B,)."""
   mean = np.sum(w * f) / np.sum(w)
   return Measure(float(mean), standard_error(w * (f - mean) / np.sum(w), slices))
 

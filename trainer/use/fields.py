@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 from networks import reverse
 from trainer.errors import UserError
-from trainer.geometry import fubini_study, hermitian, patches
+from trainer.geometry import fubini_study, patches
 from trainer.geometry.variety import Variety
 from trainer.metric import ansatz as ansatze
+from trainer.metric import pointwise
 from trainer.metric.ansatz import Ansatz
-from trainer.points.batch import Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,15 +47,8 @@ class Fields:
     Returns:
       (n, n) complex, in the precision of z.
     """
-    chex.assert_shape(z, (self.variety.num_coordinates,))
-    pullback = patches.pullback(self.variety, z, chart)
-    start = fubini_study.metric(self.variety, z, pullback)
-    x = jnp.concatenate([z.real, z.imag])
-    one = jnp.ones((), x.dtype)
-    batch = Batch(x, pullback, one, one, hermitian.pack(start))
-    batch = jax.tree.map(lambda a: a[None], batch)
-    with reverse.plain():
-      return hermitian.unpack(self.ansatz.metric(cast(params, x.dtype), batch))[0]
+    params = cast(params, z.real.dtype)
+    return pointwise.metric_in_chart(self.variety, self.ansatz, params, z, chart)
 
   def potential(self, params: Any, z: jax.Array) -> jax.Array:
     """K with g_{a bbar} = d_a dbar_b K at a point, in the scaling of z.
