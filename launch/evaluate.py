@@ -2,12 +2,15 @@
 
   ricciflat-evaluate --workdir=runs/fermat_quintic
   ricciflat-evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+  ricciflat-evaluate --workdir=runs/fermat_quintic --curvature --points=100000
   ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
-With --compare it puts several runs beside each other, with a picture, comparison.png, in the
-current directory. With --moduli it measures the Weil-Petersson metric and the normalised Yukawa
-coupling along each named parameter of a config, which takes points but no trained metric.
+With --curvature it writes curvature.npz instead: points, and the metric, connection, Riemann tensor
+and Chern densities at them (trainer.use.archive). With --compare it puts several runs beside each
+other, with a picture, comparison.png, in the current directory. With --moduli it measures the
+Weil-Petersson metric and the normalised Yukawa coupling along each named parameter of a config,
+which takes points but no trained metric.
 """
 
 import pathlib
@@ -23,12 +26,16 @@ from trainer.loop.state import load_state
 from trainer.moduli import sample
 from trainer.run import metrics
 from trainer.run import run as runs
+from trainer.use import archive
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
 _POINTS = flags.DEFINE_integer(
   "points", None, "Held-out points; default: as in the run's config, two million for --moduli."
 )
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
+_CURVATURE = flags.DEFINE_boolean(
+  "curvature", False, "Write the curvature at points to curvature.npz in --workdir instead."
+)
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
 _COMPARE = flags.DEFINE_boolean("compare", False, "Compare the runs in the directories given.")
 _CONFIG = cli.define_config_flag()
@@ -37,7 +44,7 @@ _MODULI_POINTS = 2_000_000
 
 
 def main(*directories: str) -> None:
-  """Certifies a trained run, compares several, or measures a moduli space."""
+  """Certifies a trained run, writes its curvature, compares several, or measures a moduli space."""
   if _COMPARE.value:
     picture = pathlib.Path("comparison.png").absolute()
     print(compare.compare([cli.path_flag(directory) for directory in directories], picture))
@@ -55,22 +62,21 @@ def main(*directories: str) -> None:
   if not _WORKDIR.value:
     raise UserError("give --workdir=DIRECTORY, the directory of a trained run")
   workdir = cli.path_flag(_WORKDIR.value)
-  progress = metrics.Progress(enabled=jax.process_index() == 0)
-  progress.stage(f"loading {workdir}")
-  run = runs.load_run(workdir)
-  state = load_state(run, workdir)
-  certificate = certify.certify(
-    run,
-    state,
-    workdir=workdir,
+  settings = dict(
     mesh=parallel.make_mesh(),
     data_dir=cli.path_flag(cli.DATA_DIR.value),
     memory=cli.memory(),
     num_points=_POINTS.value,
     seed=_SEED.value,
-    progress=progress,
   )
-  cli.judge(certificate)
+  if _CURVATURE.value:
+    print(f"curvature: {archive.write_curvature(workdir, **settings)}")
+    return
+  progress = metrics.Progress(enabled=jax.process_index() == 0)
+  progress.stage(f"loading {workdir}")
+  run = runs.load_run(workdir)
+  state = load_state(run, workdir)
+  cli.judge(certify.certify(run, state, workdir=workdir, progress=progress, **settings))
 
 
 def cli_main() -> None:

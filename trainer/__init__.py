@@ -14,7 +14,7 @@ import importlib
 _HOMES = {
   "UserError": "errors",
   "certify": "certificate.certify",
-  "curvature_of": "use.curvature",
+  "curvature_of": "use.any_metric",
   "default_config": "run.config",
   "load_metric": "use.run",
   "load_run": "use.run",

@@ -1,22 +1,18 @@
-"""The curvature of a run's metric, or of any other, at points in local coordinates."""
+"""The curvature of a run's metric at points, in the local coordinates of each."""
 
-import functools
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from trainer.curvature import autodiff, contractions, tensors
+from trainer.curvature import chern, contractions, tensors
 from trainer.errors import UserError
-from trainer.geometry import patches
+from trainer.geometry import fubini_study, patches
 from trainer.points import batch as batches
+from trainer.points.batch import Batch
 from trainer.use import evaluation
 from trainer.use.fields import Fields, cast
-
-# Points at which a metric of the user's is checked.
-_CHECKED = 16
 
 
 class Curvature(NamedTuple):
@@ -29,7 +25,8 @@ class Curvature(NamedTuple):
     ricci: (..., n, n) complex, [c, d] = g^{a bbar} R_{a bbar c dbar}.
     scalar: (...) real, g^{c dbar} Ric_{c dbar}.
     riemann_squared: (...) real, sum |R_{a bbar c dbar}|^2 in a unitary frame.
-    kaehler_error: (...) real, the length of the torsion: 0 everywhere if and only if Kaehler.
+    euler: (...) real, the density of c_n against d^{2n}x.
+    c2: (..., r) real, those of c_2 J_i .. J_j over i <= .. <= j; (..., 0) on a curve.
   """
 
   metric: jax.Array
@@ -38,10 +35,11 @@ class Curvature(NamedTuple):
   ricci: jax.Array
   scalar: jax.Array
   riemann_squared: jax.Array
-  kaehler_error: jax.Array
+  euler: jax.Array
+  c2: jax.Array
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@evaluation.compiled
 def curvature(fields: Fields, params: Any, z: jax.Array) -> Curvature:
   """The curvature at points, by jets where the network has them.
 
@@ -51,78 +49,48 @@ def curvature(fields: Fields, params: Any, z: jax.Array) -> Curvature:
     z: (..., N) complex, points on the variety in any scaling.
 
   Raises:
-    UserError: the metric has no potential; trainer.curvature.autodiff takes any metric.
+    UserError: the metric has no potential; curvature_of takes any metric.
+  """
+  params, variety = cast(params, z.real.dtype), fields.variety
+
+  def at_rows(z):
+    return at_points(fields, params, batches.prepare(variety, z, jnp.ones(len(z), z.real.dtype)))
+
+  return evaluation.by_chunks(at_rows, z)
+
+
+def at_points(fields: Fields, params: Any, batch: Batch) -> Curvature:
+  """The curvature at all points of a batch at once.
+
+  Args:
+    fields: the run's functions.
+    params: their parameters, in the precision of the batch.
+    batch: B points; of its arrays x and pullback are read.
+
+  Returns:
+    Curvature of arrays (B, ...).
+
+  Raises:
+    UserError: the metric has no potential.
   """
   variety, ansatz = fields.variety, fields.ansatz
   if ansatz.potential is None:
     raise UserError(
       f"the network {fields.network} makes a metric without a potential: take "
-      "trainer.curvature.autodiff with chart.metric"
+      "curvature_of(chart.metric, u)"
     )
-  params = cast(params, z.real.dtype)
-
-  def at_rows(z):
-    batch = batches.prepare(variety, z, jnp.ones(z.shape[0], z.real.dtype))
-    charts = jax.vmap(lambda z: patches.choose_chart(variety, patches.normalise(variety, z)))(z)
-    rows = ansatz.potential(params, batch, charts.eliminated)
-    g, riemann = tensors.components(rows)
-    gamma = jnp.moveaxis(tensors.christoffel(rows), -1, 0)
-    # A metric with a potential is Kaehler.
-    return _curvature(g, gamma, riemann, jnp.zeros(g.shape[:-2], z.real.dtype))
-
-  return evaluation.by_chunks(at_rows, z)
-
-
-def curvature_of(metric: autodiff.Field, u: jax.Array) -> Curvature:
-  """The curvature of any Hermitian metric, Kaehler or not, by autodiff in local coordinates.
-
-  Args:
-    metric: u (2n,) real -> g_{a bbar} (n, n) complex, in JAX: a chart's, or one of your own. A
-      function that is given again compiles once.
-    u: (..., 2n) real, points' local coordinates [Re u, Im u].
-
-  Raises:
-    UserError: the metric is not a Hermitian matrix.
-  """
-  u = jnp.asarray(u)
-  chex.assert_type(u, float)
-  metric = jax.tree_util.Partial(metric)
-  if not isinstance(u, jax.core.Tracer):
-    _check_hermitian(metric, u)
-  return _curvature_of(metric, u)
-
-
-@jax.jit
-def _curvature_of(metric, u):
-  def at_point(u):
-    fields = autodiff.christoffel, autodiff.riemann, autodiff.kaehler_error
-    gamma, riemann, error = (field(metric)(u) for field in fields)
-    return _curvature(metric(u), gamma, riemann, error)
-
-  return evaluation.by_chunks(jax.vmap(at_point), u)
-
-
-@jax.jit
-def _values(metric, u):
-  return jax.vmap(metric)(u)
-
-
-def _check_hermitian(metric, u):
-  n = u.shape[-1] // 2
-  g = np.asarray(_values(metric, u.reshape(-1, 2 * n)[:_CHECKED]))
-  if g.shape[1:] != (n, n):
-    raise UserError(
-      f"the metric of {2 * n} local coordinates has shape {g.shape[1:]}, not {(n, n)}"
-    )
-  off = np.abs(g - np.swapaxes(g, 1, 2).conj()).max((1, 2)) / np.abs(g).max((1, 2))
-  worst = int(np.argmax(off))
-  if not off[worst] < np.sqrt(np.finfo(g.dtype).eps):
-    raise UserError(
-      f"the metric is not Hermitian: at point {worst} it differs from its conjugate transpose by "
-      f"{off[worst]:.2g} of its largest entry; it should be [a, b] = g_{{a bbar}}"
-    )
-
-
-def _curvature(g, gamma, riemann, error):
-  invariants = (contractions.ricci, contractions.scalar, contractions.riemann_squared)
-  return Curvature(g, gamma, riemann, *(invariant(g, riemann) for invariant in invariants), error)
+  chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
+  z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
+  charts = jax.vmap(lambda z: patches.choose_chart(variety, z))(z)
+  rows = ansatz.potential(params, batch, charts.eliminated)
+  g, riemann = tensors.components(rows)
+  hyperplanes = jax.vmap(lambda *at: fubini_study.factor_metrics(variety.ambient, *at))
+  return Curvature(
+    g,
+    jnp.moveaxis(tensors.christoffel(rows), -1, 0),
+    riemann,
+    contractions.ricci(g, riemann),
+    contractions.scalar(g, riemann),
+    contractions.riemann_squared(g, riemann),
+    *chern.chern_densities(g, riemann, hyperplanes(z, batch.pullback)),
+  )

@@ -1,6 +1,7 @@
-"""Functions of a run at any number of points, in bounded memory."""
+"""Functions of a run at any number of points: in bounded memory, compiled for few or for many."""
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import jax
@@ -8,19 +9,44 @@ import jax
 from networks import reverse
 from trainer.devices import microbatch, parallel
 
+# Up to these a processor's program is compiled fast rather than made to run fast.
+_FEW_POINTS = 500
+# Up to these memory is not a question, and estimating what they need takes as long as tracing them.
+_NEXT_TO_NONE = 16
 
-def by_chunks(function: Callable[[jax.Array], Any], points: jax.Array) -> Any:
-  """Evaluates a function at as many points at once as memory holds, differentiable to any order.
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Compiles function(static, params, points) once for equal arguments `static`.
 
   Args:
-    function: points (B, K) -> arrays (B, *).
-    points: (..., K).
+    function: hashable, any pytree, points (..., K) -> arrays (..., *).
 
   Returns:
-    Arrays (..., *).
+    The same function. It differentiates to any order and may be called in functions that JAX
+    transforms.
   """
+  fast = jax.jit(function, static_argnums=0)
+  quick = jax.jit(
+    function, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+  )
+
+  @functools.wraps(function)
+  def call(static, params, points):
+    traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves((params, points)))
+    few = points.size <= _FEW_POINTS * points.shape[-1]
+    on_cpu = jax.default_backend() == "cpu"
+    return (quick if few and on_cpu and not traced else fast)(static, params, points)
+
+  return call
+
+
+def by_chunks(function: Callable[[jax.Array], Any], points: jax.Array) -> Any:
+  """function of points (B, K) -> arrays (B, *), at points (..., K), as many as memory holds."""
   flat = points.reshape(-1, points.shape[-1])
   with reverse.plain():
-    plan = microbatch.plan(function, flat, parallel.default_memory())
-    found = microbatch.apply(function, flat, plan)
+    if len(flat) <= _NEXT_TO_NONE:
+      found = function(flat)
+    else:
+      plan = microbatch.plan(function, flat, parallel.default_memory())
+      found = microbatch.apply(function, flat, plan)
   return jax.tree.map(lambda a: a.reshape(*points.shape[:-1], *a.shape[1:]), found)

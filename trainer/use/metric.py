@@ -1,7 +1,6 @@
 """A trained metric as an ordinary JAX function."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import jax
@@ -25,12 +24,12 @@ class Metric:
     return _metric(self.fields, params, z)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@evaluation.compiled
 def _metric(fields, params, z):
   params = cast(params, z.real.dtype)
 
   def at_rows(z):
-    batch = batches.prepare(fields.variety, z, jnp.ones(z.shape[0], z.real.dtype))
+    batch = batches.prepare(fields.variety, z, jnp.ones(len(z), z.real.dtype))
     return hermitian.unpack(fields.ansatz.metric(params, batch))
 
   return evaluation.by_chunks(at_rows, z)
