@@ -19,7 +19,7 @@ import numpy as np
 
 from networks import gauge, index_maps, jets, jets22, network, positive, registry
 from networks import sections as section_jets
-from networks.split_complex import Complex
+from networks.split_complex import Complex, pick
 
 # degree k -> exponents (M, N), coefficients (M, N_k) of the sections of multidegree k t.
 Sections = Callable[[int], tuple[np.ndarray, np.ndarray]]
@@ -181,7 +181,7 @@ def squared_norm(
 
   if isinstance(like, jets22.Jet22):
     gram = jnp.moveaxis(gram, (-2, -1), (0, 1))
-    entry = lambda i, j: Complex(gram[j, i], gram[j, rows + i])
+    entry = lambda i, j: Complex(pick(gram, (j, i)), pick(gram, (j, rows + i)))
     return pack_hermitian_rows(entry, like)
 
   def entry(i, j):

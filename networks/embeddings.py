@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, index_maps, jets, jets22
+from networks import gauge, jets, jets22
 from networks.split_complex import Complex
 
 
@@ -100,60 +100,12 @@ def _rows(x, real, imaginary):
 
 
 def _embed_jet22(x, real, imaginary):
-  """Leibniz' rule for s = N / r in the same gauge, ddz orthogonal to z too.
-
-  With N = z_i conj(z_j), h, t and w as in `gauge`: 1/r has the derivatives -h_ab, -t_{ac b} and
-  -w_{ac bd} + 2 (h_ab h_cd + h_ad h_cb), and those of N are products of derivatives of z.
-  """
-  n = x.num_directions
-  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one
-  # operation for all.
-  d, b = 1 + np.arange(n), 1 + np.arange(n)[None]
-  first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
-  dd = 1 + n + np.arange(len(first))
+  """z_i conj(z_j) exp(-log |z|^2) in the same gauge, ddz orthogonal to z too."""
   frame = gauge.frame(x, real, imaginary)
-  columns, rows = gauge.entry(frame, slice(None), None), gauge.entry(frame, None)
-  features, inner = _pair(columns, rows), gauge.inner(columns, rows)
-  num = lambda i, j: gauge.entry(features, i, j)
-  r = lambda i, j: gauge.entry(inner, i, j)
-  value = num(0, 0).re
-
-  def mixed(a, b):
-    return num(d[a], d[b]) - r(d[a], d[b]) * value
-
-  def third(p, b):
-    a, c, p = first[p], second[p], dd[p]
-    return num(p, b) - r(a, b) * num(c, 0) - r(c, b) * num(a, 0) - r(p, b) * value
-
-  def fourth(p, q):
-    a, c, b, e, p, q = first[p], second[p], first[q], second[q], dd[p], dd[q]
-    of_inverse = (r(a, b) * r(c, e) + r(a, e) * r(c, b)) * 2.0 - r(p, q)
-    return (
-      num(p, q)
-      + of_inverse * value
-      - r(a, b) * num(c, e)
-      - r(a, e) * num(c, b)
-      - r(c, b) * num(a, e)
-      - r(c, e) * num(a, b)
-      - r(p, b) * num(0, e)
-      - r(p, e) * num(0, b)
-      - r(a, q) * num(c, 0)
-      - r(c, q) * num(a, 0)
-    )
-
-  vector = lambda c: [part.reshape(-1, *value.shape) for part in (c.re, c.im)]
-  return jets22.Jet22(
-    jnp.concatenate(
-      [
-        value[None],
-        *vector(num(d, 0)),
-        *index_maps.form_rows(mixed, n),
-        *vector(num(dd, 0)),
-        *vector(third(np.arange(len(dd))[:, None], b)),
-        *index_maps.form_rows(fourth, len(dd)),
-      ]
-    )
-  )
+  features = _pair(frame[:, None], frame[None])
+  factor = jets.concatenate([x[..., real], x[..., imaginary]])
+  log = gauge.log_norm(factor, [frame.re.shape[-1] - 1], [1.0])
+  return jets22.Jet22(gauge.over_norm(features, log))
 
 
 def _pair(a, b, axis=-1):

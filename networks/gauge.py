@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import itertools
+from typing import NamedTuple
 
 import chex
 import jax.numpy as jnp
+import numpy as np
 
 from networks import index_maps, jets, jets22
 from networks.split_complex import Complex
@@ -59,22 +61,101 @@ def frame(x: jets.Jet, real: slice, imaginary: slice) -> Complex:
   )
   # z -> (1 + l_a x^a) z with l_a = -along_a turns ddz into ddz + l_a dz_c + l_c dz_a, up to z;
   # only the part of dz orthogonal to z counts.
-  pairs = index_maps.symmetric_pairs(n)
-  pick = lambda c, k: Complex(*[jnp.stack([part[p[k]] for p in pairs]) for part in (c.re, c.im)])
-  second = second - pick(along, 0) * pick(first, 1) - pick(along, 1) * pick(first, 0)
+  a, c = (np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  second = second - along[a] * first[c] - along[c] * first[a]
   second = second - inner(second, e) * e
   return _concatenate([e, first, second])
+
+
+class LogNorm(NamedTuple):
+  """Mixed derivatives of l = sum_i c_i log |z^(i)|^2; those of pure type vanish in this gauge.
+
+  Attributes:
+    mixed: (n, n, ..., 1), l_{a bbar} = sum_i c_i h_ab.
+    third: (m, n, ..., 1), l_{ac bbar} = sum_i c_i t_{ac b}, over the m pairs a <= c.
+    fourth: (m, m, ..., 1), l_{ac bbar dbar} = sum_i c_i (w_{ac bd} - h_ab h_cd - h_ad h_cb).
+  """
+
+  mixed: Complex
+  third: Complex
+  fourth: Complex
+
+
+def log_norm(x: jets22.Jet22, ambient: Sequence[int], weights: Sequence[float]) -> LogNorm:
+  """The sum over the factors of an ambient space, from the jet of its coordinates.
+
+  Args:
+    x: (..., 2N).
+    ambient: (n_1, .., n_m).
+    weights: c_i.
+  """
+  n, total = x.num_directions, None
+  for weight, parts in zip(weights, factors(ambient), strict=True):
+    vectors = frame(x, *parts)
+    gram = inner(vectors[1:, None], vectors[None, 1:])
+    h = gram[:n, :n]
+    terms = LogNorm(h, gram[n:, :n], gram[n:, n:] - _paired(h, n))
+    terms = [term * float(weight) for term in terms]
+    total = LogNorm(*(terms if total is None else [a + b for a, b in zip(total, terms)]))
+  return total
+
+
+def over_norm(products: Complex, log: LogNorm) -> chex.Array:
+  """Rows of the functions N exp(-l), of jets of type (2, 2).
+
+  Args:
+    products: (A, A, ..., F), d_i dbar_j of F real functions N; i and j number no derivative, those
+      along the n directions and those along their pairs. The last block's lower triangle is not
+      read.
+    log: the derivatives of l, whose value is 0.
+
+  Returns:
+    (R, ..., F) real.
+  """
+  m, n = log.third.re.shape[:2]
+  d, dd = slice(1, 1 + n), slice(1 + n, None)
+  value, slope, mixed = products[0, 0], products[d, 0], products[d, d]
+  first, second = (np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  h, t, of_inverse = log.mixed, log.third, _paired(log.mixed, n) - log.fourth
+  join = index_maps.join
+
+  def third(i, j):
+    a, c = first[i], second[i]
+    crossed = (h[join(a, c), j] * slope[join(c, a)]).sum()
+    return products[dd, d] - crossed - t * value
+
+  def fourth(i, j):
+    a, c, b, e = first[i], second[i], first[j], second[j]
+    crossed = h[join(a, a, c, c), join(b, e, b, e)] * mixed[join(c, c, a, a), join(e, b, e, b)]
+    bent = t[i, join(b, e)] * slope[join(e, b)].conj() + t[j, join(a, c)].conj() * slope[join(c, a)]
+    straight = products[1 + n + i, 1 + n + j] + of_inverse[i, j] * value
+    return straight - crossed.sum() - bent.sum()
+
+  vector = lambda c: [part.reshape(-1, *value.re.shape) for part in (c.re, c.im)]
+  straight = mixed - h * value
+  return jnp.concatenate(
+    [
+      value.re[None],
+      *vector(slope),
+      *index_maps.form_rows(lambda a, b: straight[a, b], n),
+      *vector(products[dd, 0]),
+      *vector(third(np.arange(m)[:, None], np.arange(n)[None])),
+      *index_maps.form_rows(fourth, m),
+    ]
+  )
+
+
+def _paired(h, n):
+  """h_ab h_cd + h_ad h_cb over the pairs (a, c) and (b, d), (m, m, ...)."""
+  first, second = (np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  a, c = first[:, None], second[:, None]
+  return h[a, first] * h[c, second] + h[a, second] * h[c, first]
 
 
 def inner(a: Complex, b: Complex) -> Complex:
   """a . conj(b) over the last axis, which is kept."""
   product = a * b.conj()
   return Complex(product.re.sum(axis=-1, keepdims=True), product.im.sum(axis=-1, keepdims=True))
-
-
-def entry(c: Complex, *index) -> Complex:
-  """Indexes both parts."""
-  return Complex(c.re[index], c.im[index])
 
 
 def _concatenate(parts: list[Complex]) -> Complex:

@@ -32,6 +32,11 @@ def pair_index(n: int) -> np.ndarray:
   return index
 
 
+def join(*indices: np.ndarray) -> np.ndarray:
+  """Arrays of indices on a new first axis: to pick entries together is one loop to compile."""
+  return np.stack(np.broadcast_arrays(*indices))
+
+
 def vector(n: int) -> np.ndarray:
   """(n, 2n) complex: entries of a complex vector from its rows [Re | Im]."""
   return np.hstack([np.eye(n), 1j * np.eye(n)])
@@ -70,8 +75,10 @@ def form_rows(
   entries: Callable[[np.ndarray, np.ndarray], Complex], n: int
 ) -> tuple[chex.Array, ...]:
   """Blocks of packed rows of a Hermitian form, from a function of arrays of indices."""
-  diagonal, upper = entries(np.arange(n), np.arange(n)), entries(*np.triu_indices(n, 1))
-  return diagonal.re, upper.re, upper.im
+  diagonal, (first, second) = np.arange(n), np.triu_indices(n, 1)
+  # In one call: every operation that entries are made of is a loop to compile.
+  found = entries(np.concatenate([diagonal, first]), np.concatenate([diagonal, second]))
+  return found.re, found.im[n:]
 
 
 def derivative_rows(

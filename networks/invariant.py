@@ -255,8 +255,7 @@ def _pair_rows(forms, weights, v, like):
 
   def entry(i, j):
     """d_i dbar_j of sum_q weights_q Re(c_q conj(v_l) v_r)."""
-    row = lambda c, k: Complex(c.re[k], c.im[k])
-    product, mirrored = row(right, i) * row(left, j).conj(), row(left, i) * row(right, j).conj()
+    product, mirrored = right[i] * left[j].conj(), left[i] * right[j].conj()
     total, difference = product + mirrored, product - mirrored
     re, im = 0.5 * (plain @ total.re), 0.5 * (plain @ total.im)
     if twisted is not None:

@@ -14,7 +14,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from networks import embeddings, gauge, jets, mlp, phi, registry
+from networks import embeddings, gauge, jets, jets22, mlp, phi, registry
 from networks.algebraic import pack_hermitian_rows, squared_norms
 from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
@@ -110,12 +110,10 @@ def monomial_products(
   scale = _scales(ambient, exponents[left] + exponents[right]).astype(jets.dtype(x))
 
   # All rows at once: picked again for each entry, they are most of what is to be compiled.
-  pick = lambda k: Complex(rows.re[..., k], rows.im[..., k])
-  lefts, rights = pick(left), pick(right)
+  lefts, rights = rows[..., left], rows[..., right]
 
   def entry(i, j):
-    at = gauge.entry
-    m, m_t = at(lefts, i) * at(rights, j).conj(), at(rights, i) * at(lefts, j).conj()
+    m, m_t = lefts[i] * rights[j].conj(), rights[i] * lefts[j].conj()
     # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian
     # in value only.
     return Complex(
@@ -123,6 +121,9 @@ def monomial_products(
       jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1),
     )
 
+  if isinstance(x, jets22.Jet22):
+    whole = entry((slice(None), None), None)
+    return jets22.Jet22(gauge.over_norm(whole, gauge.log_norm(x, ambient, degrees)))
   products = pack_hermitian_rows(entry, x)
   return products * _inverse_norms(ambient, degrees, x) if isinstance(x, jets.Jet) else products
 

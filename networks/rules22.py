@@ -59,6 +59,7 @@ def compose(fs: Sequence[chex.Array], rows: chex.Array, n: int) -> chex.Array:
   """
   f, f1, f2, f3, f4 = fs
   first, second = _pairs(n)
+  join = index_maps.join
   v1, v11, v2, v21 = _arrays(rows, n)
   square = v1[first] * v1[second]
   shared = v11[first] * v1[second][:, None] + v11[second] * v1[first][:, None]
@@ -78,12 +79,9 @@ def compose(fs: Sequence[chex.Array], rows: chex.Array, n: int) -> chex.Array:
     return (
       u[p] * v2[q].conj()
       + w[p] * square[q].conj()
-      + s11[a, b] * v11[c, e]
-      + s11[a, e] * v11[c, b]
-      + t[p, b] * v1[e].conj()
-      + t[p, e] * v1[b].conj()
-      + v21[q, a].conj() * s1[c]
-      + v21[q, c].conj() * s1[a]
+      + (s11[a, join(b, e)] * v11[c, join(e, b)]).sum()
+      + (t[p, join(b, e)] * v1[join(e, b)].conj()).sum()
+      + (v21[q, join(a, c)].conj() * s1[join(c, a)]).sum()
     )
 
   bent = _rows(
@@ -99,17 +97,15 @@ def compose(fs: Sequence[chex.Array], rows: chex.Array, n: int) -> chex.Array:
 def _half(x, y, n):
   """The terms without a value, each of which has a partner with x and y exchanged."""
   first, second = _pairs(n)
+  join = index_maps.join
 
   def fourth(p, q):
     a, c, b, e = first[p], second[p], first[q], second[q]
     return (
-      x.third[p, b] * y.first[e].conj()
-      + x.third[p, e] * y.first[b].conj()
-      + x.third[q, a].conj() * y.first[c]
-      + x.third[q, c].conj() * y.first[a]
+      (x.third[p, join(b, e)] * y.first[join(e, b)].conj()).sum()
+      + (x.third[q, join(a, c)].conj() * y.first[join(c, a)]).sum()
       + x.second[p] * y.second[q].conj()
-      + x.mixed[a, b] * y.mixed[c, e]
-      + x.mixed[a, e] * y.mixed[c, b]
+      + (x.mixed[a, join(b, e)] * y.mixed[c, join(e, b)]).sum()
     )
 
   third = (

@@ -155,7 +155,7 @@ def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
 def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, pairs) -> Complex:
   """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), in the given order."""
   if sum(degrees) == 1:
-    return gauge.entry(z[0], Ellipsis, order)
+    return z[0][..., order]
   groups = []
   for coordinates, degree in zip(z, degrees):
     value = coordinates
@@ -180,45 +180,53 @@ def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Co
   """All u_i v_k with k >= starts[i], k fastest, or those in the given order: (A, ..., M)."""
   size = v.re.shape[-1]
   table = [(i, k) for i, start in enumerate(starts) for k in range(start, size)]
+  table = table if order is None else [table[o] for o in order]
+  # Without the fence XLA computes low degrees again for every monomial of a higher one.
+  multiply = functools.partial(_bent_products, pairs=pairs) if pairs else _runs_of_products
+  product = multiply(u, v, table)
+  return Complex(*jax.lax.optimization_barrier((product.re, product.im)))
+
+
+def _runs_of_products(u: Complex, v: Complex, table) -> Complex:
+  """u_i v_k for (i, k) of a table, for jets of type (1, 1): fast to run, by slices."""
   runs = []
-  for i, k in table if order is None else [table[o] for o in order]:
+  for i, k in table:
     if runs and runs[-1][0] == i and runs[-1][2] == k:
       runs[-1][2] += 1
     else:
       runs.append([i, k, k + 1])
-  derivatives = np.arange(u.re.shape[0]).reshape((-1,) + (1,) * (u.re.ndim - 1)) > 0
-  bent = Complex(jnp.where(derivatives, u.re, 0), jnp.where(derivatives, u.im, 0))
-  column = functools.partial(_slice, -1)
-  parts = [
-    _product(column(u, i, i + 1), column(bent, i, i + 1), column(v, a, b), pairs)
+  slope = _without_value(u)
+  # Slices are traced several times faster than indices.
+  part = lambda c, start, stop, axis=-1: Complex(
+    *(jax.lax.slice_in_dim(a, start, stop, axis=axis) for a in (c.re, c.im))
+  )
+  value = lambda c: part(c, 0, 1, axis=0)
+  products = [
+    value(part(u, i, i + 1)) * part(v, a, b) + part(slope, i, i + 1) * value(part(v, a, b))
     for i, a, b in runs
   ]
-  # Without the fence XLA computes low degrees again for every monomial of a higher one.
   return Complex(
-    *jax.lax.optimization_barrier(
-      tuple(jnp.concatenate([getattr(c, name) for c in parts], axis=-1) for name in ("re", "im"))
-    )
+    *(jnp.concatenate([getattr(c, name) for c in products], axis=-1) for name in ("re", "im"))
   )
 
 
-def _product(u: Complex, du: Complex, v: Complex, pairs) -> Complex:
-  """Rows of the product of two holomorphic functions (Leibniz).
+def _bent_products(u: Complex, v: Complex, table, pairs) -> Complex:
+  """The same for jets of type (2, 2): a small program, all at once.
 
-  du are the rows of u, its value replaced by 0.
+  d_a d_c (u v) has u_a v_c + u_c v_a besides what the first derivatives' rule gives.
   """
-  row = lambda c, i: _slice(0, c, i, i + 1)
-  product = row(u, 0) * v + du * row(v, 0)
-  if not pairs:
-    return product
-  start = u.re.shape[0] - len(pairs)
-  bend = [row(u, 1 + a) * row(v, 1 + c) + row(u, 1 + c) * row(v, 1 + a) for a, c in pairs]
-  rows = [_slice(0, product, 0, start)] + [row(product, start + p) + b for p, b in enumerate(bend)]
-  return Complex(*[jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")])
+  u, v = (c[..., index] for c, index in zip((u, v), np.array(table).T, strict=True))
+  product = u[:1] * v + _without_value(u) * v[:1]
+  a, c = 1 + np.array(pairs).T
+  bend, start = u[a] * v[c] + u[c] * v[a], u.re.shape[0] - len(pairs)
+  rows = product[:start], product[start:] + bend
+  return Complex(*(jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")))
 
 
-def _slice(axis, c, start, stop):
-  # Traced several times faster than an index.
-  return Complex(*[jax.lax.slice_in_dim(part, start, stop, axis=axis) for part in (c.re, c.im)])
+def _without_value(c: Complex) -> Complex:
+  """The rows with 0 in place of the value."""
+  first = np.arange(c.re.shape[0]).reshape((-1,) + (1,) * (c.re.ndim - 1)) > 0
+  return Complex(jnp.where(first, c.re, 0), jnp.where(first, c.im, 0))
 
 
 def _apply(plan: Plan, monomials: chex.Array) -> chex.Array:

@@ -16,10 +16,7 @@ class _Projective:
   """P^n as far as fubini_study.potential_rows cares: K = log |z|^2 at t = pi."""
 
   def __init__(self, ambient, moduli):
-    self.moduli = moduli
-    self.num_coordinates = sum(ambient) + len(ambient)
-    starts = np.cumsum([0, *(n + 1 for n in ambient)])
-    self.factor_slices = tuple(slice(a, b) for a, b in zip(starts, starts[1:], strict=False))
+    self.ambient, self.moduli = ambient, moduli
 
 
 def _affine_jet(n, point):

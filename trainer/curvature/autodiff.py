@@ -147,8 +147,7 @@ def laplacian(function: Field, metric: Field) -> Field:
 def kaehler_error(metric: Field) -> Field:
   """The length of the torsion, which vanishes everywhere if and only if the metric is Kaehler.
 
-  |t|^2 = sum_{a < b, c} |t_{ab cbar}|^2 in a unitary frame, t_{ab cbar} = d_a g_{b cbar}
-  - d_b g_{a cbar}. It does not depend on the coordinates; its unit is an inverse length.
+  See trainer.curvature.contractions.torsion_length. It does not depend on the coordinates.
 
   Args:
     metric: field (n, n) complex.
@@ -157,13 +156,7 @@ def kaehler_error(metric: Field) -> Field:
     Field () real.
   """
 
-  def error(u):
-    dg = holomorphic(metric)(u)
-    e = contractions.unitary_frame(_evaluate(metric, u))
-    torsion = _einsum("ia,jb,kc,abc->ijk", e, e, e.conj(), dg - jnp.swapaxes(dg, 0, 1))
-    return jnp.sqrt(0.5 * jnp.sum(torsion.real**2 + torsion.imag**2))
-
-  return error
+  return lambda u: contractions.torsion_length(_evaluate(metric, u), holomorphic(metric)(u))
 
 
 def _wirtinger(field, unit, u):

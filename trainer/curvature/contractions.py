@@ -15,6 +15,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from trainer.geometry import small
+
 _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -35,7 +37,8 @@ def inverse(g: jax.Array) -> jax.Array:
     (..., n, n) complex, [a, b] = g^{a bbar}: the transpose of the matrix inverse.
   """
   chex.assert_shape(g, (..., g.shape[-1], g.shape[-1]))
-  return jnp.swapaxes(jnp.linalg.inv(g), -1, -2)
+  # Cofactors, not LAPACK: a few products that fuse with their neighbours, and n is small.
+  return jnp.moveaxis(small.inverse(jnp.moveaxis(g, (-1, -2), (0, 1))), (0, 1), (-2, -1))
 
 
 def unitary_frame(g: jax.Array) -> jax.Array:
@@ -50,6 +53,24 @@ def unitary_frame(g: jax.Array) -> jax.Array:
   chex.assert_shape(g, (..., g.shape[-1], g.shape[-1]))
   one = jnp.broadcast_to(jnp.eye(g.shape[-1], dtype=g.dtype), g.shape)
   return jax.lax.linalg.triangular_solve(jnp.linalg.cholesky(g), one, left_side=True, lower=True)
+
+
+def torsion_length(g: jax.Array, slopes: jax.Array) -> jax.Array:
+  """|t|, |t|^2 = sum_{a < b, c} |d_a g_{b cbar} - d_b g_{a cbar}|^2 in a unitary frame.
+
+  Args:
+    g: (..., n, n) complex, positive definite.
+    slopes: (..., n, n, n) complex, [a, b, c] = d_a g_{b cbar}.
+
+  Returns:
+    (...) real, an inverse length: 0 everywhere if and only if the metric is Kaehler.
+  """
+  n = g.shape[-1]
+  chex.assert_shape(slopes, (*g.shape[:-2], n, n, n))
+  e = unitary_frame(g)
+  torsion = slopes - jnp.swapaxes(slopes, -3, -2)
+  torsion = _einsum("...ia,...jb,...kc,...abc->...ijk", e, e, e.conj(), torsion)
+  return jnp.sqrt(0.5 * jnp.sum(torsion.real**2 + torsion.imag**2, axis=(-3, -2, -1)))
 
 
 def ricci(g: jax.Array, riemann: jax.Array) -> jax.Array:

@@ -6,10 +6,8 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from networks import gauge, index_maps, jets22
-from networks.split_complex import Complex
 from trainer.geometry.variety import Variety
 
 
@@ -28,33 +26,16 @@ def potential_rows(variety: Variety, x: jets22.Jet22) -> jax.Array:
     which depend on the gauge and never on the geometry, are left zero.
   """
   n = x.num_directions
-  # Entries as arrays of indices of the frame, whose vectors are z, d_a z and d_a d_c z: one
-  # operation for all.
-  first, second = (1 + np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
-  d, dd = 1 + np.arange(n), 1 + n + np.arange(len(first))
-  total = 0.0
-  for t, s in zip(variety.moduli, variety.factor_slices, strict=True):
-    size = variety.num_coordinates
-    frame = gauge.frame(x, s, slice(s.start + size, s.stop + size))
-    inner = gauge.inner(
-      gauge.entry(frame, slice(None), None), gauge.entry(frame, None, slice(None))
-    )
-    r = lambda i, j: Complex(inner.re[i, j, ..., 0], inner.im[i, j, ..., 0])
-
-    def fourth(p, q):
-      a, c, b, e = first[p], second[p], first[q], second[q]
-      return r(dd[p], dd[q]) - r(a, b) * r(c, e) - r(a, e) * r(c, b)
-
-    zeros = lambda count: jnp.zeros((count, *x.shape[:-1]), x.rows.dtype)
-    third = r(dd[:, None], d[None])
-    rows = jnp.concatenate(
-      [
-        zeros(1 + 2 * n),
-        *index_maps.form_rows(lambda a, b: r(d[a], d[b]), n),
-        zeros(2 * len(dd)),
-        *(part.reshape(-1, *x.shape[:-1]) for part in (third.re, third.im)),
-        *index_maps.form_rows(fourth, len(dd)),
-      ]
-    )
-    total = total + t / math.pi * rows
-  return total
+  log = gauge.log_norm(x, variety.ambient, [t / math.pi for t in variety.moduli])
+  log = gauge.LogNorm(*(part[..., 0] for part in log))
+  zeros = lambda count: jnp.zeros((count, *x.shape[:-1]), x.rows.dtype)
+  m = len(log.third.re)
+  return jnp.concatenate(
+    [
+      zeros(1 + 2 * n),
+      *index_maps.form_rows(lambda a, b: log.mixed[a, b], n),
+      zeros(2 * m),
+      *(part.reshape(-1, *x.shape[:-1]) for part in (log.third.re, log.third.im)),
+      *index_maps.form_rows(lambda p, q: log.fourth[p, q], m),
+    ]
+  )
