@@ -7,19 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import fermat_cubic, fermat_quintic, k3_quartic
-from trainer.curvature.potential import fubini_study_rows
+from configs import fermat_cubic, k3_quartic
+from trainer.devices import parallel
 from trainer.geometry import description, members
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
-from trainer.metric import curvature, curvature_measures
+from trainer.metric import curvature, curvature_measures, inspection
 from trainer.metric.problem import MetricProblem
 from trainer.points.dataset import prepare_on_host
+from trainer.problem.problem import Look
 from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import mean_of_slices
 
 _TWO_FACTORS = Variety(
-  (1, 2), (members.random_polynomial((1, 2), (2, 3), np.random.default_rng(0)),), (1.0, 1.5)
+  (1, 3), (members.random_polynomial((1, 3), (2, 4), np.random.default_rng(0)),), (1.0, 2.0)
 )
 
 
@@ -42,8 +43,7 @@ def _bent(name):
   variety, network, slices = {
     "cubic": (description.make_variety(fermat_cubic.get_config()), "algebraic(degree=2)", 400),
     "quartic": (description.make_variety(k3_quartic.get_config()), "algebraic(degree=1)", 600),
-    "two factors": (_TWO_FACTORS, "algebraic(degree=2)", 400),
-    "quintic": (description.make_variety(fermat_quintic.get_config()), "algebraic(degree=1)", 300),
+    "two factors": (_TWO_FACTORS, "algebraic(degree=1)", 300),
   }[name]
   problem = MetricProblem(variety, network)
   params = problem.ansatz.init(jax.random.key(0))
@@ -51,17 +51,25 @@ def _bent(name):
   params = jax.tree.map(lambda a: a + 0.15 * rng.normal(size=a.shape), params)
   params = problem.ansatz.admit(params)
   batch, per_slice = _points(variety, slices)
-  look = problem.inspections(len(batch.weight))[0]
-  values = jax.jit(look.values)({"network": params}, batch)
-  values = jax.tree.map(np.asarray, values | {"weight": batch.weight})
-  return variety, batch, per_slice, values, look.measure(values)
+  seen = {}
+
+  def evaluate(function, count):
+    assert count == len(batch.weight)
+    quick = jax.jit(function, compiler_options=parallel.optimisation(0))
+    values = quick({"network": params}, batch) | {"weight": batch.weight}
+    seen.update(jax.tree.map(np.asarray, values))
+    return seen
+
+  look = Look(len(batch.weight), evaluate, points=None, anywhere=None)
+  found = inspection.of_curvature(variety, problem.ansatz, problem.volume, per_slice, look)
+  return variety, batch, per_slice, seen, found
 
 
-@pytest.mark.parametrize("name", ["cubic", "quartic", "two factors", "quintic"])
+@pytest.mark.parametrize("name", ["cubic", "quartic", "two factors"])
 def test_chern_numbers_are_those_of_topology(name):
   variety, _, _, _, found = _bent(name)
   exact = curvature_measures.exact(variety)
-  assert exact["euler"] == {"cubic": 0, "quartic": 24, "two factors": 24, "quintic": -200}[name]
+  assert exact["euler"] == {"cubic": 0, "quartic": 24, "two factors": -168}[name]
   for group in (found.measures, found.references["fubini_study"]):
     for measure, number in exact.items():
       value, stderr = group[measure]
@@ -83,16 +91,14 @@ def test_laplacians_integrate_to_zero(name):
 
 def test_density_of_c2_is_one_of_norms():
   """c_2 omega^{n-2} / (n - 2)! = (R^2 - 2 |Ric|^2 + |Riem|^2) / (2 pi^2) dvol."""
-  for metric in (_bent("quartic")[3]["trained"], _bent("two factors")[3]["fubini_study"]):
-    density = curvature_measures._c2_density(metric) * metric["determinant"]
-    np.testing.assert_allclose(metric["euler"], density, rtol=1e-8)
-  variety, batch, *_ = _bent("quintic")
-  rows = fubini_study_rows(variety, *(jnp.asarray(a[:20]) for a in (batch.x, batch.pullback)))
-  found = curvature.at_points(
-    rows, curvature.at_points(rows, jnp.zeros((20, 1, 3, 3)))["metric"][:, None]
-  )
-  density = curvature_measures._c2_density(found) * found["determinant"]
-  np.testing.assert_allclose(found["c2"][:, 0], density, rtol=1e-8)
+  metric = _bent("quartic")[3]["trained"]
+  density = curvature_measures._c2_density(metric) * metric["determinant"]
+  np.testing.assert_allclose(metric["euler"], density, rtol=1e-8)
+  # On a threefold c_2 omega, with omega = sum_i t_i g^(i) for Fubini-Study.
+  variety, _, _, values, _ = _bent("two factors")
+  metric = values["fubini_study"]
+  density = curvature_measures._c2_density(metric) * metric["determinant"]
+  np.testing.assert_allclose(metric["c2"] @ np.array(variety.moduli), density, rtol=1e-8)
 
 
 def test_no_curvature_on_a_flat_torus():
@@ -107,7 +113,8 @@ def test_no_curvature_on_a_flat_torus():
   rows = np.zeros((9, len(f)))
   rows[3], rows[6], rows[7] = abs(f) ** 2, (df * f.conj()).real, (df * f.conj()).imag
   rows[8] = abs(df) ** 2
-  found = curvature.at_points(jnp.asarray(rows), jnp.ones((len(f), 1, 1, 1)))
+  quick = jax.jit(curvature.at_points, compiler_options=parallel.optimisation(0))
+  found = quick(jnp.asarray(rows), jnp.ones((len(f), 1, 1, 1)))
   np.testing.assert_allclose(found["determinant"], batch.omega, rtol=1e-10)
   scale = abs(df / f) ** 2 / abs(f) ** 2
   for name in ("scalar", "ricci", "euler"):

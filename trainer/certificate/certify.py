@@ -12,8 +12,9 @@ from trainer.certificate import report, search, slice_picture, verdict
 from trainer.devices import parallel
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
+from trainer.problem import evaluation
 from trainer.problem.evaluation import Evaluator
-from trainer.problem.problem import Findings, Problem, Values
+from trainer.problem.problem import Look, Problem, Values
 from trainer.run import metrics
 from trainer.run.run import Run
 
@@ -87,7 +88,8 @@ def certify(
   on_training = _merit_on_training_points(run, params, num_points, mesh, data_dir, memory)
 
   history = metrics.read_history(workdir / "metrics.jsonl")
-  found = _inspect(problem, params, heldout, source, mesh, memory)
+  look = _look(problem, params, heldout, trained["weight"], source, mesh, memory, dtype)
+  found = problem.inspect(look)
   measured = problem.measure(trained) | found.measures
   references = {problem.reference: problem.measure(reference)} if problem.reference else {}
   exact = problem.exact_measures()
@@ -127,20 +129,20 @@ def certify(
   return certificate
 
 
-def _inspect(problem, params, heldout, source, mesh, memory):
-  """What all closer looks found; sections of one name hold what each of them says."""
-  measures, references, sections = {}, {}, {}
-  for look in problem.inspections(heldout.num_points):
-    whole = look.points == heldout.num_points
-    batch = heldout.batch if whole else dataset.load(source, look.points).batch
-    evaluate = Evaluator(look.values, mesh, memory, quick=look.points < _FEW_POINTS)
-    values = evaluate(params, batch, look.points)
-    found = look.measure(values)
-    measures |= found.measures
-    for own, of_look in ((references, found.references), (sections, found.sections)):
-      for name, group in of_look.items():
-        own[name] = own.get(name, {}) | group
-  return Findings(measures, references, sections)
+def _look(problem, params, heldout, weight, source, mesh, memory, dtype):
+  """What the problem may look at."""
+
+  def values(function, count):
+    batch = heldout.batch if count == heldout.num_points else dataset.load(source, count).batch
+    level = 0 if count < _FEW_POINTS else 1
+    return Evaluator(function, mesh, memory, level)(params, batch, count)
+
+  return Look(
+    heldout.num_points,
+    values,
+    lambda count: (dataset.coordinates(heldout)[:count], weight[:count]),
+    evaluation.anywhere(problem, params, mesh, memory, dtype),
+  )
 
 
 def _merit_on_training_points(run, params, num_points, mesh, data_dir, memory):

@@ -15,7 +15,7 @@ import numpy as np
 from trainer.devices import parallel
 from trainer.geometry.walk import walk
 from trainer.points import dataset
-from trainer.problem.evaluation import Evaluator
+from trainer.problem import evaluation
 from trainer.problem.problem import Problem, Values
 
 # Sampled points that a search starts from, steps tried from each at a time, and how often.
@@ -76,20 +76,13 @@ def worst_places(
     found = signs[:, None] * np.stack(list(problem.extremes(at, values).values()))
     return np.where(np.isfinite(found), found, -np.inf)
 
-  starts = _Starts.of(badness(values), values["weight"], _on_host(points))
-  evaluator = Evaluator(problem.values, mesh, memory)
-  rows = -(-len(starts.z) * _STEPS // mesh.size) * mesh.size
+  starts = _Starts.of(badness(values), values["weight"], dataset.coordinates(points))
+  values_at = evaluation.anywhere(problem, params, mesh, memory, dtype)
 
   def at(z: np.ndarray) -> np.ndarray:
     """How bad the field is at z (S, T, N), in the sense of each start (S, T)."""
-    flat = z.reshape(-1, z.shape[-1])
-    flat = np.concatenate([flat, flat[:1].repeat(rows - len(flat), 0)])
-    first, last = parallel.local_rows(mesh, rows)
-    weight = np.ones(last - first)
-    local = dataset.prepare_on_host(problem.variety, flat[first:last], weight, dtype, last - first)
-    found = badness(evaluator(params, parallel.shard_rows(mesh, local, rows), rows))
-    found = found[:, : z.shape[0] * z.shape[1]].reshape(-1, *z.shape[:2])
-    return found[starts.extreme, np.arange(len(z))]
+    found = badness(values_at(z.reshape(-1, z.shape[-1])))
+    return found.reshape(-1, *z.shape[:2])[starts.extreme, np.arange(len(z))]
 
   z, value = _climb(problem.variety, starts.z, starts.value, at)
   return {
@@ -162,9 +155,3 @@ def _distance(variety, z, y):
     for s in variety.factor_slices
   ]
   return np.sqrt(max(0.0, 1 - min(cosines) ** 2))
-
-
-def _on_host(points):
-  x = np.asarray(parallel.gather_rows(points.batch.x), np.float64)[: points.num_points]
-  n = x.shape[1] // 2
-  return x[:, :n] + 1j * x[:, n:]

@@ -125,15 +125,25 @@ def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
   )
 
 
-def compile_rows(fn: Callable, mesh: Mesh, quick: bool = False) -> Callable:
+def optimisation(level: int | None) -> dict[str, int] | None:
+  """Options of jax.jit for programs that take a processor longer to compile than to run.
+
+  Args:
+    level: 0, fast to compile, to 3; None leaves it to XLA, as everywhere but on processors.
+  """
+  if level is None or jax.default_backend() != "cpu":
+    return None
+  return {"xla_backend_optimization_level": level}
+
+
+def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable:
   """Compiles `fn(replicated, rows) -> rows`, applied to every device's own rows.
 
   Args:
     fn: per-device function.
     mesh: the mesh it runs on.
-    quick: whether a processor's program, for few rows, is to be compiled fast rather than run fast.
+    level: see `optimisation`.
   """
-  cheap = quick and mesh.devices.flat[0].platform == "cpu"
   return jax.jit(
     jax.shard_map(
       fn,
@@ -142,7 +152,7 @@ def compile_rows(fn: Callable, mesh: Mesh, quick: bool = False) -> Callable:
       out_specs=PartitionSpec(AXIS),
       check_vma=False,
     ),
-    compiler_options={"xla_backend_optimization_level": 0} if cheap else None,
+    compiler_options=optimisation(level),
   )
 
 

@@ -40,6 +40,11 @@ class PointValues(NamedTuple):
   weight: np.ndarray
   omega: np.ndarray
 
+  @classmethod
+  def of(cls, values: dict[str, np.ndarray]) -> "PointValues":
+    """Those among a problem's values."""
+    return cls(*(values[name] for name in cls._fields))
+
 
 def sigma(values: PointValues, points_per_slice: int) -> Measure:
   """sigma = < |1 - eta| >; see measure_all."""

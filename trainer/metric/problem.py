@@ -23,7 +23,7 @@ from trainer.metric import (
   balanced,
   curvature_measures,
   forms,
-  inspections,
+  inspection,
   invariance,
   invariant,  # noqa: F401  The same.
   lift,
@@ -38,7 +38,7 @@ from trainer.points.concentration import CONCENTRATIONS, OFF, make_sampler
 from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
 from trainer.problem.network_text import split_terms
-from trainer.problem.problem import Inspection, Problem, Values
+from trainer.problem.problem import Findings, Look, Problem, Values
 from trainer.sampling import singular
 from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import Measure
@@ -183,7 +183,7 @@ class MetricProblem(Problem):
   # --- What is measured.
 
   def values(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
-    """See trainer.metric.measures.PointValues."""
+    """Those of trainer.metric.measures.PointValues and g, packed (B, n * n), as "metric"."""
     return _values(self.ansatz.metric(params["network"], batch), batch)
 
   def reference_values(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
@@ -193,21 +193,16 @@ class MetricProblem(Problem):
 
   def validate(self, values: Values) -> dict[str, Measure]:
     """Sigma."""
-    return {"sigma": measures.sigma(measures.PointValues(**values), self.points_per_slice)}
+    return {"sigma": measures.sigma(measures.PointValues.of(values), self.points_per_slice)}
 
   def measure(self, values: Values) -> dict[str, Measure]:
     """See trainer.metric.measures.measure_all."""
-    return measures.measure_all(measures.PointValues(**values), self.points_per_slice)
+    return measures.measure_all(measures.PointValues.of(values), self.points_per_slice)
 
-  def inspections(self, num_points: int) -> list[Inspection]:
+  def inspect(self, look: Look) -> Findings:
     """Curvature, of metrics with a potential; whether g is Kaehler and the same in every chart."""
-    return inspections.inspections(
-      self.variety,
-      self.ansatz,
-      self.volume,
-      self.points_per_slice,
-      num_points,
-      self._symmetries,
+    return inspection.inspect(
+      self.variety, self.ansatz, self.volume, self.points_per_slice, look, self._symmetries
     )
 
   def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
@@ -235,7 +230,7 @@ class MetricProblem(Problem):
 
   def picture(self, values: Values, like: Values | None = None) -> np.ndarray:
     """eta (B,), kappa from the points of `like`."""
-    kappa = measures.kappa(measures.PointValues(**(like or values)))
+    kappa = measures.kappa(measures.PointValues.of(like or values))
     return values["determinant"] / (kappa * values["omega"])
 
 
@@ -293,6 +288,7 @@ def _check(name, value, choices):
 
 def _values(metric: jax.Array, batch: Batch) -> dict[str, jax.Array]:
   return {
+    "metric": metric.T,
     "determinant": hermitian.determinant(metric),
     "relative_eigenvalue": hermitian.least_eigenvalue(metric, batch.fubini_study.T),
     "omega": batch.omega,

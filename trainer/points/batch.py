@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.geometry import fubini_study, hermitian, patches
+from trainer.geometry import fubini_study, hermitian, local_coordinates, patches
 from trainer.geometry.variety import Variety
 
 
@@ -14,7 +14,8 @@ class Batch(NamedTuple):
   """Points and their fixed geometry, one row a point.
 
   Attributes:
-    x: (B, 2N) real, [Re z, Im z], each factor scaled so that its largest coordinate is 1.
+    x: (B, 2N) real, [Re z, Im z], each factor scaled so that one coordinate, the largest unless
+      other charts are asked for, is 1.
     pullback: (B, n, N) complex, J[a, i] = dz^i/dx^a in the point's own local coordinates.
     weight: (B,) real, |Omega|^2 over the sampling density; 0 marks padding.
     omega: (B,) real, |Omega|^2 in local coordinates.
@@ -30,13 +31,17 @@ class Batch(NamedTuple):
   fixed: dict[str, jax.Array] = {}
 
 
-def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:
+def prepare(
+  variety: Variety, z: jax.Array, weight: jax.Array, charts: patches.Chart | None = None
+) -> Batch:
   """Computes the fixed geometry of points, in the precision of its input.
 
   Args:
     variety: the manifold the points lie on.
     z: (B, N) complex homogeneous coordinates, in any scaling.
     weight: (B,) real.
+    charts: arrays (B, ...), of the local coordinates of each point, whose constant coordinates are
+      then scaled to 1 instead of the largest; by default the best conditioned ones.
 
   Returns:
     The batch, in the same order.
@@ -44,15 +49,18 @@ def prepare(variety: Variety, z: jax.Array, weight: jax.Array) -> Batch:
   chex.assert_shape(z, (None, variety.num_coordinates))
   chex.assert_shape(weight, (z.shape[0],))
 
-  def geometry(z):
-    z = patches.normalise(variety, z)
-    chart = patches.choose_chart(variety, z)
+  def geometry(z, chart):
+    if chart is None:
+      z = patches.normalise(variety, z)
+      chart = patches.choose_chart(variety, z)
+    else:
+      z = local_coordinates.scaled(variety, chart, z)
     pullback = patches.pullback(variety, z, chart)
     omega = patches.omega_squared(variety, z, chart)
     metric = fubini_study.metric(variety, z, pullback)
     return jnp.concatenate([z.real, z.imag]), pullback, omega, hermitian.pack(metric)
 
-  x, pullback, omega, metric = jax.vmap(geometry)(z)
+  x, pullback, omega, metric = jax.vmap(geometry)(z, charts)
   return Batch(x, pullback, weight, omega, metric)
 
 

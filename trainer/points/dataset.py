@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import parallel
+from trainer.geometry import patches
 from trainer.geometry.variety import Variety
 from trainer.points import batch as batches
 from trainer.sampling import datasets
@@ -151,13 +152,20 @@ def put(source: Source, local: Any, num_points: int) -> Any:
   return parallel.shard_rows(source.mesh, local, _padded(source, num_points))
 
 
+def coordinates(points: Dataset) -> np.ndarray:
+  """The points z (num_points, N) complex of a variety, on every process."""
+  x = np.asarray(parallel.gather_rows(points.batch.x), np.float64)[: points.num_points]
+  n = x.shape[1] // 2
+  return x[:, :n] + 1j * x[:, n:]
+
+
 def _padded(source: Source, num_points: int) -> int:
   return math.ceil(num_points / source.mesh.size) * source.mesh.size
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def _prepare(variety, z, weight, dtype):
-  return batches.cast(batches.prepare(variety, z, weight), dtype)
+def _prepare(variety, z, weight, dtype, charts):
+  return batches.cast(batches.prepare(variety, z, weight, charts), dtype)
 
 
 def prepare_on_host(
@@ -166,15 +174,19 @@ def prepare_on_host(
   weight: np.ndarray,
   dtype: jnp.dtype,
   at_once: int = _PREPARED_AT_ONCE,
+  charts: patches.Chart | None = None,
 ) -> batches.Batch:
-  """The batch of points, as numpy arrays, computed in float64 block by block, cast to `dtype`."""
+  """The batch of points, as numpy arrays, computed in float64 block by block, cast to `dtype`.
+
+  See trainer.points.batch.prepare.
+  """
   blocks = []
   for start in range(0, len(z), at_once):
     part = slice(start, start + at_once)
     missing = at_once - len(z[part])
     pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
     with parallel.geometry_device():
-      block = _prepare(variety, pad(z), pad(weight), dtype)
+      block = _prepare(variety, pad(z), pad(weight), dtype, jax.tree.map(pad, charts))
     blocks.append(jax.tree.map(lambda a: np.asarray(a)[: len(z[part])], block))
   return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import microbatch, parallel
-from trainer.problem.problem import Values
+from trainer.points import dataset
+from trainer.problem.problem import Problem, Values
 
 # Rows of a device at a time: one compiled program serves datasets of all sizes.
 _BLOCK = 2048
@@ -24,7 +25,7 @@ class Evaluator:
     values: Callable[[Any, Any], dict[str, Any]],
     mesh: jax.sharding.Mesh,
     memory: int,
-    quick: bool = False,
+    level: int | None = None,
   ):
     """Builds it.
 
@@ -32,9 +33,9 @@ class Evaluator:
       values: (params, batch) -> nested dictionaries of numbers (B, ...) at points.
       mesh: the devices.
       memory: bytes of each for intermediate results.
-      quick: see trainer.devices.parallel.compile_rows.
+      level: see trainer.devices.parallel.optimisation.
     """
-    self._mesh, self._values = mesh, _compiled(values, mesh, memory, quick)
+    self._mesh, self._values = mesh, _compiled(values, mesh, memory, level)
 
   def __call__(self, params: Any, batch: Any, num_points: int) -> Values:
     """The numbers at the first `num_points` rows of a sharded batch, on every process.
@@ -65,13 +66,48 @@ class Evaluator:
     return jax.tree.map(joined, *parts)
 
 
+def anywhere(
+  problem: Problem, params: Any, mesh: jax.sharding.Mesh, memory: int, dtype: jnp.dtype
+) -> Callable[..., Values]:
+  """A problem's values at any points of its variety, wherever they come from.
+
+  Args:
+    problem: a problem on a variety.
+    params: its parameters.
+    mesh: the devices; every process asks for the same points and gets the same values.
+    memory: bytes of a device for intermediate results.
+    dtype: real dtype of evaluation.
+
+  Returns:
+    (z (B, N) complex, charts) -> values; charts as trainer.points.batch.prepare takes them, by
+    default None. Programs are compiled once, for however many points.
+  """
+  evaluator = Evaluator(problem.values, mesh, memory)
+  rows = -(-_BLOCK // mesh.size) * mesh.size
+  first, last = parallel.local_rows(mesh, rows)
+
+  def block(z, charts):
+    count, weight = len(z), np.ones(last - first)
+    pad = lambda a: np.concatenate([a, a[:1].repeat(rows - count, 0)])[first:last]
+    z, charts = jax.tree.map(pad, (z, charts))
+    local = dataset.prepare_on_host(problem.variety, z, weight, dtype, last - first, charts)
+    return evaluator(params, parallel.shard_rows(mesh, local, rows), count)
+
+  def at(z: np.ndarray, charts: Any = None) -> Values:
+    parts = [slice(start, start + rows) for start in range(0, len(z), rows)]
+    blocks = [block(*jax.tree.map(lambda a: a[part], (z, charts))) for part in parts]
+    return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
+
+  return at
+
+
 @functools.lru_cache(maxsize=16)
-def _compiled(values, mesh, memory, quick):
+def _compiled(values, mesh, memory, level):
   def at_rows(params: Any, batch: Any) -> dict[str, jax.Array]:
     at_points = lambda rows: values(params, rows)
     return microbatch.apply(at_points, batch, microbatch.plan(at_points, batch, memory))
 
-  return parallel.compile_rows(at_rows, mesh, quick)
+  return parallel.compile_rows(at_rows, mesh, level)
 
 
 @functools.lru_cache(maxsize=16)

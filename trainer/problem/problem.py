@@ -22,12 +22,12 @@ from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
 from trainer.sampling.statistics import Measure
 
-# name -> (B,) float64 numbers at points, among them "weight"
+# name -> (B, ...) numbers at points in double precision, among them "weight"
 Values = dict[str, np.ndarray]
 
 
 class Findings(NamedTuple):
-  """What an inspection adds to a certificate.
+  """What a closer look adds to a certificate.
 
   Attributes:
     measures: name -> measure.
@@ -40,18 +40,23 @@ class Findings(NamedTuple):
   sections: dict[str, Any] = {}
 
 
-class Inspection(NamedTuple):
-  """A closer look at held-out points that only a certificate takes: dearer than `Problem.values`.
+class Look(NamedTuple):
+  """What a certificate offers for a look at a field that is closer than `Problem.measure`.
 
   Attributes:
-    points: how many of the held-out points it takes, the first ones.
-    values: (params, batch) -> nested dictionaries of real numbers (B, ...) at points.
-    measure: those at all points, float64 and with "weight" -> findings.
+    num_points: of the certificate.
+    values: (function, count) -> what a function (params, batch) -> nested dictionaries of numbers
+      (B, ...) gives at the first `count` held-out points, and their "weight", in double precision.
+    points: count -> the first held-out points (count, N) complex, of problems on varieties, and
+      their weights (count,).
+    anywhere: (z (B, N), charts) -> `Problem.values` at any points of a variety, by the program that
+      the certificate has compiled already; charts as trainer.points.batch.prepare takes them.
   """
 
-  points: int
-  values: Callable[[Any, Any], dict[str, Any]]
-  measure: Callable[[dict[str, Any]], Findings]
+  num_points: int
+  values: Callable[[Callable, int], dict[str, Any]]
+  points: Callable[[int], tuple[np.ndarray, np.ndarray]]
+  anywhere: Callable[[np.ndarray, Any], Values]
 
 
 class Problem:
@@ -163,7 +168,7 @@ class Problem:
   # --- What is measured, on validation and held-out points.
 
   def values(self, params: Any, batch: Any) -> dict[str, jax.Array]:
-    """Numbers (B,) at points that measures are made of; the points' weight is added to them."""
+    """Numbers (B, ...) at points for measures; the points' weight is added to them."""
     raise NotImplementedError
 
   def validate(self, values: Values) -> dict[str, Measure]:
@@ -174,10 +179,10 @@ class Problem:
     """All measures, for a certificate."""
     return self.validate(values)
 
-  def inspections(self, num_points: int) -> list[Inspection]:
-    """What a certificate on `num_points` held-out points looks at besides `measure`."""
-    del num_points
-    return []
+  def inspect(self, look: Look) -> Findings:
+    """What a certificate says besides `measure`."""
+    del look
+    return Findings({})
 
   def extremes(self, values: Values, like: Values) -> dict[str, np.ndarray]:
     """Numbers at points whose extremes on the variety are searched for.

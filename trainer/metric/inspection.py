@@ -1,0 +1,57 @@
+"""The closer look that a metric's certificate takes at held-out points."""
+
+from collections.abc import Sequence
+
+from trainer.geometry.symmetries import Symmetry
+from trainer.geometry.variety import Variety
+from trainer.metric import consistency, curvature, curvature_measures, laplacians
+from trainer.metric.ansatz import Ansatz
+from trainer.problem.problem import Findings, Look
+
+# Of those where curvature takes nested differentiation: it costs milliseconds a point.
+_NESTED_POINTS = 2000
+# For each function whose Laplacian is a control of Chern numbers.
+_SLICES_PER_FUNCTION = 32
+
+
+def inspect(
+  variety: Variety,
+  ansatz: Ansatz,
+  volume: float,
+  points_per_slice: int,
+  look: Look,
+  symmetries: Sequence[Symmetry] = (),
+) -> Findings:
+  """Whether g is Kaehler and the same in every chart; its curvature if it has a potential.
+
+  Args:
+    variety: the manifold.
+    ansatz: of the metric, of parameters params["network"].
+    volume: Vol, exactly.
+    points_per_slice: consecutive points that are one statistical unit.
+    look: see trainer.metric.consistency.look_at.
+    symmetries: that the user names.
+  """
+  seen = consistency.look_at(variety, volume, points_per_slice, look, symmetries)
+  if ansatz.potential is None:
+    return seen
+  bent = of_curvature(variety, ansatz, volume, points_per_slice, look)
+  extremes = {"extreme_points": bent.sections["extreme_points"] | seen.sections["extreme_points"]}
+  return Findings(
+    bent.measures | seen.measures, bent.references, bent.sections | seen.sections | extremes
+  )
+
+
+def of_curvature(
+  variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
+) -> Findings:
+  """Its part on curvature, of a metric with a potential; arguments as above."""
+  points = min(look.num_points, _NESTED_POINTS) if ansatz.nested else look.num_points
+  slices = points // points_per_slice
+  functions = min(laplacians.num_functions(variety), slices // _SLICES_PER_FUNCTION)
+
+  def values(params, batch):
+    return curvature.values(variety, ansatz, params["network"], batch, functions)
+
+  found = look.values(values, points)
+  return curvature_measures.findings(variety, volume, points_per_slice, found)
