@@ -64,7 +64,9 @@ def write_curvature(
     }
     return of_points | at_points(trained.fields, params, batch)._asdict()
 
-  arrays = Evaluator(values, mesh, memory)(cast(trained.params, dtype), points.batch, count)
+  arrays = Evaluator(values, mesh, memory, level=1)(
+    cast(trained.params, dtype), points.batch, count
+  )
   arrays["local"] = arrays["local"].astype(int)
   path = workdir / "curvature.npz"
   if jax.process_index() == 0:

@@ -23,7 +23,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
   Returns:
     The same function. It differentiates to any order and may be called in functions that JAX
-    transforms.
+    transforms. Its attribute `programs` holds the two jitted functions.
   """
   fast = jax.jit(function, static_argnums=0)
   quick = jax.jit(
@@ -37,6 +37,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     on_cpu = jax.default_backend() == "cpu"
     return (quick if few and on_cpu and not traced else fast)(static, params, points)
 
+  call.programs = fast, quick
   return call
 
 
