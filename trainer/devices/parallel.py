@@ -125,15 +125,22 @@ def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
   )
 
 
-def optimisation(level: int | None) -> dict[str, int] | None:
-  """Options of jax.jit for programs that take a processor longer to compile than to run.
+def processor_options(level: int) -> dict[str, int | bool]:
+  """Options of jax.jit, on processors only, for programs that take longer to compile than to run.
 
   Args:
-    level: 0, fast to compile, to 3; None leaves it to XLA, as everywhere but on processors.
+    level: 0, fast to compile, to 3.
   """
+  # Its newer fusions take twice as long to compile and run no faster; later releases have no other.
+  older = {"xla_cpu_use_fusion_emitters": False} if jax.__version__.startswith("0.10.") else {}
+  return {"xla_backend_optimization_level": level, **older}
+
+
+def optimisation(level: int | None) -> dict[str, int | bool] | None:
+  """`processor_options` where the devices are processors; None leaves everything to XLA."""
   if level is None or jax.default_backend() != "cpu":
     return None
-  return {"xla_backend_optimization_level": level}
+  return processor_options(level)
 
 
 def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable:

@@ -26,9 +26,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     transforms. Its attribute `programs` holds the two jitted functions.
   """
   fast = jax.jit(function, static_argnums=0)
-  quick = jax.jit(
-    function, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
-  )
+  quick = jax.jit(function, static_argnums=0, compiler_options=parallel.processor_options(0))
 
   @functools.wraps(function)
   def call(static, params, points):
