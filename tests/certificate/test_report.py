@@ -78,7 +78,8 @@ def synthetic():
   u = np.linspace(-1, 1, 8) + 1j * np.linspace(-1, 1, 8)[:, None]
   sheets = tuple(np.abs(u - k / 2) / 10 for k in range(3))
   sheets[1][2, 3] = np.nan
-  return content, history, before, after, weight, SlicePicture(u, sheets, ("a", "b", "c"))
+  slices = {name: SlicePicture(u, sheets, ("a", "b", "c")) for name in ("eta", "riemann_squared")}
+  return content, history, before, after, weight, slices
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +95,9 @@ def test_the_page_is_valid_and_needs_no_network(workdir):
   page = _Checker(text)
   assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]+", "", text))
   links = [value for _, name, value in page.attributes if name in ("src", "srcset", "href")]
-  assert len(links) == 10 and all(link.startswith("data:image/png;base64,") for link in links)
+  assert len(links) == 12 and all(link.startswith("data:image/png;base64,") for link in links)
   alts = [value for tag, name, value in page.attributes if tag == "img" and name == "alt"]
-  assert len(alts) == 5 and all(alts)
+  assert len(alts) == 6 and all(alts)
   assert "{{" not in text and "script" not in {tag for tag, _, _ in page.attributes}
   assert sorted(p.name for p in workdir.iterdir()) == ["pictures", "report.html"]
 
@@ -115,7 +116,7 @@ def test_the_page_shows_the_certificate(synthetic, workdir):
 
 
 def test_pictures_are_saved_beside_the_page(workdir):
-  for name in ("sigma", "eta", "loss", "slice", "curvature"):
+  for name in ("sigma", "eta", "loss", "slice_eta", "slice_riemann_squared", "curvature"):
     pixels = matplotlib.image.imread(workdir / "pictures" / f"{name}.png")
     assert pixels.shape[1] > 1000 and len(np.unique(pixels[..., 2])) > 20
 
@@ -125,7 +126,7 @@ def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
   content = {name: section for name, section in content.items() if name != "histograms"}
   unknown = {name: {"value": None, "stderr": None, "exact": None} for name in content["measures"]}
   path = report.write_report(
-    tmp_path, {**content, "measures": unknown}, [], before, np.ones_like(before), weight, None
+    tmp_path, {**content, "measures": unknown}, [], before, np.ones_like(before), weight, {}
   )
   page = _Checker(path.read_text(encoding="utf-8"))
   assert "unknown" in page.text and "flatter" not in page.text
@@ -141,7 +142,7 @@ def test_the_verdict_is_at_the_top_and_an_old_certificate_says_it_has_none(synth
   }
 
   def text(content):
-    path = report.write_report(tmp_path, content, [], before, after, weight, None)
+    path = report.write_report(tmp_path, content, [], before, after, weight, {})
     return _Checker(path.read_text(encoding="utf-8")).text
 
   page = text(judged)

@@ -46,7 +46,7 @@ def test_sheets_are_continuous_along_columns():
 
 def test_a_picture_shows_the_given_function():
   picture = slice_picture.compute_slice_picture(
-    _quartic(), lambda z: 1 - np.abs(z[:, 0]), seed=1, resolution=20
+    _quartic(), lambda z: np.abs(z[:, 0]), seed=1, resolution=20
   )
   assert picture.u.shape == (20, 20) and picture.u[3, 5].imag < picture.u[4, 5].imag
   z = slice_picture.curve(_quartic(), picture.u, seed=1)
@@ -64,12 +64,12 @@ def test_lost_roots_are_blank(monkeypatch):
 
   monkeypatch.setattr(slice_picture, "curve", with_hole)
 
-  def eta(z):
+  def field(z):
     assert np.isfinite(z).all()
     return np.full(len(z), 1.5)
 
-  picture = slice_picture.compute_slice_picture(_quartic(), eta, resolution=20)
-  assert np.isnan(picture.sheets[2][3, 4]) and np.nansum(picture.sheets) == 0.5 * (1600 - 1)
+  picture = slice_picture.compute_slice_picture(_quartic(), field, resolution=20)
+  assert np.isnan(picture.sheets[2][3, 4]) and np.nansum(picture.sheets) == 1.5 * (1600 - 1)
 
 
 def test_no_picture_of_several_polynomials():

@@ -60,7 +60,9 @@ def _bent(name):
     seen.update(jax.tree.map(np.asarray, values))
     return seen
 
-  look = Look(len(batch.weight), evaluate, points=None, anywhere=None)
+  look = Look(
+    len(batch.weight), evaluate, points=None, anywhere=None, function_anywhere=lambda f: None
+  )
   found = inspection.of_curvature(variety, problem.ansatz, problem.volume, per_slice, look)
   return variety, batch, per_slice, seen, found
 

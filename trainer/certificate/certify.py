@@ -1,6 +1,7 @@
 """Measures what was trained on held-out points and writes its certificate, report and pictures."""
 
 from collections.abc import Callable
+import functools
 import pathlib
 from typing import Any
 
@@ -14,12 +15,14 @@ from trainer.optimizers.state import TrainState
 from trainer.points import dataset
 from trainer.problem import evaluation
 from trainer.problem.evaluation import Evaluator
-from trainer.problem.problem import Look, Problem, Values
+from trainer.problem.problem import Look
 from trainer.run import metrics
 from trainer.run.run import Run
 
 # Worst places of each kind that a certificate names.
 _PLACES = 3
+# Resolution of slices that show a field of a closer look.
+_COARSE = 48
 # Of a closer look: fast programs for them take longer to compile than slow ones to run.
 _FEW_POINTS = 500
 
@@ -89,6 +92,7 @@ def certify(
 
   history = metrics.read_history(workdir / "metrics.jsonl")
   look = _look(problem, params, heldout, trained["weight"], source, mesh, memory, dtype)
+  progress.stage("taking a closer look")
   found = problem.inspect(look)
   measured = problem.measure(trained) | found.measures
   references = {problem.reference: problem.measure(reference)} if problem.reference else {}
@@ -116,15 +120,18 @@ def certify(
   lines += verdict.sampling(trained["weight"], problem.points_per_slice)
   lines.append(verdict.overfitting(measured[problem.merit], on_training))
   certificate["verdict"] = verdict.make_verdict(lines)
+  progress.stage("writing the report")
+  reported = problem.variety and problem.reference
+  slices = _slices(problem, look, trained, found) if reported else {}
   if jax.process_index() == 0:
-    progress.stage("writing the report")
     certificates.write_certificate(workdir, certificate)
-    if problem.variety and problem.reference:
-      _write_report(problem, workdir, certificate, history, reference, trained, params, memory)
+    if reported:
+      eta = (problem.picture(values) for values in (reference, trained))
+      report.write_report(workdir, certificate, history, *eta, trained["weight"], slices)
     print(certificates.summary(certificate))
     print(verdict.summary(certificate["verdict"]))
     print(f"certificate: {workdir / 'certificate.json'}")
-    if problem.variety and problem.reference:
+    if reported:
       print(f"report: {workdir / 'report.html'}")
   return certificate
 
@@ -141,7 +148,10 @@ def _look(problem, params, heldout, weight, source, mesh, memory, dtype):
     heldout.num_points,
     values,
     lambda count: (dataset.coordinates(heldout)[:count], weight[:count]),
-    evaluation.anywhere(problem, params, mesh, memory, dtype),
+    evaluation.anywhere(problem.values, problem.variety, params, mesh, memory, dtype),
+    lambda function: evaluation.anywhere(
+      function, problem.variety, params, mesh, memory, dtype, level=1
+    ),
   )
 
 
@@ -197,32 +207,10 @@ def _described(places):
   }
 
 
-def _write_report(
-  problem: Problem,
-  workdir: pathlib.Path,
-  certificate: dict[str, Any],
-  history: list[dict[str, Any]],
-  reference: Values,
-  trained: Values,
-  params: Any,
-  memory: int,
-) -> None:
-  """Writes report.html and its pictures."""
-  mesh = parallel.make_mesh(jax.local_devices()[:1])
-  evaluator = Evaluator(problem.values, mesh, memory)
-
-  def on_slice(z: np.ndarray) -> np.ndarray:
-    dtype = parallel.widest_dtype()
-    batch = dataset.prepare_on_host(problem.variety, z, np.ones(len(z)), dtype)
-    values = evaluator(params, parallel.shard_rows(mesh, batch, len(z)), len(z))
-    return problem.picture(values, trained)
-
-  report.write_report(
-    workdir,
-    certificate,
-    history,
-    problem.picture(reference),
-    problem.picture(trained),
-    trained["weight"],
-    slice_picture.compute_slice_picture(problem.variety, on_slice),
-  )
+def _slices(problem, look, trained, found):
+  """The pictures of a slice of the variety, where it has one: name of a field -> SlicePicture."""
+  eta = lambda z: np.abs(problem.picture(look.anywhere(z, None), trained) - 1)
+  draw = functools.partial(slice_picture.compute_slice_picture, problem.variety)
+  slices = {"eta": draw(eta)}
+  slices |= {name: draw(field, resolution=_COARSE) for name, field in found.fields.items()}
+  return {name: picture for name, picture in slices.items() if picture is not None}

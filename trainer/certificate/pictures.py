@@ -167,8 +167,8 @@ def curvature_picture(histograms: dict[str, dict[str, list[float]]], theme: Them
   return figure
 
 
-def slice_picture(picture: SlicePicture, theme: Theme) -> Figure:
-  """All sheets of a slice, one logarithmic colour scale."""
+def slice_picture(picture: SlicePicture, quantity: str, theme: Theme) -> Figure:
+  """All sheets of a slice, one logarithmic colour scale of a quantity."""
   from matplotlib.colors import LogNorm
 
   rows, columns = math.ceil(len(picture.sheets) / 3), min(len(picture.sheets), 3)
@@ -195,7 +195,7 @@ def slice_picture(picture: SlicePicture, theme: Theme) -> Figure:
     axes.grid(False)
     for spine in axes.spines.values():
       spine.set_visible(False)
-  bar = figure.colorbar(image, ax=panels, shrink=0.7, aspect=30, label="|η − 1|")
+  bar = figure.colorbar(image, ax=panels, shrink=0.7, aspect=30, label=quantity)
   _colour(bar.ax, theme)
   bar.outline.set_visible(False)
   return figure

@@ -41,6 +41,21 @@ _MEANINGS = {
   "symmetry_error": ("max |g − s*g|", "of g, over the symmetries s of the config"),
   "effective_sample_size": ("effective points", "(Σ w)² / Σ w², as if they were independent"),
 }
+# Field on a slice -> (what it is, the same in plain letters, caption)
+_SLICES = {
+  "eta": (
+    "|η − 1|",
+    "|eta - 1|",
+    "The slice is a complex curve, the points z = a + u b + v c of the manifold, with u in a "
+    "square of the complex plane around 0. Each u has several v, one on each sheet; sheets change "
+    "places across vertical cuts that end in branch points. Dark is flat.",
+  ),
+  "riemann_squared": (
+    "|Riem|²",
+    "the squared Riemann tensor",
+    "The same curve, more coarsely: light is where the manifold bends most.",
+  ),
+}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _LONGEST_POLYNOMIAL = 400
 _LOAD = """from trainer import load_run
@@ -55,7 +70,7 @@ def write_report(
   eta_before: np.ndarray,
   eta_after: np.ndarray,
   weights: np.ndarray,
-  slice_picture: SlicePicture | None,
+  slices: Mapping[str, SlicePicture],
 ) -> pathlib.Path:
   """Writes report.html and the folder pictures/ into `workdir`.
 
@@ -66,7 +81,7 @@ def write_report(
     eta_before: (B,) eta of the Fubini-Study metric at held-out points.
     eta_after: (B,) eta of the trained metric at the same points.
     weights: (B,) their weights.
-    slice_picture: a slice of the manifold, where there is one.
+    slices: name of a field -> a slice of the manifold coloured by it: eta and others of _SLICES.
 
   Returns:
     The path of report.html.
@@ -110,17 +125,15 @@ def write_report(
       "Histograms of scalar curvature and of the squared Riemann tensor.",
       lambda theme: pictures.curvature_picture(certificate["histograms"], theme),
     )
-  if slice_picture is not None:
-    add(
-      "slice",
-      "A slice of the manifold",
-      "|η − 1| on a complex curve: the points "
-      "z = a + u b + v c of the manifold, with u in a square of the complex plane around 0. "
-      "Each u has several v, one on each sheet; sheets change places across vertical cuts that "
-      "end in branch points. Dark is flat.",
-      "Maps of |eta - 1| over the complex plane, one for each sheet of a curve.",
-      lambda theme: pictures.slice_picture(slice_picture, theme),
-    )
+  for name, (quantity, plainly, caption) in _SLICES.items():
+    if name in slices:
+      add(
+        f"slice_{name}",
+        f"{quantity} on a slice of the manifold",
+        caption,
+        f"Maps of {plainly} over the complex plane, one for each sheet of a curve.",
+        lambda theme: pictures.slice_picture(slices[name], quantity, theme),
+      )
   if any(row.get("loss") for row in history):
     add(
       "loss",

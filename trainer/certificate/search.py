@@ -77,7 +77,7 @@ def worst_places(
     return np.where(np.isfinite(found), found, -np.inf)
 
   starts = _Starts.of(badness(values), values["weight"], dataset.coordinates(points))
-  values_at = evaluation.anywhere(problem, params, mesh, memory, dtype)
+  values_at = evaluation.anywhere(problem.values, problem.variety, params, mesh, memory, dtype)
 
   def at(z: np.ndarray) -> np.ndarray:
     """How bad the field is at z (S, T, N), in the sense of each start (S, T)."""

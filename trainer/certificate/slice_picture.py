@@ -1,4 +1,4 @@
-"""A complex curve on the manifold, spread out over the complex plane, coloured by |eta - 1|.
+"""A complex curve on the manifold, spread out over the complex plane, coloured by a field.
 
 The points z = a + u b + v c with fixed generic a, b, c are a projective plane; for every u the
 polynomial has d roots v. So u in the plane parametrises a curve on the manifold as d sheets. They
@@ -23,7 +23,7 @@ _EXTENT = 1.5
 class SlicePicture(NamedTuple):
   """Attributes:
   u: (H, W) complex, the grid; imaginary parts grow along axis 0, real parts along axis 1.
-  sheets: one (H, W) array of |eta - 1| a sheet; nan where no root was found.
+  sheets: one (H, W) array of the field a sheet; nan where no root was found.
   labels: one short text a sheet.
   """
 
@@ -33,13 +33,17 @@ class SlicePicture(NamedTuple):
 
 
 def compute_slice_picture(
-  variety: Variety, eta: Callable[[np.ndarray], np.ndarray], *, seed: int = 0, resolution: int = 160
+  variety: Variety,
+  field: Callable[[np.ndarray], np.ndarray],
+  *,
+  seed: int = 0,
+  resolution: int = 160,
 ) -> SlicePicture | None:
-  """Evaluates |eta - 1| on a curve.
+  """Evaluates a field on a curve.
 
   Args:
     variety: the manifold.
-    eta: z (B, N) complex128 on the manifold, in any scaling -> det g / (kappa |Omega|^2), (B,).
+    field: z (B, N) complex128 on the manifold, in any scaling -> (B,).
     seed: determines the curve, that is a, b and c.
     resolution: H = W.
 
@@ -54,10 +58,10 @@ def compute_slice_picture(
   points = z.reshape(-1, variety.num_coordinates)
   good = np.all(np.isfinite(points), axis=-1)
   # A point without root is evaluated at its neighbour's place, so that all shapes stay fixed.
-  values = np.array(eta(np.where(good[:, None], points, points[good.argmax()])))
+  values = np.array(field(np.where(good[:, None], points, points[good.argmax()])))
   chex.assert_shape(values, (len(points),))
-  deviation = np.where(good, np.abs(values - 1), np.nan).reshape(z.shape[:-1])
-  return SlicePicture(u, tuple(deviation), tuple(f"sheet {i + 1}" for i in range(len(deviation))))
+  sheets = np.where(good, values, np.nan).reshape(z.shape[:-1])
+  return SlicePicture(u, tuple(sheets), tuple(f"sheet {i + 1}" for i in range(len(sheets))))
 
 
 def curve(variety: Variety, u: np.ndarray, seed: int) -> np.ndarray:

@@ -37,15 +37,18 @@ def inspect(
     return seen
   bent = of_curvature(variety, ansatz, volume, points_per_slice, look)
   extremes = {"extreme_points": bent.sections["extreme_points"] | seen.sections["extreme_points"]}
-  return Findings(
-    bent.measures | seen.measures, bent.references, bent.sections | seen.sections | extremes
+  return bent._replace(
+    measures=bent.measures | seen.measures, sections=bent.sections | seen.sections | extremes
   )
 
 
 def of_curvature(
   variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
 ) -> Findings:
-  """Its part on curvature, of a metric with a potential; arguments as above."""
+  """Its part on curvature, of a metric with a potential; arguments as above.
+
+  |Riem|^2 is a field to be shown where it is cheap.
+  """
   points = min(look.num_points, _NESTED_POINTS) if ansatz.nested else look.num_points
   slices = points // points_per_slice
   functions = min(laplacians.num_functions(variety), slices // _SLICES_PER_FUNCTION)
@@ -53,5 +56,12 @@ def of_curvature(
   def values(params, batch):
     return curvature.values(variety, ansatz, params["network"], batch, functions)
 
-  found = look.values(values, points)
-  return curvature_measures.findings(variety, volume, points_per_slice, found)
+  found = curvature_measures.findings(
+    variety, volume, points_per_slice, look.values(values, points)
+  )
+  if ansatz.nested:
+    return found
+  anywhere = look.function_anywhere(values)
+  return found._replace(
+    fields={"riemann_squared": lambda z: anywhere(z)["trained"]["riemann_squared"]}
+  )

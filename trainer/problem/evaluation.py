@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import microbatch, parallel
+from trainer.geometry.variety import Variety
 from trainer.points import dataset
-from trainer.problem.problem import Problem, Values
+from trainer.problem.problem import Values
 
 # Rows of a device at a time: one compiled program serves datasets of all sizes.
 _BLOCK = 2048
@@ -67,22 +68,30 @@ class Evaluator:
 
 
 def anywhere(
-  problem: Problem, params: Any, mesh: jax.sharding.Mesh, memory: int, dtype: jnp.dtype
+  values: Callable[[Any, Any], dict[str, Any]],
+  variety: Variety,
+  params: Any,
+  mesh: jax.sharding.Mesh,
+  memory: int,
+  dtype: jnp.dtype,
+  level: int | None = None,
 ) -> Callable[..., Values]:
-  """A problem's values at any points of its variety, wherever they come from.
+  """A function's values at any points of a variety, wherever they come from.
 
   Args:
-    problem: a problem on a variety.
-    params: its parameters.
+    values: as `Evaluator` takes it.
+    variety: the variety.
+    params: parameters of the function.
     mesh: the devices; every process asks for the same points and gets the same values.
     memory: bytes of a device for intermediate results.
     dtype: real dtype of evaluation.
+    level: see trainer.devices.parallel.optimisation.
 
   Returns:
     (z (B, N) complex, charts) -> values; charts as trainer.points.batch.prepare takes them, by
     default None. Programs are compiled once, for however many points.
   """
-  evaluator = Evaluator(problem.values, mesh, memory)
+  evaluator = Evaluator(values, mesh, memory, level)
   rows = -(-_BLOCK // mesh.size) * mesh.size
   first, last = parallel.local_rows(mesh, rows)
 
@@ -90,7 +99,7 @@ def anywhere(
     count, weight = len(z), np.ones(last - first)
     pad = lambda a: np.concatenate([a, a[:1].repeat(rows - count, 0)])[first:last]
     z, charts = jax.tree.map(pad, (z, charts))
-    local = dataset.prepare_on_host(problem.variety, z, weight, dtype, last - first, charts)
+    local = dataset.prepare_on_host(variety, z, weight, dtype, last - first, charts)
     return evaluator(params, parallel.shard_rows(mesh, local, rows), count)
 
   def at(z: np.ndarray, charts: Any = None) -> Values:

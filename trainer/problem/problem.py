@@ -33,11 +33,14 @@ class Findings(NamedTuple):
     measures: name -> measure.
     references: name of a reference -> the same measures of it.
     sections: name -> JSON-like, see trainer.certificate.certificate.
+    fields: name -> a positive field that a report shows on a slice of the variety,
+      z (B, N) complex -> (B,).
   """
 
   measures: dict[str, Measure]
   references: dict[str, dict[str, Measure]] = {}
   sections: dict[str, Any] = {}
+  fields: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
 
 
 class Look(NamedTuple):
@@ -51,12 +54,14 @@ class Look(NamedTuple):
       their weights (count,).
     anywhere: (z (B, N), charts) -> `Problem.values` at any points of a variety, by the program that
       the certificate has compiled already; charts as trainer.points.batch.prepare takes them.
+    function_anywhere: function as above -> z (B, N) -> what it gives at any points of a variety.
   """
 
   num_points: int
   values: Callable[[Callable, int], dict[str, Any]]
   points: Callable[[int], tuple[np.ndarray, np.ndarray]]
   anywhere: Callable[[np.ndarray, Any], Values]
+  function_anywhere: Callable[[Callable], Callable[[np.ndarray], dict[str, Any]]]
 
 
 class Problem:
