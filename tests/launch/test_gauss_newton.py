@@ -17,6 +17,7 @@ from tests.launch.commands import (
   succeed,
   trained_state,
 )
+from trainer import load_metric, load_run
 
 _FLAGS = {
   "config": "configs/fermat_cubic.py",
@@ -80,12 +81,20 @@ def test_a_killed_run_resumes_to_the_same_parameters(uninterrupted, tmp_path, da
 
 
 def test_two_processes_follow_one(uninterrupted, tmp_path):
-  """With pmap; test_train.py has two processes with shard_map."""
+  """With pmap; test_train.py has two processes with shard_map.
+
+  The metric of their four devices loads on one, in another precision and without their points.
+  """
   workdir = tmp_path / "two"
   flags = _FLAGS | {"parallelism": "pmap"}
   for process in start_several(2, "train", tmp_path, **flags, workdir=workdir):
     succeed(process)
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-8)
+  z = load_run(uninterrupted[0]).points(3, seed=5).z
+  expected = load_metric(uninterrupted[0])(z)
+  got = load_metric(workdir)(z.astype(np.complex64))
+  assert got.dtype == np.complex64
+  np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
 def test_gauss_newton_finishes_what_adam_began(tmp_path, data_dir):

@@ -8,8 +8,6 @@ from trainer.metric import consistency, curvature, curvature_measures, laplacian
 from trainer.metric.ansatz import Ansatz
 from trainer.problem.problem import Findings, Look
 
-# Of those where curvature takes nested differentiation: it costs milliseconds a point.
-_NESTED_POINTS = 2000
 # For each function whose Laplacian is a control of Chern numbers.
 _SLICES_PER_FUNCTION = 32
 
@@ -22,7 +20,10 @@ def inspect(
   look: Look,
   symmetries: Sequence[Symmetry] = (),
 ) -> Findings:
-  """Whether g is Kaehler and the same in every chart; its curvature if it has a potential.
+  """Whether g is Kaehler and the same in every chart; its curvature if it has jets of type (2, 2).
+
+  By nested differentiation, as other networks need, curvature compiles for longer than a run may
+  take: `evaluate --curvature` has it.
 
   Args:
     variety: the manifold.
@@ -33,7 +34,7 @@ def inspect(
     symmetries: that the user names.
   """
   seen = consistency.look_at(variety, volume, points_per_slice, look, symmetries)
-  if ansatz.potential is None:
+  if ansatz.potential is None or ansatz.nested:
     return seen
   bent = of_curvature(variety, ansatz, volume, points_per_slice, look)
   extremes = {"extreme_points": bent.sections["extreme_points"] | seen.sections["extreme_points"]}
@@ -45,22 +46,16 @@ def inspect(
 def of_curvature(
   variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
 ) -> Findings:
-  """Its part on curvature, of a metric with a potential; arguments as above.
-
-  |Riem|^2 is a field to be shown where it is cheap.
-  """
-  points = min(look.num_points, _NESTED_POINTS) if ansatz.nested else look.num_points
-  slices = points // points_per_slice
+  """Its part on curvature, of a metric with a potential; arguments as above."""
+  slices = look.num_points // points_per_slice
   functions = min(laplacians.num_functions(variety), slices // _SLICES_PER_FUNCTION)
 
   def values(params, batch):
     return curvature.values(variety, ansatz, params["network"], batch, functions)
 
   found = curvature_measures.findings(
-    variety, volume, points_per_slice, look.values(values, points)
+    variety, volume, points_per_slice, look.values(values, look.num_points)
   )
-  if ansatz.nested:
-    return found
   anywhere = look.function_anywhere(values)
   return found._replace(
     fields={"riemann_squared": lambda z: anywhere(z)["trained"]["riemann_squared"]}
