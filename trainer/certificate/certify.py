@@ -23,8 +23,6 @@ from trainer.run.run import Run
 _PLACES = 3
 # Resolution of slices that show a field of a closer look.
 _COARSE = 48
-# Of a closer look: fast programs for them take longer to compile than slow ones to run.
-_FEW_POINTS = 500
 
 
 def certify(
@@ -66,8 +64,7 @@ def certify(
   seed = run.seed if seed is None else seed
   dtype = parallel.widest_dtype()
   progress.stage(f"measuring on {num_points:,} held-out points")
-  source = problem.source("heldout", seed, data_dir, mesh, dtype)
-  heldout = dataset.load(source, num_points)
+  heldout = dataset.load(problem.source("heldout", seed, data_dir, mesh, dtype), num_points)
   params = jax.tree.map(lambda a: np.asarray(a, dtype), state.params)
   at_heldout = lambda values: Evaluator(values, mesh, memory)(params, heldout.batch, num_points)
   trained = at_heldout(problem.values)
@@ -91,7 +88,7 @@ def certify(
   on_training = _merit_on_training_points(run, params, num_points, mesh, data_dir, memory)
 
   history = metrics.read_history(workdir / "metrics.jsonl")
-  look = _look(problem, params, heldout, trained["weight"], source, mesh, memory, dtype)
+  look = _look(problem, params, heldout, trained["weight"], mesh, memory, dtype)
   progress.stage("taking a closer look")
   found = problem.inspect(look)
   measured = problem.measure(trained) | found.measures
@@ -136,13 +133,12 @@ def certify(
   return certificate
 
 
-def _look(problem, params, heldout, weight, source, mesh, memory, dtype):
+def _look(problem, params, heldout, weight, mesh, memory, dtype):
   """What the problem may look at."""
 
-  def values(function, count):
-    batch = heldout.batch if count == heldout.num_points else dataset.load(source, count).batch
-    level = 0 if count < _FEW_POINTS else 1
-    return Evaluator(function, mesh, memory, level)(params, batch, count)
+  def values(function):
+    level = 0 if heldout.num_points <= parallel.FEW_POINTS else 1
+    return Evaluator(function, mesh, memory, level)(params, heldout.batch, heldout.num_points)
 
   return Look(
     heldout.num_points,

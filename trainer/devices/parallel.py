@@ -30,6 +30,8 @@ AXIS = "data"
 # What a core of a processor keeps in its caches, in bytes.
 _CACHE = 2**22
 MODES = ("shard_map", "pmap")
+# Up to these a program at points takes a processor longer to compile to run fast than to run.
+FEW_POINTS = 500
 
 
 def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:

@@ -31,7 +31,8 @@ class Ansatz(NamedTuple):
     potential: (parameters, Batch, complement) -> the (2, 2) jet (R, B) of the Kaehler potential,
       which trainer.curvature.tensors reads; complement as trainer.curvature.potential takes it,
       None where only tensors are read off. None if there is no potential.
-    nested: whether `potential` takes nested differentiation, which costs milliseconds a point.
+    nested: whether `potential` takes nested differentiation, which costs milliseconds
+      a point, and minutes to compile.
     phi: (parameters, x (2N,)) -> (), the potential less that of Fubini-Study at one point, which
       does not depend on its scaling; None if there is no potential.
     keep: (parameters, Batch) -> {name: (B, ..)}, what training leaves alone (Batch.fixed), or None.

@@ -53,9 +53,7 @@ def of_curvature(
   def values(params, batch):
     return curvature.values(variety, ansatz, params["network"], batch, functions)
 
-  found = curvature_measures.findings(
-    variety, volume, points_per_slice, look.values(values, look.num_points)
-  )
+  found = curvature_measures.findings(variety, volume, points_per_slice, look.values(values))
   anywhere = look.function_anywhere(values)
   return found._replace(
     fields={"riemann_squared": lambda z: anywhere(z)["trained"]["riemann_squared"]}

@@ -200,7 +200,7 @@ class MetricProblem(Problem):
     return measures.measure_all(measures.PointValues.of(values), self.points_per_slice)
 
   def inspect(self, look: Look) -> Findings:
-    """Curvature, of metrics with a potential; whether g is Kaehler and the same in every chart."""
+    """See trainer.metric.inspection.inspect."""
     return inspection.inspect(
       self.variety, self.ansatz, self.volume, self.points_per_slice, look, self._symmetries
     )

@@ -48,8 +48,8 @@ class Look(NamedTuple):
 
   Attributes:
     num_points: of the certificate.
-    values: (function, count) -> what a function (params, batch) -> nested dictionaries of numbers
-      (B, ...) gives at the first `count` held-out points, and their "weight", in double precision.
+    values: function (params, batch) -> nested dictionaries of numbers (B, ...) -> what it gives at
+      the held-out points, and their "weight", in double precision.
     points: count -> the first held-out points (count, N) complex, of problems on varieties, and
       their weights (count,).
     anywhere: (z (B, N), charts) -> `Problem.values` at any points of a variety, by the program that
@@ -58,7 +58,7 @@ class Look(NamedTuple):
   """
 
   num_points: int
-  values: Callable[[Callable, int], dict[str, Any]]
+  values: Callable[[Callable], dict[str, Any]]
   points: Callable[[int], tuple[np.ndarray, np.ndarray]]
   anywhere: Callable[[np.ndarray, Any], Values]
   function_anywhere: Callable[[Callable], Callable[[np.ndarray], dict[str, Any]]]

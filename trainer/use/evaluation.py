@@ -9,8 +9,6 @@ import jax
 from networks import reverse
 from trainer.devices import microbatch, parallel
 
-# Up to these a processor's program is compiled fast rather than made to run fast.
-_FEW_POINTS = 500
 # Up to these memory is not a question, and estimating what they need takes as long as tracing them.
 _NEXT_TO_NONE = 16
 
@@ -31,7 +29,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
   @functools.wraps(function)
   def call(static, params, points):
     traced = any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves((params, points)))
-    few = points.size <= _FEW_POINTS * points.shape[-1]
+    few = points.size <= parallel.FEW_POINTS * points.shape[-1]
     on_cpu = jax.default_backend() == "cpu"
     return (quick if few and on_cpu and not traced else fast)(static, params, points)
 
