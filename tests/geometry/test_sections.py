@@ -94,30 +94,35 @@ def test_basis_does_not_depend_on_how_the_relations_are_written():
 
 
 @pytest.mark.parametrize(
-  "name, multidegree, extra",
+  "name, multidegree, other",
   [("quintic", (4,), (1,)), ("bicubic", (2, 1), (1, 2)), ("triple", (1, 1, 1), (1, 1, 1))],
 )
-def test_raised_degree_is_the_same_metric(name, multidegree, extra):
+def test_products_of_forms(name, multidegree, other):
   variety = varieties.random_variety(name)
-  size = sections.section_basis(variety, multidegree).coefficients.shape[1]
-  h = np.random.default_rng(0).normal(size=(size, size, 2)) @ [1, 1j]
-  h = h @ h.conj().T
-  raised = tuple(np.add(multidegree, extra).tolist())
+  random = np.random.default_rng(0)
+  total = tuple(np.add(multidegree, other).tolist())
   z = varieties.some_points(variety, 10)
 
-  def rho(h, multidegree):
-    s = _values(sections.section_basis(variety, multidegree), z)
+  def form(degrees):
+    size = sections.section_basis(variety, degrees).coefficients.shape[1]
+    h = random.normal(size=(size, size, 2)) @ [1, 1j]
+    return h @ h.conj().T
+
+  def rho(h, degrees):
+    s = _values(sections.section_basis(variety, degrees), z)
     return np.einsum("pi,ij,pj->p", s.conj(), h, s).real
 
-  higher = sections.raise_degree(variety, multidegree, h, extra)
+  h, other_h = form(multidegree), form(other)
+  product = sections.product(variety, multidegree, h, other, other_h)
   np.testing.assert_allclose(
-    rho(higher, raised), rho(h, multidegree) * _norms(variety, z, extra), rtol=1e-11
+    rho(product, total), rho(h, multidegree) * rho(other_h, other), rtol=1e-11
   )
+  raised = sections.product(variety, multidegree, h, other)
   np.testing.assert_allclose(
-    sections.raise_degree(variety, multidegree, np.eye(size), extra),
-    np.eye(len(higher)),
-    atol=1e-12,
+    rho(raised, total), rho(h, multidegree) * _norms(variety, z, other), rtol=1e-11
   )
+  identity = sections.product(variety, multidegree, np.eye(len(h)), other)
+  np.testing.assert_allclose(identity, np.eye(len(identity)), atol=1e-12)
 
 
 def test_bad_multidegrees_are_refused():

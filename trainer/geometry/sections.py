@@ -118,39 +118,50 @@ def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray
   return np.sqrt(factorials[degrees].prod(axis=1) / factorials[exponents].prod(axis=1))
 
 
-def raise_degree(
-  variety: Variety, multidegree: tuple[int, ...], h: np.ndarray, extra: tuple[int, ...]
+def product(
+  variety: Variety,
+  multidegree: tuple[int, ...],
+  h: np.ndarray,
+  other: tuple[int, ...],
+  other_h: np.ndarray | None = None,
 ) -> np.ndarray:
-  """The form of multidegree d + e that gives the same metric as h of multidegree d.
+  """The form of multidegree d + e whose rho is the product of two: rho_{d+e} = rho_d rho_e.
 
-  On the variety its rho is rho of h times prod_i |z^(i)|^{2 e_i}. Metrics of higher
-  degree start from it.
+  Its potential is the sum of theirs, K_{d+e} = (d K_d + e K_e) / (d + e) on a hypersurface of P^n.
 
   Args:
     variety: the manifold.
     multidegree: d.
     h: (N_d, N_d) complex Hermitian, in the basis section_basis(variety, d).
-    extra: e, one number 0 or more for each factor.
+    other: e, one number 0 or more for each factor.
+    other_h: (N_e, N_e) complex Hermitian, in the basis section_basis(variety, e); by default that
+      of Fubini-Study, rho_e = prod_i |z^(i)|^{2 e_i}.
 
   Returns:
     (N_{d+e}, N_{d+e}) complex Hermitian, in the basis section_basis(variety, d + e).
   """
-  raised = tuple(d + e for d, e in zip(multidegree, extra, strict=True))
-  exponents, scales, unitary = _scaled(variety, multidegree)
-  new_exponents, new_scales, new_unitary = _scaled(variety, raised)
-  chex.assert_shape(h, (unitary.shape[1],) * 2)
-  # In monomials: rho = v* G v, and prod |z|^{2e} = sum of the squares of the scaled
-  # monomials of degree e.
-  form = scales[:, None] * (unitary @ h @ unitary.conj().T) * scales
+  exponents, form = _in_monomials(variety, multidegree, h)
+  if other_h is None:
+    factors = monomials(variety.ambient, other)
+    other_form = np.diag(monomial_scales(variety.ambient, factors) ** 2)
+  else:
+    factors, other_form = _in_monomials(variety, other, other_h)
+  total = tuple(d + e for d, e in zip(multidegree, other, strict=True))
+  new_exponents, scales, unitary = _scaled(variety, total)
   index = {tuple(row): i for i, row in enumerate(new_exponents)}
-  new_form = np.zeros((len(new_exponents),) * 2, complex)
-  factors = monomials(variety.ambient, extra)
-  for factor, scale in zip(factors, monomial_scales(variety.ambient, factors)):
-    to = np.array([index[tuple(row)] for row in exponents + factor])
-    new_form[np.ix_(to, to)] += scale**2 * form
-  new_form /= np.outer(new_scales, new_scales)
-  result = new_unitary.conj().T @ new_form @ new_unitary
+  to = [np.array([index[tuple(row)] for row in exponents + factor]) for factor in factors]
+  result = np.zeros((len(new_exponents),) * 2, complex)
+  for a, b in zip(*np.nonzero(other_form)):
+    result[np.ix_(to[a], to[b])] += other_form[a, b] * form
+  result = unitary.conj().T @ (result / np.outer(scales, scales)) @ unitary
   return (result + result.conj().T) / 2
+
+
+def _in_monomials(variety, multidegree, h):
+  """Exponents (M, N) and G (M, M) with s* H s = sum_mn conj(z^m) G_mn z^n."""
+  exponents, scales, unitary = _scaled(variety, multidegree)
+  chex.assert_shape(h, (unitary.shape[1],) * 2)
+  return exponents, scales[:, None] * (unitary @ h @ unitary.conj().T) * scales
 
 
 def _scaled(variety, multidegree):

@@ -11,7 +11,10 @@ from trainer.geometry.variety import Variety
 
 
 def raise_degree(variety: Variety, network: Any, degree: int, higher: int) -> Any:
-  """K' = (k K + (k' - k) K_FS) / k', which is algebraic of degree k'.
+  """rho_{k'} = rho_k^q rho_FS^r, k' = q k + r: exactly the same metric where k divides k'.
+
+  Otherwise K' = (q k K + r K_FS) / k'. Its form is that of products of sections: from the second
+  power on far better than K_FS, even if most of what is added is K_FS.
 
   Args:
     variety: the manifold.
@@ -22,12 +25,20 @@ def raise_degree(variety: Variety, network: Any, degree: int, higher: int) -> An
   Returns:
     Those of degree k'.
   """
-  low, high = (sections.multidegree_of_class(variety, k) for k in (degree, higher))
-  extra = tuple(b - a for a, b in zip(low, high))
+  low = sections.multidegree_of_class(variety, degree)
+  rest = tuple(
+    h % l if l else 0 for h, l in zip(sections.multidegree_of_class(variety, higher), low)
+  )
 
   def lift(h):
     re, im = (np.asarray(part, float) for part in algebraic.hermitian_matrix(h))
-    lifted = sections.raise_degree(variety, low, re + 1j * im, extra)
-    return np.asarray(algebraic.real_matrix(lifted.real, lifted.imag), h.dtype)
+    first = re + 1j * im
+    form, total = first / np.trace(first).real * len(first), low
+    power = form
+    for _ in range(higher // degree - 1):
+      power = sections.product(variety, total, power, low, form)
+      total = tuple(a + b for a, b in zip(total, low))
+    power = sections.product(variety, total, power, rest)
+    return np.asarray(algebraic.real_matrix(power.real, power.imag), h.dtype)
 
   return jax.tree.map(lift, network)
