@@ -9,6 +9,10 @@ devices in a process of their own; `taskset -c 0` in front makes it a single cor
 `accuracy` trains the configs of six manifolds from nothing:
 
   ricciflat-benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
+
+and the suite `manifolds` random members of nine families, their networks chosen for the time:
+
+  ricciflat-benchmark --suite=manifolds --budget_seconds=300 --json=manifolds.json
 """
 
 import importlib
@@ -21,23 +25,27 @@ from absl import flags
 import jax
 
 from launch import cli, config_files
-from trainer.benchmarks import accuracy, suite
+from trainer.benchmarks import accuracy, members, suite
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry.description import make_variety
 
-_SUITE = flags.DEFINE_enum("suite", "quick", (*suite.SUITES, "accuracy"), "What to time.")
+_SUITE = flags.DEFINE_enum(
+  "suite", "quick", (*suite.SUITES, "accuracy", "manifolds"), "What to time."
+)
 _JSON = flags.DEFINE_string("json", None, "File that the numbers are written to as JSON.")
 _SECONDS = flags.DEFINE_float("seconds", 4.0, "How long to measure each comparison.")
 _MANIFOLDS = flags.DEFINE_list(
-  "manifolds", list(accuracy.MANIFOLDS), "Of the suite accuracy: names of configs."
+  "manifolds",
+  [],
+  "Of the suite accuracy: names of configs; of manifolds: families. All by default.",
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1"], "Of the suite accuracy.")
 _BUDGET = flags.DEFINE_float(
-  "budget_seconds", 600.0, "Of the suite accuracy: training time of a run, all included."
+  "budget_seconds", 600.0, "Of the suites accuracy and manifolds: time of a run, all included."
 )
 _DIRECTORY = flags.DEFINE_string(
-  "directory", "runs/accuracy", "Of the suite accuracy: where its runs go."
+  "directory", "runs/benchmark", "Of the suites accuracy and manifolds: where their runs go."
 )
 
 
@@ -51,6 +59,9 @@ def main() -> None:
   if _SUITE.value == "accuracy":
     _accuracy(path)
     return
+  if _SUITE.value == "manifolds":
+    _members(path)
+    return
   result = {"suite": _SUITE.value, "machine": _machine()}
   for name, section in suite.run(_SUITE.value, _varieties(), _SECONDS.value):
     result[name] = section
@@ -60,17 +71,13 @@ def main() -> None:
 
 
 def _accuracy(path: pathlib.Path | None) -> None:
-  unknown = sorted(set(_MANIFOLDS.value) - set(config_files.shipped()))
-  if unknown:
-    raise UserError(f"--manifolds: there is no shipped config {unknown[0]!r}")
+  names = _names(accuracy.MANIFOLDS, config_files.shipped(), "shipped config")
   if not all(seed.isdigit() for seed in _SEEDS.value):
     raise UserError(f"--seeds={','.join(_SEEDS.value)} must be whole numbers")
   directory = cli.path_flag(_DIRECTORY.value)
   directory.mkdir(parents=True, exist_ok=True)
   rows = []
-  for row in accuracy.run(
-    _MANIFOLDS.value, [int(seed) for seed in _SEEDS.value], _BUDGET.value, directory
-  ):
+  for row in accuracy.run(names, [int(seed) for seed in _SEEDS.value], _BUDGET.value, directory):
     rows.append(row)
     print(
       f"{row['manifold']}, seed {row['seed']}: sigma {row['sigma']['value']:.4g} +- "
@@ -84,6 +91,29 @@ def _accuracy(path: pathlib.Path | None) -> None:
     path.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=2) + "\n")
   accuracy.draw(rows, directory / "time_to_sigma.png")
   print(f"time-to-sigma curves: {directory / 'time_to_sigma.png'}")
+
+
+def _members(path: pathlib.Path | None) -> None:
+  names = _names(members.FAMILIES, members.FAMILIES, "family")
+  directory = cli.path_flag(_DIRECTORY.value)
+  rows = []
+  for row in members.run(names, _BUDGET.value, directory):
+    rows.append(row)
+    print(members.table(rows[-1:]).splitlines()[-1], flush=True)
+    if path:
+      path.write_text(json.dumps({"rows": rows}, indent=2) + "\n")
+  print(members.table(rows))
+  if path:
+    path.write_text(json.dumps({"machine": _machine(), "rows": rows}, indent=2) + "\n")
+
+
+def _names(default, known, kind) -> list[str]:
+  """What --manifolds asks for."""
+  names = _MANIFOLDS.value or list(default)
+  unknown = sorted(set(names) - set(known))
+  if unknown:
+    raise UserError(f"--manifolds: there is no {kind} {unknown[0]!r}")
+  return names
 
 
 def _varieties() -> dict:

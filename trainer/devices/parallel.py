@@ -16,6 +16,7 @@ must declare how its cotangents vary over the mesh, and could not run outside of
 from collections.abc import Callable
 import contextlib
 import functools
+import json
 import math
 import os
 from typing import Any
@@ -67,6 +68,16 @@ def cache_memory() -> float:
 def num_cores() -> int:
   """The processor cores this process may use."""
   return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def of_first_process(value: Any) -> Any:
+  """What process 0 has of a JSON-like value, on all of them."""
+  if jax.process_count() == 1:
+    return value
+  text = json.dumps(value).encode()
+  size = int(multihost_utils.broadcast_one_to_all(np.asarray(len(text))))
+  buffer = np.frombuffer(text.ljust(size)[:size], np.uint8)
+  return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(buffer))))
 
 
 def geometry_device() -> contextlib.AbstractContextManager:

@@ -102,6 +102,24 @@ def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
   return tuple(int(degree * t) for t in moduli)
 
 
+def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
+  """The number of sections of a multidegree, of independent polynomials by Koszul's resolution.
+
+  sum_S (-1)^|S| prod_i binom(n_i + d_i - sum_{a in S} q_ai, n_i) over sets S of polynomials: no
+  linear algebra.
+  """
+  total = 0
+  for size in range(variety.codimension + 1):
+    for chosen in itertools.combinations(zip(*variety.degrees), size):
+      rest = [d - sum(q) for d, q in zip(multidegree, zip(*chosen) or (), strict=False)]
+      rest = rest or list(multidegree)
+      if min(rest) >= 0:
+        total += (-1) ** size * math.prod(
+          math.comb(n + d, n) for n, d in zip(variety.ambient, rest)
+        )
+  return total
+
+
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:
   """Exponents (M, N) of all monomials of a multidegree, z_0^d first, the last factor's fastest."""
   factors = []

@@ -26,7 +26,10 @@ _ADVICE = "raise config.gauss_newton.damping, or take a network that is smooth e
 def start(run: Run, params: Any) -> tuple[GaussNewtonState, Schedule]:
   """The optimiser's state at the beginning of a phase, and the loop's."""
   trained = run.problem.trained(params)
-  return gauss_newton.init(trained, run.config.gauss_newton.damping), schedule.start(params)
+  damping = run.config.gauss_newton.damping
+  if run.phase > 0 and run.problem.linearise().low_rank:
+    damping = min(damping, RULES.lifted_damping)
+  return gauss_newton.init(trained, damping), schedule.start(params)
 
 
 def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
@@ -130,7 +133,10 @@ def compile_step(
   )
   job.progress.stage("compiling a step")
   tolerance = settings.tolerance if exact else max(settings.tolerance, RULES.rough)
-  solver = solvers.make_solver(name, linear, plan, settings.iterations, tolerance)
+  iterations = settings.iterations
+  if linear.low_rank and batch_size < unknowns:
+    iterations = min(iterations, RULES.early)
+  solver = solvers.make_solver(name, linear, plan, iterations, tolerance)
   mu = schedule.momentum(job, linear)
   floor = RULES.damping_floor
   if name == "sample_space":

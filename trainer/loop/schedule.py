@@ -26,12 +26,16 @@ class Rules(NamedTuple):
 
   Attributes:
     growth: a batch is this many times larger than the one before.
-    first: the first batch of a problem of low rank has this many points per unknown.
+    first, lifted_first: the first batch of a problem of low rank has this many points per unknown,
+      and that of one which starts from the phase before.
+    early: on batches with fewer points than unknowns iterative solvers take no more iterations:
+      what they would find after that is the batch's own.
+    lifted_damping: the first damping of a problem that bends little and starts from the phase
+      before.
     network_batch: all batches of steps with momentum, and the first of others.
     decay: by how much steps with momentum get shorter: to 1 / (1 + decay) in the last.
     network_patience: they end early where the measure has not fallen for this part of their steps.
-    enough: fewer points per unknown than this overfit: E on other points grows by about
-      1 + 2 unknowns / points.
+    enough: points per unknown of a phase that a higher degree follows.
     fall, fall_early: the measure has to fall by this part, on the largest batch and on the others,
       ..
     patience, patience_small: .. within so many steps, on batches with more points than unknowns and
@@ -49,7 +53,10 @@ class Rules(NamedTuple):
   """
 
   growth: int = 4
-  first: int = 2
+  first: float = 2
+  lifted_first: float = 0.6
+  early: int = 12
+  lifted_damping: float = 1e-3
   network_batch: int = 1024
   decay: float = 4
   network_patience: float = 0.25
@@ -99,6 +106,11 @@ def momentum(job: Job, linear: Linearisation) -> float:
   return 0.0 if linear.nearly_linear else job.run.config.gauss_newton.momentum
 
 
+def lifted(job: Job, linear: Linearisation) -> bool:
+  """Whether this phase goes on from an algebraic metric of lower degree."""
+  return job.run.phase > 0 and linear.low_rank
+
+
 def phase_points(job: Job, linear: Linearisation, unknowns: int) -> int:
   """Training points of this phase: all, or enough for its unknowns where a higher degree follows.
 
@@ -114,7 +126,9 @@ def phase_points(job: Job, linear: Linearisation, unknowns: int) -> int:
 def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
   """The sizes of the batches, from the first to all training points, over all devices."""
   settings, points = job.run.config.gauss_newton, phase_points(job, linear, unknowns)
-  auto = RULES.first * unknowns if linear.low_rank else RULES.network_batch
+  auto = RULES.network_batch
+  if linear.low_rank:
+    auto = int((RULES.lifted_first if lifted(job, linear) else RULES.first) * unknowns)
   size = settings.batch_size or auto
   if momentum(job, linear):
     return [round_size(min(size, points), job.mesh.size)]
@@ -122,12 +136,6 @@ def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
   while size <= points // 2:
     sizes.append(size)
     size *= RULES.growth
-  if not job.present.rough and points < RULES.enough * unknowns:
-    job.progress.note(
-      f"warning: {points:,} training points for {unknowns:,} unknowns, fewer than {RULES.enough} "
-      "each: expect overfitting, or raise config.data.train_points to "
-      f"{RULES.enough * unknowns:,}"
-    )
   return sorted({round_size(size, job.mesh.size) for size in (*sizes, points)})
 
 
@@ -178,7 +186,10 @@ def judge(
     and row["loss"] < (1 + RULES.converged) * row["predicted_loss"]
     and row["loss_before"] < RULES.small * row["loss"]
   )
-  if steady:
+  if lifted(job, linear) and level + 1 < levels:
+    # One step a batch: it is close to the minimum already, and the next batch knows more.
+    patience = 0
+  elif steady:
     patience = RULES.network_patience * job.run.config.gauss_newton.steps
   else:
     patience = RULES.patience_small if row["batch_size"] < unknowns else RULES.patience

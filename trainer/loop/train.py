@@ -17,7 +17,7 @@ from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
-from trainer.run import checkpoint, code, mending, metrics
+from trainer.run import checkpoint, chosen, code, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
 
@@ -58,9 +58,13 @@ def train(
   mesh = parallel.make_mesh()
   main_process = jax.process_index() == 0
   configs.check_config(config, mesh.size)
-  run = runs.open_run(config, seed, dtype, runs.files_of(config, workdir))
   progress = metrics.Progress(enabled=main_process)
   progress.stage("checking the manifold")
+  choice = chosen.choose(config, workdir, memory)
+  run = runs.open_run(config, seed, dtype, runs.files_of(config, workdir), choice)
+  if choice:
+    configs.check_config(run.config, mesh.size)
+    progress.note(f"chosen: {choice}")
   run.problem.check(thorough=False)
   checkpoint.check_writable(workdir)
   is_new = checkpoint.claim_workdir(workdir, run.identity, write=False)

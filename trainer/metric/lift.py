@@ -27,7 +27,7 @@ def raise_degree(variety: Variety, network: Any, degree: int, higher: int) -> An
   """
   low = sections.multidegree_of_class(variety, degree)
   rest = tuple(
-    h % l if l else 0 for h, l in zip(sections.multidegree_of_class(variety, higher), low)
+    high % d if d else 0 for high, d in zip(sections.multidegree_of_class(variety, higher), low)
   )
 
   def lift(h):

@@ -18,8 +18,8 @@ from trainer.errors import UserError
 
 _CHECKPOINTS_KEPT = 2
 # Of what a workdir holds. 1: no `format` in run.json, the loop's state among the optimiser's. 2: no
-# crowded points. 3: no copies of the user's own code. 4: no symmetries.
-FORMAT = 5
+# crowded points. 3: no copies of the user's own code. 4: no symmetries. 5: no chosen networks.
+FORMAT = 6
 # Where in a checkpoint of format 1 lies what is at another place now.
 _MOVED = {
   ("schedule", name): ("optimizer", before)
@@ -56,7 +56,7 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
 
   Args:
     workdir: an existing directory.
-    run: what identifies the run (config, seed, dtype, code), JSON-like.
+    run: what identifies the run (config, seed, dtype, code), JSON-like, and its choice.
     write: whether to write run.json; if not, only whether the directory may be claimed is checked.
 
   Returns:
@@ -69,6 +69,8 @@ def claim_workdir(workdir: pathlib.Path, run: dict[str, Any], write: bool) -> bo
   run = json.loads(json.dumps(run))
   if path.exists():
     stored = read_run(workdir)
+    run.pop("choice", None)
+    stored.pop("choice", None)
     here = run.pop("code", {})
     there = stored.pop("code", here)
     edited = [source for source in here if there.get(source, here[source]) != here[source]]
@@ -96,7 +98,7 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
   try:
     run = json.loads(path.read_text())
     stored = {key: run[key] for key in ("config", "seed", "dtype")}
-    stored |= {"code": run["code"]} if "code" in run else {}
+    stored |= {key: run[key] for key in ("code", "choice") if key in run}
     written = int(run.get("format", 1))
   except FileNotFoundError:
     raise UserError(
@@ -115,6 +117,8 @@ def read_run(workdir: pathlib.Path) -> dict[str, Any]:
   if written <= 4:
     none = {"order": 1, "phases": [], "permutations": [], "conjugation": False}
     stored["config"] = {"symmetries": none} | stored["config"]
+  if written <= 5:
+    stored["config"] = {"budget_seconds": 300.0} | stored["config"]
   return stored
 
 

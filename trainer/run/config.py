@@ -21,8 +21,10 @@ def default_config() -> ml_collections.ConfigDict:
   config.data.concentration = "auto"
   config.data.stream = False  # fresh points every epoch, nothing stored
   config.problem = "metric"  # what is learned; or module:Name, path/to/file.py:Name
-  # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets.
-  config.network = "phi_mlp(widths=(64, 64, 64), activation='tanh')"
+  # A registered name, module:Name or path/to/file.py:Name, with arguments of its own in brackets;
+  # "auto": chosen for the manifold, the machine and the time, together with degrees and points.
+  config.network = "auto"
+  config.budget_seconds = 300.0  # of the whole run, for "auto"
   config.loss = ml_collections.ConfigDict()
   config.loss.name = "monge_ampere"  # or "ricci", module:name, path/to/file.py:name
   config.loss.power = 2  # p, 1 or 2
@@ -80,6 +82,7 @@ def check_config(config: ml_collections.ConfigDict, num_devices: int) -> None:
     "log_every": config.log_every,
     "gauss_newton.iterations": config.gauss_newton.iterations,
     "evaluate_every": config.evaluate_every,
+    "budget_seconds": config.budget_seconds,
     "checkpoint_every": config.checkpoint_every,
   }
   for name, value in positive.items():

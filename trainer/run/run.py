@@ -12,8 +12,8 @@ from trainer.geometry.plain import plain
 from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
-from trainer.problem.registry import PROBLEMS
-from trainer.run import checkpoint, code, mending
+from trainer.problem.registry import PROBLEMS, Choice
+from trainer.run import checkpoint, chosen, code, mending
 from trainer.run import config as configs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, Phase, make_phases
 
@@ -22,16 +22,19 @@ class Run(NamedTuple):
   """What a config describes, built and checked.
 
   Attributes:
-    config: the config.
+    asked: the config, as it was given.
+    config: the same, with what was chosen for it filled in.
     seed: the run's seed.
     dtype: real dtype of training.
     phases: what is done one after the other.
     phase: the number of the present phase.
     problem: what is learned in the present phase.
     code: the user's own files that the config names, see trainer.run.code.
+    choice: what was chosen, for config.network = "auto".
     share: how much of the last correction `problem` has, see trainer.loop.mend.
   """
 
+  asked: ml_collections.ConfigDict
   config: ml_collections.ConfigDict
   seed: int
   dtype: jnp.dtype
@@ -39,6 +42,7 @@ class Run(NamedTuple):
   phase: int
   problem: Problem
   code: code.Code
+  choice: Choice | None = None
   share: float = 1.0
 
   @property
@@ -61,10 +65,11 @@ class Run(NamedTuple):
   def identity(self) -> dict[str, Any]:
     """What makes it this run and no other, JSON-like."""
     return {
-      "config": plain(self.config.to_dict()),
+      "config": plain(self.asked.to_dict()),
       "seed": self.seed,
       "dtype": self.dtype.name,
       "code": code.digests(self.code),
+      "choice": self.choice and self.choice._asdict(),
     }
 
   def describe(self, num_devices: int) -> str:
@@ -80,6 +85,7 @@ def open_run(
   seed: int,
   dtype: jnp.dtype,
   files: code.Code | None = None,
+  choice: Choice | None = None,
 ) -> Run:
   """Builds a run, in its last phase, from its config.
 
@@ -88,16 +94,19 @@ def open_run(
     seed: determines points, initial parameters and shuffling.
     dtype: real dtype of training.
     files: the user's own files that the config names; by default where it says they are.
+    choice: see trainer.run.chosen, for config.network = "auto".
 
   Raises:
     UserError: the polynomials are wrong, the network is unknown, or a setting makes no sense.
   """
   files = code.of_config(config) if files is None else files
+  asked, config = config, chosen.filled(config, choice)
   phases = make_phases(config)
   if phases[0].optimizer == FIRST_ORDER:
     make_optimizer(**config.optimizer, num_steps=config.steps)  # Refuses what makes no sense.
   last = len(phases) - 1
-  return Run(config, seed, dtype, phases, last, _make_problem(config, phases[last], files), files)
+  problem = _make_problem(config, phases[last], files)
+  return Run(asked, config, seed, dtype, phases, last, problem, files, choice)
 
 
 def files_of(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> code.Code:
@@ -122,7 +131,8 @@ def load_run(workdir: pathlib.Path) -> Run:
   stored = checkpoint.read_run(workdir)
   config = ml_collections.ConfigDict(stored["config"], convert_dict=True)
   files = code.of_config(config) | code.stored(workdir, stored.get("code", {}))
-  run = open_run(config, stored["seed"], configs.real_dtype(stored["dtype"]), files)
+  dtype, choice = configs.real_dtype(stored["dtype"]), chosen.stored(stored)
+  run = open_run(config, stored["seed"], dtype, files, choice)
   run = enter_phase(run, checkpoint.latest_phase(workdir))
   done = mending.read(workdir)
   return run.shrunk(done.share) if done else run

@@ -1,0 +1,105 @@
+"""What is chosen for config.network = "auto"."""
+
+import pytest
+
+from tests.geometry import varieties
+from trainer import default_config, variety
+from trainer.devices import speed
+from trainer.errors import UserError
+from trainer.geometry import sections
+from trainer.metric import choice
+from trainer.metric.problem import metric_problem
+from trainer.run import chosen, phases
+
+_MEMORY = 2**31
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+  """A machine of a known speed: 100 GFLOP/s, 100,000 points a second."""
+  known = {"flops": 1e11}
+  monkeypatch.setattr(speed, "measure", lambda devices: speed.Speed(known["flops"], 1.0))
+  monkeypatch.setattr(choice, "_sampling_rate", lambda *_: 1e5)
+  return known
+
+
+def _chosen(described, budget=300.0, **fields):
+  config = default_config()
+  config.variety, config.budget_seconds = described, budget
+  config.update_from_flattened_dict(fields)
+  return config, choice.choose(config, _MEMORY)
+
+
+@pytest.mark.parametrize(
+  "name, multidegree",
+  [("quintic", (6,)), ("cubic_pair", (4,)), ("bicubic", (3, 3)), ("triple", (2, 2, 2))],
+)
+def test_sections_are_counted_without_linear_algebra(name, multidegree):
+  manifold = varieties.random_variety(name)
+  basis = sections.section_basis(manifold, multidegree)
+  assert sections.expected_count(manifold, multidegree) == basis.coefficients.shape[1]
+
+
+def test_dense_polynomials_get_a_ladder_that_fills_the_time():
+  config, found = _chosen(variety((4,), ((5,),)))
+  filled = chosen.filled(config, found)
+  degrees = [p.network for p in phases.make_phases(filled)]
+  assert degrees == ["algebraic(degree=3)", "algebraic(degree=7)"]
+  assert 0.6 * 315**2 < filled.data.train_points < 10 * 315**2
+  assert 200 < found.seconds <= 300 and filled.time_limit < 300
+  metric_problem(filled, filled.network, True)
+
+
+def test_a_faster_machine_and_more_time_go_further(machine):
+  unknowns = []
+  for flops, budget in ((5e10, 300), (1e11, 300), (1e11, 900), (1e13, 900)):
+    machine["flops"] = flops
+    config, found = _chosen(variety((2, 2), ((3,), (3,))), float(budget))
+    problem = chosen.filled(config, found)
+    degree = int(problem.network.partition("=")[2].rstrip(")"))
+    unknowns.append((degree, problem.data.train_points))
+    assert found.seconds <= 1.01 * budget
+  assert unknowns == sorted(unknowns) and len(set(unknowns)) == 4
+
+
+def test_few_monomials_get_their_network():
+  config, found = _chosen(variety((4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5"))
+  assert found.fields["network"].startswith("monomial_mlp")
+  assert chosen.filled(config, found).time_limit < 300
+
+
+def test_degrees_fit_the_kaehler_class():
+  _, found = _chosen(variety((1, 3), ((2,), (4,)), moduli=(0.5, 1.0)))
+  degrees = (*found.fields["continuation"], int(found.fields["network"][-2]))
+  assert all(degree % 2 == 0 for degree in degrees)
+
+
+def test_too_little_time_is_said():
+  with pytest.raises(UserError, match="budget_seconds = 20 is too short"):
+    _chosen(variety((4,), ((5,),)), 20.0)
+
+
+def test_the_choice_is_made_once(tmp_path, monkeypatch):
+  """A run that goes on keeps what run.json holds, whatever the machine does now."""
+  from trainer.run import checkpoint
+  from trainer.run import config as configs
+  from trainer.run import run as runs
+
+  config, found = _chosen(variety((2,), ((3,),)), 300.0)
+  run = runs.open_run(config, 0, configs.real_dtype("float64"), choice=found)
+  assert run.config.network != "auto" and run.asked.network == "auto"
+  checkpoint.claim_workdir(tmp_path, run.identity, write=True)
+  monkeypatch.setattr(choice, "choose", None)
+  again = chosen.choose(config, tmp_path, _MEMORY)
+  assert again.seconds == found.seconds
+  other = runs.open_run(config, 0, configs.real_dtype("float64"), choice=again)
+  assert other.phases == run.phases and other.config.data == run.config.data
+  assert not checkpoint.claim_workdir(tmp_path, other.identity, write=False)
+  assert runs.load_run(tmp_path).phases == run.phases
+
+
+def test_a_problem_of_ones_own_names_its_network(tmp_path):
+  config = default_config()
+  config.problem = "tests.problem.torus:TorusProblem"
+  with pytest.raises(UserError, match="config.network = 'auto'"):
+    chosen.choose(config, tmp_path, _MEMORY)

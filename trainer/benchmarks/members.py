@@ -1,0 +1,110 @@
+"""What a time budget buys on manifolds that nothing was tuned for: random members, "auto" networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+import json
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+from trainer.certificate.certificate import read_certificate
+from trainer.errors import UserError
+
+# Ambient spaces, degrees and how many random members, with variety seeds from 0.
+FAMILIES = {
+  "quintic": ("(4,)", "((5,),)", 8),
+  "P5[3 3]": ("(5,)", "((3, 3),)", 2),
+  "P5[2 4]": ("(5,)", "((2, 4),)", 2),
+  "bicubic": ("(2, 2)", "((3,), (3,))", 2),
+  "tetraquadric": ("(1, 1, 1, 1)", "((2,), (2,), (2,), (2,))", 2),
+  "P1xP3": ("(1, 3)", "((2,), (4,))", 2),
+  "P3xP2": ("(3, 2)", "((3, 1), (0, 3))", 2),
+  "(P2)^3": ("(2, 2, 2)", "((1, 1, 1), (1, 1, 1), (1, 1, 1))", 2),
+  "P7[2 2 2 2]": ("(7,)", "((2, 2, 2, 2),)", 2),
+}
+_CONFIG = """from trainer import default_config, variety
+
+
+def get_config():
+  config = default_config()
+  config.variety = variety({ambient}, {degrees}, seed={seed})
+  config.budget_seconds = {budget}
+  return config
+"""
+_MEASURES = ("sigma", "E", "max_abs_eta_minus_1", "min_relative_eigenvalue")
+
+
+def run(
+  families: Sequence[str], budget_seconds: float, directory: pathlib.Path
+) -> Iterator[dict[str, Any]]:
+  """Trains the members of families one after the other, each in a process of its own.
+
+  Args:
+    families: some of FAMILIES.
+    budget_seconds: config.budget_seconds.
+    directory: where runs go, with points of their own; must hold none of them.
+
+  Yields:
+    Rows with manifold, seed, choice, predicted and seconds (of the whole command), verdict and the
+    measures sigma, E, max_abs_eta_minus_1 and min_relative_eigenvalue as {"value", "stderr"}.
+
+  Raises:
+    UserError: a run failed, or its directory exists.
+  """
+  for name in families:
+    ambient, degrees, count = FAMILIES[name]
+    for seed in range(count):
+      workdir = directory / f"{name}_{seed}"
+      if workdir.exists():
+        raise UserError(f"{workdir} exists: runs of the suite manifolds start from nothing")
+      workdir.mkdir(parents=True)
+      config = workdir / "config.py"
+      config.write_text(
+        _CONFIG.format(ambient=ambient, degrees=degrees, seed=seed, budget=budget_seconds)
+      )
+      began = time.monotonic()
+      command = [sys.executable, "-m", "launch.train", f"--config={config}", "--allow_fail"]
+      command += [f"--workdir={workdir}", f"--data_dir={workdir / 'points'}"]
+      result = subprocess.run(command, capture_output=True, text=True, check=False)
+      if result.returncode:
+        raise UserError(f"training {workdir} failed: {result.stderr.splitlines()[-1]}")
+      yield _row(name, seed, workdir) | {"seconds": time.monotonic() - began}
+
+
+def _row(name, seed, workdir):
+  certificate = read_certificate(workdir)
+  choice = json.loads((workdir / "run.json").read_text())["choice"]
+  measures = {
+    key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
+    for key in _MEASURES
+  }
+  return {
+    "manifold": name,
+    "seed": seed,
+    "choice": choice["fields"],
+    "reason": choice["reason"],
+    "predicted": choice["seconds"],
+    "passed": certificate["verdict"]["passed"],
+    **measures,
+  }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+  """One line a member."""
+  lines = [
+    f"{'manifold':<14} {'network':<26} {'predicted':>9} {'true':>5}  {'sigma':<20} {'E':>8} "
+    f"{'max':>6} {'least':>6}  verdict"
+  ]
+  for row in rows:
+    sigma = row["sigma"]
+    text = f"{sigma['value']:.4g} +- {sigma['stderr']:.1g}"
+    lines.append(
+      f"{row['manifold'] + ', ' + str(row['seed']):<14} {row['choice']['network'][:26]:<26} "
+      f"{row['predicted']:>8.0f}s {row['seconds']:>4.0f}s  {text:<20} {row['E']['value']:>8.1e} "
+      f"{row['max_abs_eta_minus_1']['value']:>6.2f} "
+      f"{row['min_relative_eigenvalue']['value']:>6.2f}  {'PASS' if row['passed'] else 'FAIL'}"
+    )
+  return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""Chooses a network, degrees and numbers of points for a manifold, a machine and a time.
+
+Few monomials: a network of their products. Any others: algebraic metrics of the highest degree
+whose least squares the time allows with about one point an unknown, started from half the degree.
+One degree more lowers sigma by a factor of two to three, ten points an unknown instead of one by
+less than two, and costs more.
+"""
+
+import math
+import time
+from typing import NamedTuple
+
+import jax
+import ml_collections
+
+from trainer.devices import speed
+from trainer.errors import UserError
+from trainer.geometry import sections
+from trainer.geometry.description import make_variety
+from trainer.geometry.variety import Variety
+from trainer.metric.losses import make_loss, monge_ampere
+from trainer.points.concentration import make_sampler
+from trainer.problem.registry import Choice
+
+# Of the rate of a matrix product, the rest included.
+_EFFICIENCY = 0.7
+# Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
+_PHASE, _CERTIFICATE, _REST = 6.0, 20.0, 10.0
+_NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
+# Points an unknown: fewer are not worth a degree, more not their time.
+_FEWEST, _MOST = 0.6, 10.0
+# The fewest points of a run.
+_POINTS = 20_000
+# Iterations of conjugate gradients on the first and on the last batch, and what preparing and
+# trying a step costs in iterations.
+_EARLY, _LATE, _STEP = 12, 25, 5
+# From so many unknowns on an algebraic metric starts from one of half its degree.
+_LADDER = 5_000
+
+
+class _Plan(NamedTuple):
+  """An algebraic metric, its ladder and points, and the seconds all of it takes."""
+
+  degrees: tuple[int, ...]
+  unknowns: int
+  points: int
+  seconds: float
+
+
+def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
+  """Chooses for config.network = "auto" what config.budget_seconds allow on this machine.
+
+  Args:
+    config: its fields variety, data, steps, loss and budget_seconds are read.
+    memory: bytes of a device for intermediate results.
+
+  Returns:
+    The fields that are chosen, with a reason and the predicted time.
+
+  Raises:
+    UserError: the budget is too short for anything.
+  """
+  variety = make_variety(config)
+  budget = config.budget_seconds
+  if config.steps or make_loss(**config.loss)[0] is not monge_ampere:
+    network = "phi_mlp(widths=(64, 64, 64), activation='tanh')"
+    return Choice({"network": network}, "first-order steps train any network", budget)
+  if _is_sparse(variety):
+    return _network(variety, budget)
+  devices = jax.device_count()
+  machine = speed.measure(devices)
+  points_per_second = _sampling_rate(variety, config.data.concentration)
+  plans = [
+    plan
+    for degree in range(1, _highest_degree(variety) + 1)
+    if (plan := _plan(variety, degree, config, machine, points_per_second, memory * devices))
+  ]
+  if not plans:
+    raise UserError(
+      f"config.budget_seconds = {budget:g} is too short to train anything on this machine: raise it"
+    )
+  plan = plans[-1]
+  *lower, degree = plan.degrees
+  reason = (
+    f"dense polynomials: {plan.unknowns:,} unknowns, {plan.points:,} points, "
+    f"{machine.flops / 1e9:,.0f} GFLOP/s, {points_per_second:,.0f} points/s"
+  )
+  fields = {
+    "network": f"algebraic(degree={degree})",
+    "continuation": tuple(lower),
+    "data.train_points": plan.points,
+    "gauss_newton.steps": 20,
+    "time_limit": budget - _certificate_seconds(variety, degree, config, machine),
+  }
+  return Choice(fields, reason, plan.seconds)
+
+
+def _is_sparse(variety: Variety) -> bool:
+  """Whether products of monomials are few enough to be a network's features."""
+  terms = [len(q.exponents) for q in variety.polynomials]
+  return len(terms) == 1 and terms[0] <= variety.num_coordinates + 1
+
+
+def _network(variety: Variety, budget: float) -> Choice:
+  """A network of products of monomials, for all of the time."""
+  width = 48 if len(variety.polynomials[0].exponents) <= variety.num_coordinates else 96
+  fields = {
+    "network": _NETWORK.format(width),
+    "gauss_newton.steps": 600,
+    "time_limit": budget - _CERTIFICATE,
+  }
+  return Choice(fields, "few monomials: their products as features", budget)
+
+
+def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan | None:
+  """The plan for a degree, None if time does not allow it."""
+  degrees = [degree]
+  while _unknowns(variety, degrees[0]) > _LADDER and degrees[0] > 1:
+    degrees.insert(0, degrees[0] // 2)
+  if not all(_unknowns(variety, d) for d in degrees):
+    return None
+  rate = _EFFICIENCY * machine.flops
+  fixed = _REST + _PHASE * len(degrees)
+  fixed = machine.slowness * fixed + _certificate_seconds(variety, degree, config, machine)
+  fixed += (config.data.heldout_points + 5_000) / points_per_second
+  for lower in degrees[:-1]:
+    most = _unknowns(variety, lower)
+    fixed += 10 * most * _flops(variety, lower) * 5 * _LATE / rate
+  unknowns = _unknowns(variety, degree)
+  left = config.budget_seconds - fixed
+  iteration = _flops(variety, degree) / rate
+  iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
+  lifted = len(degrees) > 1
+  early = _FEWEST * (_EARLY + _STEP) if lifted else 0
+  late = _LATE + _STEP if lifted else 6 * (_LATE + _STEP)
+  ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
+  if ratio < _FEWEST:
+    return None
+  points = max(int(min(ratio, _MOST) * unknowns), _POINTS)
+  points = min(points, max(config.data.train_points, points))
+  seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
+  return _Plan(tuple(degrees), unknowns, points, seconds)
+
+
+def _unknowns(variety: Variety, degree: int) -> int:
+  """N_k^2, 0 where k t is not integral."""
+  try:
+    return sections.expected_count(variety, sections.multidegree_of_class(variety, degree)) ** 2
+  except UserError:
+    return 0
+
+
+def _flops(variety: Variety, degree: int) -> float:
+  """Of one product with J^T J, a point; see trainer.metric.algebraic."""
+  return 12 * (variety.dimension + 1) * _unknowns(variety, degree)
+
+
+def _frame_bytes(variety: Variety, degree: int) -> float:
+  return 8 * (variety.dimension + 1) * math.sqrt(_unknowns(variety, degree))
+
+
+def _certificate_seconds(variety, degree, config, machine) -> float:
+  """Sections with their derivatives times H at all held-out points, in float64; compiling."""
+  n = variety.dimension
+  rows = 2 * (n + 1) + 1 + n + n * (n + 1) // 2
+  work = 2 * 8 * rows * _unknowns(variety, degree) * config.data.heldout_points
+  return machine.slowness * _CERTIFICATE + work / (_EFFICIENCY * machine.flops)
+
+
+def _highest_degree(variety: Variety) -> int:
+  """Beyond this single precision ends."""
+  return 3 * (variety.dimension + 1)
+
+
+def _sampling_rate(variety: Variety, concentration: str) -> float:
+  """Points a second, from one block after the one that compiles."""
+  sampler = make_sampler(variety, concentration)
+  key = jax.random.key(0, impl="threefry2x32")
+  jax.block_until_ready(sampler.block(key, 0))
+  tick = time.monotonic()
+  jax.block_until_ready(sampler.block(key, 1))
+  return sampler.points_per_block / (time.monotonic() - tick)
