@@ -1,4 +1,4 @@
-"""What a time budget buys on manifolds that nothing was tuned for: random members, "auto" networks."""
+"""What a time buys on manifolds that nothing was tuned for: random members, network "auto"."""
 
 from __future__ import annotations
 
