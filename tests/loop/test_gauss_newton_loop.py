@@ -32,6 +32,7 @@ class _Job:
     settings = SimpleNamespace(steps=steps, momentum=0.9, iterations=100)
     self.run = SimpleNamespace(
       config=SimpleNamespace(gauss_newton=settings),
+      phase=0,
       problem=SimpleNamespace(
         merit="sigma",
         linearise=lambda: SimpleNamespace(nearly_linear=sections, low_rank=sections),

@@ -27,7 +27,7 @@ def start(run: Run, params: Any) -> tuple[GaussNewtonState, Schedule]:
   """The optimiser's state at the beginning of a phase, and the loop's."""
   trained = run.problem.trained(params)
   damping = run.config.gauss_newton.damping
-  if run.phase > 0 and run.problem.linearise().low_rank:
+  if schedule.lifted(run, run.problem.linearise()):
     damping = min(damping, RULES.lifted_damping)
   return gauss_newton.init(trained, damping), schedule.start(params)
 

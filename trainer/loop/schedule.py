@@ -19,6 +19,7 @@ from trainer.devices import parallel
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.problem.linearise import Linearisation
+from trainer.run.run import Run
 
 
 class Rules(NamedTuple):
@@ -106,9 +107,9 @@ def momentum(job: Job, linear: Linearisation) -> float:
   return 0.0 if linear.nearly_linear else job.run.config.gauss_newton.momentum
 
 
-def lifted(job: Job, linear: Linearisation) -> bool:
-  """Whether this phase goes on from an algebraic metric of lower degree."""
-  return job.run.phase > 0 and linear.low_rank
+def lifted(run: Run, linear: Linearisation) -> bool:
+  """Whether the present phase goes on from what one before found and bends little."""
+  return run.phase > 0 and linear.low_rank
 
 
 def phase_points(job: Job, linear: Linearisation, unknowns: int) -> int:
@@ -128,10 +129,13 @@ def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
   settings, points = job.run.config.gauss_newton, phase_points(job, linear, unknowns)
   auto = RULES.network_batch
   if linear.low_rank:
-    auto = int((RULES.lifted_first if lifted(job, linear) else RULES.first) * unknowns)
+    auto = int((RULES.lifted_first if lifted(job.run, linear) else RULES.first) * unknowns)
   size = settings.batch_size or auto
   if momentum(job, linear):
     return [round_size(min(size, points), job.mesh.size)]
+  if job.present.rough and not settings.batch_size:
+    # Every size is a program to compile, for steps that take little time.
+    return [round_size(points, job.mesh.size)]
   sizes = []
   while size <= points // 2:
     sizes.append(size)
@@ -186,7 +190,7 @@ def judge(
     and row["loss"] < (1 + RULES.converged) * row["predicted_loss"]
     and row["loss_before"] < RULES.small * row["loss"]
   )
-  if lifted(job, linear) and level + 1 < levels:
+  if lifted(job.run, linear) and level + 1 < levels:
     # One step a batch: it is close to the minimum already, and the next batch knows more.
     patience = 0
   elif steady:
