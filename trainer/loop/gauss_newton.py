@@ -52,19 +52,22 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   job.progress.start(_name(job), first + settings.steps, problem.merit)
   if int(state.step) == 0:
     job.record(0, evaluate(state))
-  # Seconds an iteration of the solver takes for each point.
-  level, cost = None, math.inf
+  # Seconds an iteration of the solver takes for each point, and those that compiling a step takes.
+  level, cost, compiling = None, math.inf, 0.0
   last = schedule.is_over(job, state, len(sizes))
   last = last or bool(state.optimizer.taken) and job.out_of_time()
   segments = job.segments(state, sizes[-1], schedule.phase_points(job, linear, unknowns))
   while not last:
-    if int(state.schedule.level) != level:
+    larger = int(state.schedule.level) != level
+    if larger:
       level = int(state.schedule.level)
       segments.cut(sizes[level])
-      exact = not job.present.rough and level + 1 == len(sizes)
-      step = compile_step(job, state, linear, sizes[level], exact)
     segment = segments.of_step(int(state.step))
     tick = time.monotonic()
+    if larger:
+      exact = not job.present.rough and level + 1 == len(sizes)
+      step = compile_step(job, state, segment, linear, sizes[level], exact)
+      compiling, tick = time.monotonic() - tick, time.monotonic()
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
     stop_if_nonfinite(state, first, manager, _ADVICE)
@@ -77,7 +80,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))
     last = schedule.is_over(job, state, len(sizes))
     if not last:
-      affordable = job.seconds_left() / (cost * sizes[int(state.schedule.level)])
+      left = job.seconds_left() - (int(state.schedule.level) != level) * compiling
+      affordable = left / (cost * sizes[int(state.schedule.level)])
       last = affordable < (RULES.worth_a_step if row["iterations"] else 1)
       state = _allow(job, state, min(affordable, settings.iterations))
     if last:
@@ -97,13 +101,14 @@ def num_unknowns(state: TrainState) -> int:
 
 
 def compile_step(
-  job: Job, state: TrainState, linear: Linearisation, batch_size: int, exact: bool
+  job: Job, state: TrainState, segment: Any, linear: Linearisation, batch_size: int, exact: bool
 ) -> Callable:
   """The compiled step for batches of one size; says which solver it uses.
 
   Args:
     job: the run.
     state: a state of the phase, for its shapes.
+    segment: batches, laid out, for theirs.
     linear: the problem's linearisation.
     batch_size: points of a batch, over all devices.
     exact: whether iterative solvers go to the tolerance of the config; if not, to a rougher one.
@@ -145,7 +150,8 @@ def compile_step(
   step = gauss_newton.make_gauss_newton_step(
     linear, solver, plan, floor, mu, decay, run.problem.admit
   )
-  return parallel.compile_step(step, job.mesh, job.parallelism)
+  # Now, so that steps can be timed.
+  return parallel.compile_step(step, job.mesh, job.parallelism).lower(state, segment).compile()
 
 
 def _allow(job: Job, state: TrainState, iterations: float) -> TrainState:

@@ -129,7 +129,9 @@ def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
   settings, points = job.run.config.gauss_newton, phase_points(job, linear, unknowns)
   auto = RULES.network_batch
   if linear.low_rank:
-    auto = int((RULES.lifted_first if lifted(job.run, linear) else RULES.first) * unknowns)
+    auto = int(RULES.first * unknowns)
+    if lifted(job.run, linear):
+      auto = min(int(RULES.lifted_first * unknowns), points // 2)
   size = settings.batch_size or auto
   if momentum(job, linear):
     return [round_size(min(size, points), job.mesh.size)]
