@@ -92,10 +92,12 @@ def test_phases_that_make_no_sense(fields, message):
     make_phases(_config(**fields))
 
 
-def test_a_higher_degree_starts_from_the_metric_of_the_lower():
-  """K' = (k K + (k' - k) K_FS) / k', so phi' = (k / k') phi."""
+@pytest.mark.parametrize("degree, share", [(3, 2 / 3), (4, 1), (5, 4 / 5)])
+def test_a_higher_degree_starts_from_a_power_of_the_lower(degree, share):
+  """K' = (q k K + r K_FS) / k', k' = q k + r, so phi' = (q k / k') phi."""
+  network = f"algebraic(degree={degree})"
   config = _config(
-    **{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)", "continuation": (2,)}
+    **{"steps": 0, "gauss_newton.steps": 5, "network": network, "continuation": (2,)}
   )
   high = runs.open_run(config, 0, jnp.dtype("float64"))
   low = runs.enter_phase(high, 0)
@@ -111,7 +113,26 @@ def test_a_higher_degree_starts_from_the_metric_of_the_lower():
     for run, params in ((low, bent), (high, following.params))
   ]
   assert np.abs(correction[0]).max() > 1e-3
-  np.testing.assert_allclose(correction[1], 2 / 3 * correction[0], rtol=1e-10, atol=1e-12)
+  np.testing.assert_allclose(correction[1], share * correction[0], rtol=1e-10, atol=1e-12)
+  assert following.optimizer.damping < state.optimizer.damping
+
+
+@pytest.mark.parametrize(
+  "points, sizes", [(100_000, [600, 2400, 9600, 38_400, 100_000]), (900, [450, 900])]
+)
+def test_the_first_batch_of_a_lifted_metric_is_small(points, sizes):
+  """0.6 points an unknown, half of all where there are few; a lower rung takes one size."""
+  config = _config(
+    **{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)", "continuation": (2,)}
+  )
+  config.data.train_points = points
+  run = runs.open_run(config, 0, jnp.dtype("float64"))
+  linear = run.problem.linearise()
+  job = SimpleNamespace(run=run, present=run.present, mesh=SimpleNamespace(size=1))
+  rounded = [schedule.round_size(size, 1) for size in sizes]
+  assert schedule.batch_sizes(job, linear, 1000) == rounded
+  job = SimpleNamespace(run=runs.enter_phase(run, 0), present=run.phases[0], mesh=job.mesh)
+  assert len(schedule.batch_sizes(job, linear, 1000)) == 1
 
 
 def test_a_correction_starts_on_top_of_the_metric_before_it():
