@@ -25,7 +25,7 @@ from trainer.problem.registry import Choice
 # Of the rate of a matrix product, the rest included.
 _EFFICIENCY = 0.7
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
-_PHASE, _CERTIFICATE, _REST = 6.0, 20.0, 10.0
+_PHASE, _CERTIFICATE, _REST = 8.0, 30.0, 18.0
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
 # Points an unknown: fewer are not worth a degree, more not their time.
 _FEWEST, _MOST = 0.6, 10.0

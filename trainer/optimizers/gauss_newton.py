@@ -134,8 +134,10 @@ def make_gauss_newton_step(
       after = admit(before)
       if after is before:
         return moved, energy
-      moved, _ = ravel_pytree(after)
-      return moved, measure(moved)[1]
+      admitted, _ = ravel_pytree(after)
+      # Every device has the same parameters and goes the same way.
+      changed = jnp.any(admitted != moved)
+      return admitted, jax.lax.cond(changed, lambda: measure(admitted)[1], lambda: energy)
 
     rows, energy, watched, admissible_before = measure(flat)
     scale = jnp.sqrt(share)
