@@ -70,7 +70,7 @@ class InvariantMetric(network.Network):
       "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype)
     )
     rho = self.form().rho(h, x, kept)
-    return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+    return algebraic.relative_potential([(1 / self.degree, rho)], self.ambient, self.moduli, x)
 
   def jet_types(self) -> tuple[type[jets.Jet], ...]:
     """Of both types: the same code and parameters serve arrays and jets."""
@@ -268,8 +268,9 @@ def _pair_rows(forms, weights, v, like):
 
 @functools.lru_cache(maxsize=8)
 def _forms(sections, ambient, moduli, degree, group):
+  basis = sections(degree)
   # The smallest multiple of the degree that sees every polynomial: none has a degree above n_i + 1.
   multiple = max(math.ceil((n + 1) / round(degree * t)) for n, t in zip(ambient, moduli))
   if multiple > 1:
     symmetry.check_group(*sections(multiple * degree), ambient, group)
-  return symmetry.invariant_forms(*sections(degree), ambient, group)
+  return symmetry.invariant_forms(*basis, ambient, group)

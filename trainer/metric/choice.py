@@ -6,7 +6,6 @@ One degree more lowers sigma by a factor of two to three, ten points an unknown 
 less than two, and costs more.
 """
 
-import math
 import time
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ import ml_collections
 
 from trainer.devices import speed
 from trainer.errors import UserError
-from trainer.geometry import sections
+from trainer.geometry import kaehler_class, sections
 from trainer.geometry.description import make_variety
 from trainer.geometry.variety import Variety
 from trainer.metric.losses import make_loss, monge_ampere
@@ -114,11 +113,7 @@ def _network(variety: Variety, budget: float) -> Choice:
 
 def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan | None:
   """The plan for a degree, None if time does not allow it."""
-  degrees = [degree]
-  while _unknowns(variety, degrees[0]) > _LADDER and degrees[0] > 1:
-    degrees.insert(0, degrees[0] // 2)
-  if not all(_unknowns(variety, d) for d in degrees):
-    return None
+  degrees = _ladder(variety, degree)
   rate = _EFFICIENCY * machine.flops
   fixed = _REST + _PHASE * len(degrees)
   fixed = machine.slowness * fixed + _certificate_seconds(variety, degree, config, machine)
@@ -142,12 +137,25 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan 
   return _Plan(tuple(degrees), unknowns, points, seconds)
 
 
+def _ladder(variety: Variety, degree: int) -> list[int]:
+  """Degrees from the first to `degree`, each half of the next; only multiples of the class lift."""
+  degrees = [degree]
+  multiple = lambda d: kaehler_class.is_multiple(variety.ambient, variety.moduli, d)
+  while _unknowns(variety, degrees[0]) > _LADDER and all(
+    d and multiple(d) for d in (degrees[0], degrees[0] // 2)
+  ):
+    degrees.insert(0, degrees[0] // 2)
+  return degrees
+
+
+def _sections(variety: Variety, degree: int) -> list[int]:
+  """How many sections each term of an algebraic metric has."""
+  terms = kaehler_class.terms(variety.ambient, variety.moduli, degree)
+  return [sections.expected_count(variety, multidegree) for _, multidegree in terms]
+
+
 def _unknowns(variety: Variety, degree: int) -> int:
-  """N_k^2, 0 where k t is not integral."""
-  try:
-    return sections.expected_count(variety, sections.multidegree_of_class(variety, degree)) ** 2
-  except UserError:
-    return 0
+  return sum(n**2 for n in _sections(variety, degree))
 
 
 def _flops(variety: Variety, degree: int) -> float:
@@ -156,7 +164,7 @@ def _flops(variety: Variety, degree: int) -> float:
 
 
 def _frame_bytes(variety: Variety, degree: int) -> float:
-  return 8 * (variety.dimension + 1) * math.sqrt(_unknowns(variety, degree))
+  return 8 * (variety.dimension + 1) * sum(_sections(variety, degree))
 
 
 def _certificate_seconds(variety, degree, config, machine) -> float:
