@@ -6,7 +6,7 @@ import pytest
 from trainer.certificate import certificate
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety, configuration_text
-from trainer.metric.problem import exact_measures
+from trainer.metric.measures import exact as exact_measures
 from trainer.sampling.statistics import Measure
 
 

@@ -14,7 +14,7 @@ from trainer.certificate.slice_picture import SlicePicture
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
 from trainer.metric.measures import PointValues, measure_all
-from trainer.metric.problem import exact_measures
+from trainer.metric.measures import exact as exact_measures
 
 _VOID = {"meta", "img", "source", "br"}
 

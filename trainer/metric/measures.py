@@ -10,6 +10,9 @@ from typing import NamedTuple
 import chex
 import numpy as np
 
+from trainer.geometry import topology
+from trainer.geometry.omega_integral import exact_omega_integral
+from trainer.geometry.variety import Variety
 from trainer.sampling.points import effective_sample_size
 from trainer.sampling.statistics import (
   Measure,
@@ -149,3 +152,13 @@ def _quantiles(w: np.ndarray, eta: np.ndarray, slices: np.ndarray) -> dict[str, 
 def _quantile_values(w: np.ndarray, eta: np.ndarray) -> np.ndarray:
   deviation = np.abs(eta / np.average(eta, weights=w) - 1)
   return np.quantile(deviation, _QUANTILES, weights=w, method="inverted_cdf")
+
+
+def exact(variety: Variety) -> dict[str, float]:
+  """The measures of a metric whose exact value is known, name -> value."""
+  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
+  omega_integral = exact_omega_integral(variety)
+  if omega_integral is not None:
+    exact["omega_integral"] = omega_integral
+    exact["kappa"] = exact["volume"] / omega_integral
+  return exact

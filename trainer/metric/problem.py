@@ -14,7 +14,6 @@ from networks.algebraic import FullForm
 from trainer.errors import UserError
 from trainer.geometry import hermitian, kaehler_class, topology
 from trainer.geometry.description import make_variety
-from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.symmetries import Symmetry, make_symmetries
 from trainer.geometry.variety import Variety
 from trainer.metric import (
@@ -232,22 +231,12 @@ class MetricProblem(Problem):
 
   def exact_measures(self) -> dict[str, float]:
     """The volume and Chern numbers; of Fermat hypersurfaces integral |Omega|^2 and kappa, too."""
-    return exact_measures(self.variety) | curvature_measures.exact(self.variety)
+    return measures.exact(self.variety) | curvature_measures.exact(self.variety)
 
   def picture(self, values: Values, like: Values | None = None) -> np.ndarray:
     """eta (B,), kappa from the points of `like`."""
     kappa = measures.kappa(measures.PointValues.of(like or values))
     return values["determinant"] / (kappa * values["omega"])
-
-
-def exact_measures(variety: Variety) -> dict[str, float]:
-  """The measures of a metric whose exact value is known, name -> value."""
-  exact = {"volume": topology.volume(variety.ambient, variety.degrees, variety.moduli)}
-  omega_integral = exact_omega_integral(variety)
-  if omega_integral is not None:
-    exact["omega_integral"] = omega_integral
-    exact["kappa"] = exact["volume"] / omega_integral
-  return exact
 
 
 def metric_problem(config: ml_collections.ConfigDict, network: str, squares: bool) -> MetricProblem:
