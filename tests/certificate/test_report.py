@@ -121,7 +121,7 @@ def test_pictures_are_saved_beside_the_page(workdir):
     assert pixels.shape[1] > 1000 and len(np.unique(pixels[..., 2])) > 20
 
 
-def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
+def test_a_bare_run_has_a_report_too(synthetic, tmp_path, without_pictures):
   content, _, before, _, weight, _ = synthetic
   content = {name: section for name, section in content.items() if name != "histograms"}
   unknown = {name: {"value": None, "stderr": None, "exact": None} for name in content["measures"]}
@@ -133,7 +133,9 @@ def test_a_bare_run_has_a_report_too(synthetic, tmp_path):
   assert [p.name for p in (tmp_path / "pictures").iterdir()] == ["eta.png"]
 
 
-def test_the_verdict_is_at_the_top_and_an_old_certificate_says_it_has_none(synthetic, tmp_path):
+def test_the_verdict_is_at_the_top_and_an_old_certificate_says_it_has_none(
+  synthetic, tmp_path, without_pictures
+):
   content, _, before, after, weight, _ = synthetic
   lines = [verdict.sensible("positive definite", -0.25), *verdict.sampling(np.ones(600), 3)]
   judged = content | {

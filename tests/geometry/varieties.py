@@ -8,6 +8,7 @@ from trainer.geometry.variety import Variety
 
 CONFIGURATIONS = {
   "cubic_curve": ((2,), ((3,),)),
+  "quartic": ((3,), ((4,),)),
   "quintic": ((4,), ((5,),)),
   "cubic_pair": ((5,), ((3, 3),)),
   "bicubic": ((2, 2), ((3,), (3,))),

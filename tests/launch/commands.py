@@ -1,5 +1,6 @@
 """Runs the project's commands as a user does, each in its own process."""
 
+from collections.abc import Mapping, Sequence
 import json
 import os
 import pathlib
@@ -13,6 +14,8 @@ from trainer.optimizers.state import TrainState
 from trainer.run import run as runs
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Exit status, stdout, stderr.
+Outcome = tuple[int, str, str]
 
 # A budget that takes seconds; every number of it can be overridden.
 TINY = {
@@ -31,24 +34,55 @@ TINY = {
 }
 
 
-def start(module: str, devices: int = 1, cwd: pathlib.Path = ROOT, **flags) -> subprocess.Popen:
-  """Starts `python -m launch.MODULE --name=value ...` on fake CPU devices."""
-  environment = dict(
+def start(module: str, devices: int = 1, without: str = "", **flags) -> subprocess.Popen:
+  """Starts `python -m launch.MODULE --name=value ...` on fake CPU devices.
+
+  Most of so small a run is its certificate, and half of that its pictures. What is `without` one of
+  these, see without.py, tests something else.
+  """
+  command = ["-m", "tests.launch.without", without] if without else ["-m"]
+  return subprocess.Popen(
+    [sys.executable, *command, f"launch.{module}", *arguments(**flags)],
+    cwd=ROOT,
+    env=_environment(devices),
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def arguments(**flags) -> list[str]:
+  """--name=value of each flag."""
+  return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def outcomes(commands: Mapping[str, Sequence[str]], cwd: pathlib.Path = ROOT) -> dict[str, Outcome]:
+  """Runs short commands, each [MODULE, argument, ..], in processes that share their imports.
+
+  Returns:
+    The exit status, stdout and stderr of each, which has two devices.
+  """
+  process = subprocess.run(
+    [sys.executable, "-m", "tests.launch.forks"],
+    cwd=cwd,
+    env=_environment(devices=2),
+    input=json.dumps(commands),
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
+  assert process.returncode == 0, process.stderr
+  return {name: tuple(outcome) for name, outcome in json.loads(process.stdout).items()}
+
+
+def _environment(devices):
+  return dict(
     os.environ,
     JAX_PLATFORMS="cpu",
     PYTHONPATH=str(ROOT),
     # Otherwise as in conftest.py.
     XLA_FLAGS=os.environ["XLA_FLAGS"].replace("device_count=4", f"device_count={devices}"),
-  )
-  command = [sys.executable, "-m", f"launch.{module}"]
-  return subprocess.Popen(
-    command + [f"--{name}={value}" for name, value in flags.items()],
-    cwd=cwd,
-    env=environment,
-    stdin=subprocess.DEVNULL,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
   )
 
 
@@ -88,7 +122,7 @@ def trained_state(workdir: pathlib.Path) -> TrainState:
   return load_state(runs.load_run(workdir), workdir)
 
 
-def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen) -> Outcome:
   """Waits for a command; returns its exit status, stdout and stderr."""
   try:
     stdout, stderr = process.communicate(timeout=600)

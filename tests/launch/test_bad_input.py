@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.launch.commands import TINY, finish, start
+from tests.launch import commands
+from tests.launch.commands import TINY
 
 _QUINTIC = {"config.variety.ambient": "(4,)"}
 _MISTAKES = {
@@ -34,21 +35,15 @@ _MISTAKES = {
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-  """Runs all commands, two at a time, in one workdir nobody may write to."""
+  """Runs all commands in one workdir nobody may write to."""
   root = tmp_path_factory.mktemp("mistakes")
-  names, results = list(_MISTAKES), {}
-  for pair in zip(names[::2], names[1::2] + [None]):
-    processes = {
-      name: start(
-        "train",
-        devices=2,
-        **(TINY | {"workdir": root / "run", "data_dir": root / "data"} | _MISTAKES[name][0]),
-      )
-      for name in pair
-      if name
+  flags = TINY | {"workdir": root / "run", "data_dir": root / "data"}
+  return root, commands.outcomes(
+    {
+      name: ["launch.train", *commands.arguments(**(flags | wrong))]
+      for name, (wrong, _) in _MISTAKES.items()
     }
-    results |= {name: finish(process) for name, process in processes.items()}
-  return root, results
+  )
 
 
 @pytest.mark.parametrize("name", _MISTAKES)

@@ -1,15 +1,12 @@
 """--config by name from any directory, and what is told of mistakes in it; --help and --version."""
 
-import pathlib
-import subprocess
-import sys
-
 import pytest
 
 from launch import config_files
-from tests.launch.commands import ROOT, start, succeed
+from tests.launch.commands import ROOT, outcomes
 from trainer.errors import UserError
 
+_COMMANDS = "train", "sample", "evaluate", "benchmark"
 _TYPO = """from trainer import default_config
 
 def get_config():
@@ -81,9 +78,19 @@ def test_a_config_file_that_fails_is_told_with_its_line(tmp_path, text, message)
   assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "evaluate", "benchmark"])
-def test_help_fits_two_screens_and_names_every_flag_of_ours(command, tmp_path):
-  text = succeed(_ask(command, "--help", tmp_path))
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+  """What commands say that look for nothing in the directory they run in."""
+  asked = {command: [f"launch.{command}", "--help"] for command in _COMMANDS}
+  asked["version"] = ["launch.train", "--version"]
+  asked["typo"] = ["launch.train", "--config=fermat_qubic", "--workdir=here"]
+  return outcomes(asked, cwd=tmp_path_factory.mktemp("elsewhere"))
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_help_fits_two_screens_and_names_every_flag_of_ours(command, answers):
+  status, text, stderr = answers[command]
+  assert status == 0 and stderr == ""
   assert len(text.splitlines()) < 60 and max(map(len, text.splitlines())) <= 100
   assert (
     f"ricciflat-{command} --" in text and "--data_dir: " in text and text.count("--config: ") <= 1
@@ -97,24 +104,13 @@ def test_help_fits_two_screens_and_names_every_flag_of_ours(command, tmp_path):
   assert "absl" not in text
 
 
-def test_version(tmp_path):
-  assert succeed(_ask("train", "--version", tmp_path)).startswith("ricciflat")
+def test_version(answers):
+  status, stdout, stderr = answers["version"]
+  assert status == 0 and stdout.startswith("ricciflat") and stderr == ""
 
 
-def test_an_unknown_config_is_one_line(tmp_path):
-  process = start("train", cwd=tmp_path, config="fermat_qubic", workdir=tmp_path)
-  _, stderr = process.communicate(timeout=300)
-  assert process.returncode == 1 and stderr.splitlines() == [
+def test_an_unknown_config_is_one_line(answers):
+  status, _, stderr = answers["typo"]
+  assert status == 1 and stderr.splitlines() == [
     "error: --config=fermat_qubic: there is no such file or config: did you mean fermat_cubic?"
   ]
-
-
-def _ask(command: str, flag: str, cwd: pathlib.Path) -> subprocess.Popen:
-  return subprocess.Popen(
-    [sys.executable, "-m", f"launch.{command}", flag],
-    cwd=cwd,
-    env={"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )

@@ -2,12 +2,19 @@
 
 import json
 
-from tests.launch.commands import TINY, finish, start, succeed
+from tests.launch.commands import TINY, arguments, outcomes, start, succeed
 
 
-def test_describe_a_configuration_matrix():
-  output = succeed(start("sample", describe=True, json=True, ambient="2,2", degrees="3;3"))
-  assert json.loads(output) == {
+def test_configuration_matrices_are_described():
+  """One without solutions in one line."""
+  matrices = {
+    "bicubic": arguments(describe=True, json=True, ambient="2,2", degrees="3;3"),
+    "empty": arguments(describe=True, ambient="1,3", degrees="1,1,0;0,0,4"),
+  }
+  found = outcomes({name: ["launch.sample", *flags] for name, flags in matrices.items()})
+  status, stdout, stderr = found["bicubic"]
+  assert status == 0 and stderr == ""
+  assert json.loads(stdout) == {
     "ambient": [2, 2],
     "degrees": [[3], [3]],
     "moduli": [1, 1],
@@ -17,12 +24,7 @@ def test_describe_a_configuration_matrix():
     "intersection": {"111": 0, "112": 3, "122": 3, "222": 0},
     "c2": [36, 36],
   }
-
-
-def test_a_matrix_without_solutions_is_one_line():
-  status, stdout, stderr = finish(
-    start("sample", describe=True, ambient="1,3", degrees="1,1,0;0,0,4")
-  )
+  status, stdout, stderr = found["empty"]
   assert status != 0 and stdout == ""
   assert stderr.startswith("error: linear slices") and len(stderr.splitlines()) == 1
 

@@ -5,10 +5,12 @@ import re
 import shutil
 import signal
 
+from absl.testing import flagsaver
 import jax
 import numpy as np
 import pytest
 
+from launch import cli
 from tests.launch.commands import (
   TINY,
   finish,
@@ -20,6 +22,7 @@ from tests.launch.commands import (
   succeed,
   trained_state,
 )
+from trainer.certificate.verdict import FailedError
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +98,10 @@ def test_history_starts_at_fubini_study_and_falls(uninterrupted):
 
 def test_killed_and_preempted_runs_resume_to_the_same_parameters(uninterrupted, tmp_path, data_dir):
   workdir = tmp_path / "killed"
-  flags = dict(TINY, workdir=workdir, data_dir=data_dir)
+  flags = TINY | {"workdir": workdir, "data_dir": data_dir, "without": "certificate"}
   process = start("train", **flags)
   signal_once(process, workdir, "0/20", signal.SIGKILL)
   assert finish(process)[0] == -signal.SIGKILL
-  assert not (workdir / "certificate.json").exists()
 
   process = start("train", **flags)
   signal_once(process, workdir, "0/40", signal.SIGTERM)
@@ -113,7 +115,8 @@ def test_killed_and_preempted_runs_resume_to_the_same_parameters(uninterrupted, 
 
 def test_two_processes_train_as_one(uninterrupted, tmp_path):
   workdir = tmp_path / "two"
-  output = [succeed(p) for p in start_several(2, "train", tmp_path, **TINY, workdir=workdir)]
+  flags = TINY | {"workdir": workdir, "without": "pictures"}
+  output = [succeed(p) for p in start_several(2, "train", tmp_path, **flags)]
   assert "sigma" in output[0]
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-4)
   jax.tree.map(
@@ -133,7 +136,8 @@ def test_networks_from_outside_the_repository(tmp_path, data_dir):
     "  return scale * hk.Linear(1)(jnp.tanh(hk.Linear(8)(s)))[0]\n"
   )
   flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
-  output = succeed(start("train", **flags, workdir=tmp_path / "run", data_dir=data_dir))
+  flags |= {"workdir": tmp_path / "run", "data_dir": data_dir}
+  output = succeed(start("train", without="certificate", **flags))
   assert "general" in output
   rows = history(tmp_path / "run")
   assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
@@ -183,7 +187,7 @@ def test_the_verdict_is_the_exit_status(uninterrupted, tmp_path, data_dir):
   """40 slices are too few to believe a certificate."""
   workdir = shutil.copytree(uninterrupted[0], tmp_path / "run")
   flags = dict(workdir=workdir, data_dir=data_dir, points=120)
-  status, stdout, stderr = finish(start("evaluate", **flags))
+  status, stdout, stderr = finish(start("evaluate", without="pictures", **flags))
   assert status == 2 and "FAIL  effective sample size" in stdout
   *_, line = stderr.splitlines()
   assert line.startswith("error: the certificate says FAIL: effective sample size is")
@@ -191,4 +195,8 @@ def test_the_verdict_is_the_exit_status(uninterrupted, tmp_path, data_dir):
   certificate = json.loads((workdir / "certificate.json").read_text())
   assert certificate["verdict"]["passed"] is False
   assert "FAIL" in (workdir / "report.html").read_text()
-  assert "FAIL" in succeed(start("evaluate", **flags, allow_fail=True))
+  with flagsaver.as_parsed(allow_fail="false"), pytest.raises(FailedError) as failed:
+    cli.judge(certificate)
+  assert failed.value.status == status
+  with flagsaver.as_parsed(allow_fail="true"):
+    cli.judge(certificate)

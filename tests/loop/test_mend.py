@@ -79,7 +79,7 @@ def _indefinite(job: Job, splits):
   return state._replace(params=params(low))
 
 
-def test_an_indefinite_place_between_the_points_fails(tmp_path, data_dir):
+def test_an_indefinite_place_between_the_points_fails(tmp_path, data_dir, without_pictures):
   job = _job(_config(), tmp_path, data_dir)
   state = _indefinite(job, ["heldout"])
   certificate = certify.certify(
@@ -122,7 +122,7 @@ def test_it_goes_back_into_training(tmp_path, data_dir):
   assert not len(mend._bad_places(job, run, state))
 
 
-def test_what_stays_indefinite_is_shrunk_and_loads_so(tmp_path, data_dir):
+def test_what_stays_indefinite_is_shrunk_and_loads_so(tmp_path, data_dir, without_pictures):
   """Without Gauss-Newton there is no further training."""
   fields = {
     "steps": 5,

@@ -30,7 +30,8 @@ def batch(variety, data_dir):
   points = datasets.load_or_sample(
     Sampler(variety), seed=0, split="train", start=0, stop=12, directory=data_dir
   )
-  return batches.prepare(variety, jnp.asarray(points.z), jnp.asarray(points.weight))
+  prepare = jax.jit(batches.prepare, static_argnums=0)
+  return prepare(variety, jnp.asarray(points.z), jnp.asarray(points.weight))
 
 
 @registry.register("test_general_mlp")
@@ -66,7 +67,7 @@ def test_general_path_equals_jets(variety, batch):
 
 def test_training_starts_at_fubini_study(variety, batch):
   ansatz = make_ansatz(variety, _NETWORK)
-  metric = ansatz.metric(ansatz.init(jax.random.key(0)), batch)
+  metric = jax.jit(ansatz.metric)(ansatz.init(jax.random.key(0)), batch)
   np.testing.assert_array_equal(metric, batch.fubini_study.T)
 
 
@@ -94,19 +95,20 @@ def test_general_path_of_a_function_known_in_closed_form(variety, batch, tmp_pat
     return np.einsum("bai,bij,bcj->bac", j, ambient, j.conj())
 
   expected = closed_form(c) - closed_form(np.ones(n))
-  metric = hermitian.unpack(ansatz.metric({}, batch) - batch.fubini_study.T)
+  metric = hermitian.unpack(jax.jit(ansatz.metric)({}, batch) - batch.fubini_study.T)
   np.testing.assert_allclose(metric, expected, atol=1e-12)
 
 
-def test_float32_stays_float32(variety, batch):
+def test_float32_stays_float32(data_dir):
   """The metric, its gradient and what is kept of a point."""
+  variety, batch = problems.variety(), problems.points(data_dir)
   networks = "algebraic(degree=2) + curvature_mlp(widths=(3,))", "invariant(degree=4)"
   for network in (_NETWORK, "test_general_mlp", *networks):
     ansatz = make_ansatz(variety, network)
     params = jax.tree.map(lambda a: a.astype(jnp.float32), ansatz.init(jax.random.key(0)))
     points = batches.cast(batch, jnp.float32)
     if ansatz.keep:
-      kept = ansatz.keep(params, points)
+      kept = jax.eval_shape(ansatz.keep, params, points)
       assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(kept))
       points = points._replace(fixed=kept)
     jaxpr = jax.make_jaxpr(

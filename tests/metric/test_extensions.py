@@ -69,7 +69,7 @@ def test_a_loss(mine, data_dir):
   params = problem.init(jax.random.key(0), 3.0)
   mesh = parallel.make_mesh(jax.devices()[:1])
   batch = problems.points(data_dir)
-  eta = Tensors(problem.ansatz, params, batch).eta
+  eta = jax.jit(lambda params, batch: Tensors(problem.ansatz, params, batch).eta)(params, batch)
   expected = jnp.sum(batch.weight * jnp.log(eta) ** 2) / jnp.sum(batch.weight)
   optimizer = optax.sgd(0.0)
   step = parallel.compile_step(make_step(problem, optimizer), mesh, "shard_map")
@@ -86,7 +86,7 @@ def test_a_network_that_keeps_features(mine, data_dir):
   batch = problems.points(data_dir)
   kept = Kept(problem.keep, params, parallel.make_mesh(jax.devices()[:1]), 2**26)(batch)
   assert kept.fixed["s"].shape == (256, 4, 9)
-  metric = lambda batch: problem.ansatz.metric(params["network"], batch)
+  metric = jax.jit(lambda batch: problem.ansatz.metric(params["network"], batch))
   np.testing.assert_allclose(metric(kept), metric(batch), rtol=1e-12, atol=1e-13)
   assert np.abs(metric(batch) - batch.fubini_study.T).max() > 1e-2
   # What is kept is what is read.
@@ -102,6 +102,6 @@ def test_a_network_that_returns_a_hermitian_matrix(mine, data_dir):
     MetricProblem(problems.variety(), f"{mine}:{name}(c={c})") for name in ("potential", "form")
   )
   assert (scalar.ansatz.path, matrix.ansatz.path) == ("general", "form")
-  got, expected = (problem.ansatz.metric({}, batch) for problem in (matrix, scalar))
+  got, expected = (jax.jit(problem.ansatz.metric)({}, batch) for problem in (matrix, scalar))
   np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12)
   assert np.abs(got - batch.fubini_study.T).max() > 1e-2

@@ -23,7 +23,7 @@ def _setting(ambient, degrees, moduli):
   """The variety, its polynomials as tables, and three of its points."""
   variety = members.random_variety(ambient, degrees, moduli, 0)
   points = Sampler(variety).block(jax.random.key(0), 0)
-  batch = prepare(variety, points.z[:3], points.weight[:3])
+  batch = jax.jit(prepare, static_argnums=0)(variety, points.z[:3], points.weight[:3])
   return (
     variety,
     [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials],
@@ -85,9 +85,8 @@ def test_jets_agree_with_finite_differences(case):
   dz = np.einsum("a,pai->pi", u, batch.pullback)
 
   def at(w):
-    return np.asarray(
-      scalars(batch.x + jnp.asarray(np.concatenate([(w * dz).real, (w * dz).imag], axis=1)))
-    )
+    moved = np.concatenate([(w * dz).real, (w * dz).imag], axis=1)
+    return np.asarray(scalars(np.asarray(batch.x) + moved))
 
   # The Laplacian on a line in the tangent space, to sixth order, is 4 u_a conj(u_b) d_a dbar_b.
   step, weights = 2e-3, {0: -49 / 18, 1: 3 / 2, 2: -3 / 20, 3: 1 / 90}
@@ -114,7 +113,8 @@ def test_neither_unitary_maps_nor_other_combinations_of_the_polynomials_change_t
 
   def scalars(forms, z):
     x = jnp.asarray(np.concatenate([z.real, z.imag], axis=1))
-    return extrinsic.scalars((4,), (1.0,), [table(form) for form in forms], x)
+    tables = [table(form) for form in forms]
+    return jax.jit(lambda x: extrinsic.scalars((4,), (1.0,), tables, x))(x)
 
   z = np.stack([_on_both(forms, rng.normal(size=5) + 1j * rng.normal(size=5)) for _ in range(3)])
   expected = scalars(forms, z)

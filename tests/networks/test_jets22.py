@@ -71,7 +71,7 @@ def _features(ambient):
   return lambda x: net.apply({}, x)
 
 
-@pytest.mark.parametrize("ambient, n", [((2,), 1), ((1, 2), 2), ((4,), 3)])
+@pytest.mark.parametrize("ambient, n", [((2,), 1), ((1, 2), 2)])
 def test_embedding_equals_nested_autodiff(ambient, n):
   x, pullback = reference.points(ambient, n, 1)
   second = _second(ambient, n, 1)

@@ -36,7 +36,7 @@ def _two_networks():
   network = _network(low_rank.LowRankMetric, rank=_RANK)
   rng = np.random.default_rng(3)
   params = jax.tree.map(
-    lambda a: 0.2 * rng.normal(size=a.shape), network.init(jax.random.key(0), x[0])
+    lambda a: 0.2 * rng.normal(size=a.shape), jax.jit(network.init)(jax.random.key(0), x[0])
   )
   u, v = (
     params["low_rank_metric"][name][0] + 1j * params["low_rank_metric"][name][1] for name in "uv"
@@ -78,9 +78,9 @@ def test_parameter_gradient_equals_that_through_the_full_form():
 def test_starts_at_the_identity_and_can_leave_it():
   network = _network(low_rank.LowRankMetric, rank=_RANK)
   x, _ = map(jnp.asarray, reference.points(_AMBIENT, _N, 2))
-  params = network.init(jax.random.key(0), x[0])
+  params = jax.jit(network.init)(jax.random.key(0), x[0])
   full = _network(algebraic.AlgebraicMetric)
-  identity = full.init(jax.random.key(0), x[0])
+  identity = jax.jit(full.init)(jax.random.key(0), x[0])
   phi, fubini_study = jax.jit(network.apply)(params, x), jax.jit(full.apply)(identity, x)
   np.testing.assert_allclose(phi, fubini_study, atol=1e-14)
   slope = jax.jit(jax.grad(network.apply))(params, x[0])

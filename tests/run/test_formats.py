@@ -36,7 +36,7 @@ def test_it_loads(old_run):
   assert g.shape == (1, 1) and g.real > 0
 
 
-def test_it_resumes_to_the_certificate_it_would_have_had(old_run, data_dir):
+def test_it_resumes_to_the_certificate_it_would_have_had(old_run, data_dir, without_pictures):
   expected = json.loads((old_run / "certificate.json").read_text())["measures"]
   stored = checkpoint.read_run(old_run)
   certificate = train.train(

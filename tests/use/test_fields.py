@@ -16,15 +16,17 @@ from trainer.use.fields import Fields
 from trainer.use.metric import Metric
 
 _CUBIC = description.make_variety(fermat_cubic.get_config())
+_SUM = "algebraic(degree=1) + phi_mlp(widths=(4,))"
 _NETWORKS = (
   "phi_mlp(widths=(5, 4), activation='gelu')",
-  "monomial_mlp(widths=(5, 4))",
-  "curvature_mlp(widths=(5, 4))",
+  "monomial_mlp(widths=(4,))",
+  "curvature_mlp(widths=(4,))",
   "algebraic(degree=2)",
   "low_rank(degree=2, rank=3)",
   "invariant(degree=3)",
-  "algebraic(degree=1) + phi_mlp(widths=(4,))",
+  _SUM,
 )
+_ALONG, _STEP = np.array([0.6, -0.8]), 1e-4
 
 
 def _point(variety, seed=3):
@@ -43,25 +45,44 @@ def point():
   return _point(_CUBIC)
 
 
-@pytest.mark.parametrize("network", _NETWORKS)
-def test_derivatives_of_a_metric(network, point):
+def _setting(network, point):
   fields = Fields(_CUBIC, network)
   params = _bent(fields.ansatz.init(jax.random.key(0)))
   chart = make_chart(fields, params, point)
-  u, v = chart.u, np.array([0.6, -0.8])
-  volume = lambda u: chart.metric(u)[0, 0].real
-  # Along one direction: all of the Hessian compiles for as long as the rest of the test.
-  assert jax.eval_shape(jax.hessian(volume), u).shape == (2, 2)
-  slope, bent = jax.jit(lambda u: jax.jvp(jax.grad(volume), (u,), (jnp.asarray(v),)))(u)
-  step = 1e-4
-  ahead, here, back = (float(volume(u + h * step * v)) for h in (1, 0, -1))
-  np.testing.assert_allclose(slope @ v, (ahead - back) / (2 * step), rtol=1e-5, atol=1e-7)
-  np.testing.assert_allclose(v @ bent, (ahead - 2 * here + back) / step**2, rtol=1e-3, atol=1e-5)
-  _, tangent = jax.jvp(volume, (u,), (jnp.asarray(v),))
-  np.testing.assert_allclose(tangent, slope @ v, rtol=1e-10)
+  return fields, params, chart, lambda u: chart.metric(u)[0, 0].real
 
+
+@pytest.mark.parametrize("network", _NETWORKS)
+def test_a_metric_is_d_dbar_of_its_potential_and_has_derivatives(network, point):
+  """Backwards, forwards, and forwards over backwards in the potential, by one program."""
+  fields, params, chart, volume = _setting(network, point)
+
+  @jax.jit
+  def derivatives(u):
+    laplacian = jnp.trace(jax.hessian(chart.potential)(u))
+    along = (u,), (jnp.asarray(_ALONG),)
+    return laplacian, jax.jvp(volume, *along), jax.jvp(jax.grad(volume), *along)
+
+  laplacian, (value, forwards), (slope, bent) = derivatives(chart.u)
+  np.testing.assert_allclose(laplacian / 4, value, rtol=1e-9)
+  np.testing.assert_allclose(forwards, slope @ _ALONG, rtol=1e-10)
+  ahead, here, back = (float(volume(chart.u + h * _STEP * _ALONG)) for h in (1, 0, -1))
+  np.testing.assert_allclose(forwards, (ahead - back) / (2 * _STEP), rtol=1e-5, atol=1e-7)
+  second = (ahead - 2 * here + back) / _STEP**2
+  # Along one direction: all of the Hessian compiles for as long as the rest of the test.
+  assert jax.eval_shape(jax.hessian(volume), chart.u).shape == (2, 2)
+  np.testing.assert_allclose(_ALONG @ bent, second, rtol=1e-3, atol=1e-5)
   metric = jax.tree_util.Partial(Metric(fields), params)
-  np.testing.assert_allclose(metric(point)[0, 0], here, rtol=1e-10)
+  jacobians = jax.eval_shape(jax.vmap(jax.jacfwd(metric)), jnp.ones((2, 6)))
+  assert jacobians.shape == (2, 1, 1, 6)
+  again = pickle.loads(pickle.dumps(metric))
+  np.testing.assert_array_equal(again(point), metric(point))
+
+
+def test_a_metric_is_a_function_of_points(point):
+  fields, params, chart, _ = _setting(_SUM, point)
+  metric = jax.tree_util.Partial(Metric(fields), params)
+  np.testing.assert_allclose(metric(point), chart.metric(chart.u), rtol=1e-10)
   x = jnp.concatenate([point.real, point.imag])
   batched = jax.jit(jax.vmap(jax.jacfwd(metric)))(jnp.stack([x, x]))
   assert batched.shape == (2, 1, 1, 6)
@@ -73,18 +94,8 @@ def test_derivatives_of_a_metric(network, point):
   assert metric(x.astype(jnp.float32)).dtype == jnp.complex64
 
 
-@pytest.mark.parametrize("network", _NETWORKS)
-def test_the_metric_is_d_dbar_of_the_potential(network, point):
-  fields = Fields(_CUBIC, network)
-  params = _bent(fields.ansatz.init(jax.random.key(0)))
-  chart = make_chart(fields, params, point)
-  hessian = jax.jit(lambda u: jax.hessian(chart.potential)(u))(chart.u)
-  np.testing.assert_allclose(np.trace(hessian) / 4, chart.metric(chart.u)[0, 0], rtol=1e-9)
-
-
 def test_shares_of_a_correction_have_shares_of_its_potential(point):
-  network = "algebraic(degree=1) + phi_mlp(widths=(4,))"
-  whole = Fields(_CUBIC, network)
+  whole = Fields(_CUBIC, _SUM)
   params = _bent(whole.ansatz.init(jax.random.key(0)))
   values = [
     dataclasses.replace(whole, share=share).potential(params, point) for share in (0.0, 0.25, 1.0)
