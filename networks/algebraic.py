@@ -1,8 +1,9 @@
 """Algebraic metrics: Kaehler potentials log s* H s of holomorphic sections s, H a Hermitian form.
 
-K = (1 / (pi k)) log s* H s with sections s of multidegree k t is a potential in the class t for
-every positive H; H = 1 is Fubini-Study in the bases of trainer.geometry.sections. Metrics of degree
-k have N_k^2 parameters.
+K = sum_j (c_j / pi) log s_j* H_j s_j with sections s_j of multidegrees m_j, c_j > 0 and
+sum_j c_j m_j = t is a potential in the class t for all positive H_j; H_j = 1 is Fubini-Study in the
+bases of trainer.geometry.sections. Where k t is whole there is one term, m = k t and c = 1 / k; see
+trainer.geometry.kaehler_class for others. A term has (number of sections)^2 parameters.
 """
 
 from __future__ import annotations
@@ -25,19 +26,33 @@ from networks.split_complex import Complex, pick
 Sections = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
+class Term(NamedTuple):
+  """(c / pi) log s* H s.
+
+  Attributes:
+    weight: c.
+    exponents: (M, N) of the monomials that sections are made of.
+    coefficients: (M, N_s), the sections.
+  """
+
+  weight: float
+  exponents: np.ndarray
+  coefficients: np.ndarray
+
+
 @registry.register("algebraic")
 class AlgebraicMetric(network.Network):
-  """phi = (1 / (pi k)) log s* H s - (Fubini-Study potential), zero at initialisation.
+  """phi = sum_j (c_j / pi) log s_j* H_j s_j - (Fubini-Study potential), zero at initialisation.
 
-  The parameter "h", (N_k, N_k) real, holds H as described in `hermitian_matrix`; it starts at the
-  identity.
+  The parameter "h", (N_s, N_s) real, holds H as described in `hermitian_matrix`; it starts at the
+  identity. Several terms have "h_00", "h_01", ..
   """
 
   def __init__(
     self,
     ambient: Sequence[int],
     moduli: Sequence[float],
-    sections: Sections,
+    terms: Callable[[int], Sequence[tuple[float, np.ndarray, np.ndarray]]],
     degree: int,
     name: str | None = None,
   ):
@@ -46,16 +61,17 @@ class AlgebraicMetric(network.Network):
     Args:
       ambient: dimensions (n_1, .., n_m) of the ambient projective spaces.
       moduli: Kaehler moduli (t_1, .., t_m).
-      sections: gives the sections of multidegree k t, orthonormal for Fubini-Study.
+      terms: gives weight, exponents and coefficients of each Term of degree k, the sections
+        orthonormal for Fubini-Study.
       degree: k.
       name: Haiku name.
 
     Raises:
-      ValueError: the degree is not a positive integer, or sections refuses it.
+      ValueError: the degree is not a positive integer, or terms refuses it.
     """
     super().__init__(name=name)
     self.ambient, self.moduli, self.degree = tuple(ambient), tuple(moduli), degree
-    self.exponents, self.coefficients = sections(check_degree(degree))
+    self.terms = tuple(Term(*term) for term in terms(check_degree(degree)))
 
   def __call__(self, x: chex.Array | jets.Jet) -> chex.Array | jets.Jet:
     """Evaluates phi.
@@ -67,48 +83,54 @@ class AlgebraicMetric(network.Network):
     Returns:
       (...) real, or the Jet of it.
     """
-    size = self.coefficients.shape[1]
-    h = hk.get_parameter("h", (size, size), jets.dtype(x), init=hk.initializers.Identity())
-    rows = section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
-    rho = squared_norm(rows, jets.matmul(rows, packed_form(h)), x)
-    return relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+    names = ["h"] if len(self.terms) == 1 else [f"h_{j:02d}" for j in range(len(self.terms))]
+    norms = []
+    for name, term, rows in zip(names, self.terms, self.form().rows(x), strict=True):
+      size = term.coefficients.shape[1]
+      h = hk.get_parameter(name, (size, size), jets.dtype(x), init=hk.initializers.Identity())
+      norms.append((term.weight, squared_norm(rows, jets.matmul(rows, packed_form(h)), x)))
+    return relative_potential(norms, self.ambient, self.moduli, x)
 
   def jet_types(self) -> tuple[type[jets.Jet], ...]:
     """Of both types: the same code and parameters serve arrays and jets."""
     return jets.Jet, jets22.Jet22
 
   def form(self) -> FullForm:
-    """All of H is free."""
-    return FullForm(self.exponents, self.coefficients, self.ambient, self.degree)
+    """All of every H_j is free."""
+    return FullForm(self.terms, self.ambient, self.degree)
 
   def spectrum(self, params: network.Params) -> chex.Array:
-    """The eigenvalues of H."""
-    (h,) = jax.tree.leaves(params)
-    return jnp.linalg.eigvalsh(packed_form(h))[::2]
+    """The eigenvalues of H; of several, those of each relative to its largest."""
+    values = [jnp.linalg.eigvalsh(packed_form(h))[::2] for h in jax.tree.leaves(params)]
+    if len(values) == 1:
+      return values[0]
+    # A factor of one H_j changes no metric.
+    return jnp.concatenate([v / jnp.max(jnp.abs(v)) for v in values])
 
   def admit(self, params: network.Params) -> network.Params:
-    """Raises the eigenvalues of H that are too small."""
+    """Raises the eigenvalues of each H_j that are too small."""
     return jax.tree.map(raised, params)
 
 
 class FullForm(NamedTuple):
-  """K = (1 / (pi k)) log s* H s in which all of H is free.
+  """K = sum_j (c_j / pi) log s_j* H_j s_j in which all of every H_j is free.
 
   Attributes:
-    exponents: (M, N) of the monomials that sections are made of.
-    coefficients: (M, N_k), the sections.
+    terms: one or more; the parameters H_j come in their order as leaves of a tree.
     ambient: (n_1, .., n_m).
     degree: k.
   """
 
-  exponents: np.ndarray
-  coefficients: np.ndarray
+  terms: tuple[Term, ...]
   ambient: tuple[int, ...]
   degree: int
 
-  def rows(self, x: jets.Jet) -> chex.Array:
-    """[Re | Im] of s, d_1 s, .., d_n s at points, (n + 1, B, 2 N_k) real, x a jet (B, 2N)."""
-    return section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
+  def rows(self, x: chex.Array | jets.Jet) -> list[chex.Array]:
+    """The `section_rows` of each term at x (..., 2N): [Re | Im] of s, d_1 s, .., d_n s of a jet."""
+    return [
+      section_jets.section_rows(term.exponents, term.coefficients, self.ambient, x)
+      for term in self.terms
+    ]
 
 
 def check_degree(degree: int) -> int:
@@ -212,29 +234,33 @@ def pack_hermitian_rows(
 
 
 def relative_potential(
-  rho: chex.Array | jets.Jet,
+  norms: Sequence[tuple[float, chex.Array | jets.Jet]],
   ambient: Sequence[int],
   moduli: Sequence[float],
-  degree: int,
   x: chex.Array | jets.Jet,
 ) -> chex.Array | jets.Jet:
-  """phi = (1 / (pi k)) log rho - (1 / pi) sum_i t_i log |z^(i)|^2, in the gauge |z^(i)| = 1.
+  """phi = sum_j (c_j / pi) log rho_j - (1 / pi) sum_i t_i log |z^(i)|^2, in the gauge |z^(i)| = 1.
 
   Args:
-    rho: (...), of degree k t_i in the coordinates of factor i and their conjugates.
+    norms: c_j and rho_j (...), of degree m_ji in the coordinates of factor i and their
+      conjugates, sum_j c_j m_ji = t_i.
     ambient: (n_1, .., n_m).
     moduli: (t_1, .., t_m).
-    degree: k.
     x: (..., 2N), the coordinates that rho was made from.
 
   Returns:
     (...), an array or a jet, like rho.
   """
-  norms, weights = rho[..., None], [1.0 / (math.pi * degree)]
+  weights, rhos = zip(*norms, strict=True)
+  parts = [rho[..., None] for rho in rhos]
   if isinstance(x, jets.Jet):
-    norms = jets.concatenate([norms, squared_norms(ambient, x)])
-    weights += [-modulus / math.pi for modulus in moduli]
-  return jets.linear(jets.log(norms), jnp.asarray(weights, jets.dtype(x))[:, None])[..., 0]
+    parts.append(squared_norms(ambient, x))
+    weights += tuple(-modulus for modulus in moduli)
+    parts = jets.concatenate(parts)
+  else:
+    parts = jnp.concatenate(parts, axis=-1)
+  weights = jnp.asarray(weights, jets.dtype(x)) / math.pi
+  return jets.linear(jets.log(parts), weights[:, None])[..., 0]
 
 
 def squared_norms(ambient: Sequence[int], x: jets.Jet) -> jets.Jet:

@@ -70,7 +70,7 @@ class InvariantMetric(network.Network):
       "h", start.shape, jets.dtype(x), init=lambda shape, dtype: jnp.asarray(start, dtype)
     )
     rho = self.form().rho(h, x, kept)
-    return algebraic.relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+    return algebraic.relative_potential([(1 / self.degree, rho)], self.ambient, self.moduli, x)
 
   def jet_types(self) -> tuple[type[jets.Jet], ...]:
     """Of both types: the same code and parameters serve arrays and jets."""

@@ -72,7 +72,7 @@ class LowRankMetric(network.Network):
     rows = section_jets.section_rows(self.exponents, self.coefficients, self.ambient, x)
     product = lambda a, b: jets.matmul(jets.matmul(rows, a), b.T)
     rho = squared_norm(rows, rows + product(v, u) + product(u, v), x)
-    return relative_potential(rho, self.ambient, self.moduli, self.degree, x)
+    return relative_potential([(1 / self.degree, rho)], self.ambient, self.moduli, x)
 
   def jet_types(self) -> tuple[type[jets.Jet], ...]:
     """Of both types: the same code and parameters serve arrays and jets."""

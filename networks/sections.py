@@ -55,7 +55,7 @@ def section_rows(
   """Sections and their holomorphic derivatives at points.
 
   Args:
-    exponents: (M, N) int, static; all of one multidegree, 1 or more in every factor.
+    exponents: (M, N) int, static; all of one multidegree, 1 or more in some factor.
     coefficients: (M, N_k) real or complex, static; fast if C = diag(sqrt multinomials)
       (E + low rank), E columns of the identity, as trainer.geometry.sections makes them.
     ambient: (n_1, .., n_m).
@@ -114,18 +114,20 @@ def monomial_means(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
 
 def _degrees(ambient, exponents):
   degrees = [int(exponents[0, s].sum()) for s, _ in gauge.factors(ambient)]
-  assert min(degrees) >= 1, "sections need degree 1 or more in every factor"
+  assert max(degrees) >= 1, "sections need degree 1 or more in some factor"
   return degrees
 
 
 def _monomial_rows(degrees, order, ambient, x):
   chex.assert_equal(x.shape[-1], 2 * (sum(ambient) + len(ambient)))
+  # Factors of degree 0 do not enter.
+  factors = [parts for parts, degree in zip(gauge.factors(ambient), degrees) if degree]
   if isinstance(x, jets.Jet):
-    z = [gauge.frame(x, *parts) for parts in gauge.factors(ambient)]
+    z = [gauge.frame(x, *parts) for parts in factors]
   else:
-    z = [_normalised(x[..., re], x[..., im]) for re, im in gauge.factors(ambient)]
+    z = [_normalised(x[..., re], x[..., im]) for re, im in factors]
   pairs = index_maps.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
-  return _monomials(z, degrees, order, pairs)
+  return _monomials(z, [degree for degree in degrees if degree], order, pairs)
 
 
 def _normalised(u, v):
@@ -143,7 +145,8 @@ def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
   """Exponents (M, sum(counts)) of the monomials, z_0^d first, those of the last factor fastest."""
   rows = np.zeros((1, 0), int)
   for count, degree in zip(counts, degrees):
-    unit = factor = np.eye(count, dtype=int)
+    unit = np.eye(count, dtype=int)
+    factor = unit if degree else np.zeros((1, count), int)
     for d in range(1, degree):
       factor = np.concatenate([unit[i] + factor[a:] for i, a in enumerate(_tails(count, d))])
     rows = np.concatenate(

@@ -11,12 +11,18 @@ from trainer.problem import linearise
 
 
 @pytest.mark.parametrize(
-  "kind, factors",
-  [("network", 1), ("algebraic", 2), ("invariant", 1), ("sum", 1)],
+  "kind, factors, moduli",
+  [
+    ("network", 1, ()),
+    ("algebraic", 2, ()),
+    ("terms", 2, (0.5, 2**0.5)),  # Multidegrees (0, 1), (0, 2) and (1, 2).
+    ("invariant", 1, ()),
+    ("sum", 1, ()),
+  ],
 )
-def test_the_linearisation_is_the_derivative_of_eta(kind, factors, data_dir):
-  linear, params, problem = problems.linearisation(kind, factors)
-  batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors))
+def test_the_linearisation_is_the_derivative_of_eta(kind, factors, moduli, data_dir):
+  linear, params, problem = problems.linearisation(kind, factors, moduli)
+  batch = jax.tree.map(lambda a: a[:6], problems.points(data_dir, 256, factors, moduli))
   flat, unravel = ravel_pytree(params)
   eta, _, positive, _ = jax.jit(linear.residual)(params, batch)
   expected = jax.jit(problem.residual)(params, batch).value

@@ -10,7 +10,6 @@ rho = s* H s is the Fubini-Study metric exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 import functools
 import itertools
 import math
@@ -20,6 +19,7 @@ import chex
 import numpy as np
 
 from trainer.errors import UserError
+from trainer.geometry import kaehler_class
 from trainer.geometry.variety import Variety, factor_slices
 
 # Relations of relative size below this are combinations of the others.
@@ -29,8 +29,6 @@ _DEPENDENT = 1e-9
 # An odd number, never a tie.
 _PIVOT = 0.0971
 _ROUNDING = 1e-14
-# Kaehler moduli with larger denominators would need degrees out of reach.
-_LARGEST_DENOMINATOR = 1000
 
 
 class SectionBasis(NamedTuple):
@@ -88,18 +86,26 @@ def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
   return section_basis(variety, multidegree_of_class(variety, degree))
 
 
+def terms_of_class(
+  variety: Variety, degree: int
+) -> tuple[tuple[float, np.ndarray, np.ndarray], ...]:
+  """Weight c_j, exponents and coefficients of each term of degree k, see kaehler_class.terms.
+
+  Potentials sum_j (c_j / pi) log s_j* H_j s_j lie in the class t, the Kaehler moduli.
+  """
+  terms = kaehler_class.terms(variety.ambient, variety.moduli, degree)
+  return tuple((weight, *section_basis(variety, multidegree)) for weight, multidegree in terms)
+
+
 def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
   """k t, t the Kaehler moduli; UserError if it is not integral."""
-  moduli = [Fraction(t).limit_denominator(_LARGEST_DENOMINATOR) for t in variety.moduli]
-  step = math.lcm(*(t.denominator for t in moduli))
-  if any(abs(float(f) - t) > 1e-9 * t for f, t in zip(moduli, variety.moduli)):
-    raise UserError(f"algebraic metrics need rational Kaehler moduli, not {variety.moduli}")
-  if degree % step:
+  multidegree = kaehler_class.whole_multidegree(variety.moduli, degree)
+  if multidegree is None:
     raise UserError(
-      f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers: "
-      f"use a multiple of {step}"
+      f"degree = {degree} times the Kaehler moduli {variety.moduli} must be whole numbers here; "
+      "the network algebraic(degree=k) takes any moduli"
     )
-  return tuple(int(degree * t) for t in moduli)
+  return multidegree
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:

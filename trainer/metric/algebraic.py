@@ -1,19 +1,25 @@
-"""The linearisation of an algebraic metric, by hand: matmuls of N_k x N_k and little else.
+"""The linearisation of an algebraic metric, by hand: matmuls of N x N matrices and little else.
 
-K = (1/(pi k)) log rho with rho = s* H s, and rho is linear in H. With the horizontal sections
-t_a = d_a s - (rho_a / rho) s, for which t_a* H s = 0, g_ab = (t_b* H t_a) / (pi k rho) and
+K = sum_j (c_j / pi) log rho_j with rho_j = s_j* H_j s_j, and rho_j is linear in H_j. With the
+horizontal sections t_a = d_a s - (rho_a / rho) s of each term, for which t_a* H s = 0,
+g = sum_j g^j with g^j_ab = (c_j / pi) (t_b* H_j t_a) / rho_j and, in a gauge where d_a rho_j = 0,
 
-  d log det g [V] = (1/(pi k rho)) sum_ab (g^-1)_ba t_b* V t_a - n (s* V s) / rho.
+  d dbar (s* V s / rho)_ab = (t_b* V t_a) / rho - (s* V s / rho) (t_b* H t_a) / rho,
+  d log det g [V_j] = (c_j / (pi rho_j)) sum_ab (g^-1)_ba t_b* V_j t_a
+                      - tr(g^-1 g^j) (s_j* V_j s_j) / rho_j,
 
-Gram-Schmidt of the t_a against g turns the double sum into one over n squares e_a* V e_a: a row of
-J is a Hermitian matrix of rank n + 1, and J V costs (n + 1) quadratic forms a point.
+the trace being n where there is one term. Gram-Schmidt of the t_a against g turns the double sum
+into one over n squares e_a* V e_a: a row of J is a Hermitian matrix of rank n + 1 for each term,
+and J V costs (n + 1) quadratic forms a point and term.
 
-Directions are V = R W R with R = |H|^(1/2): W is V in sections orthonormal for H. What is solved
-for W does not depend on the basis of sections, and needs a third of the iterations that V itself
-does.
+Directions are V_j = R_j W_j R_j with R_j = |H_j|^(1/2): W_j is V_j in sections orthonormal for H_j.
+What is solved for W does not depend on the bases of sections, and needs a third of the iterations
+that V itself does.
 """
 
+import functools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -37,87 +43,102 @@ class Point(NamedTuple):
 
   Attributes:
     params: the parameters.
-    root: (2 N_k, 2 N_k) real, |H|^(1/2) packed as networks.algebraic.packed_form does H.
+    roots: of each term (2N, 2N) real, |H_j|^(1/2) packed as networks.algebraic.packed_form does H.
   """
 
   params: Any
-  root: jax.Array
+  roots: list[jax.Array]
 
 
-class Frame(NamedTuple):
-  """A row of J: d eta [W, d log kappa] = sum_a s_a e_a* W e_a - eta d log kappa.
+class Squares(NamedTuple):
+  """A term's part of a row of J, sum_a s_a e_a* W e_a.
 
   Attributes:
-    e: (B, n + 1, 2 N_k) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n.
+    e: (B, n + 1, 2N) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n.
     signs: (B, n + 1), s_0 = -1 and s_a = 1 where g is positive definite.
-    eta: (B,).
   """
 
   e: jax.Array
   signs: jax.Array
+
+
+class Frame(NamedTuple):
+  """A row of J: d eta [W, d log kappa] = sum_j sum_a s_ja e_ja* W_j e_ja - eta d log kappa.
+
+  Attributes:
+    terms: one for each term.
+    eta: (B,).
+  """
+
+  terms: list[Squares]
   eta: jax.Array
 
 
 @forms.linearise.register
 def linearise(form: FullForm) -> Linearisation:
-  """The linearisation of K = (1/(pi k)) log s* H s in (log kappa, W), d H = |H|^(1/2) W |H|^(1/2).
+  """The linearisation of K = sum_j (c_j / pi) log s_j* H_j s_j in (log kappa, W_j).
 
   Args:
-    form: the sections and their degree.
+    form: the terms, d H_j = |H_j|^(1/2) W_j |H_j|^(1/2).
 
   Returns:
-    The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (N_k, N_k)}}}.
+    The linearisation, for parameters {"log_kappa": (), "network": {..: {..: (N, N)}}}.
   """
-  scale = 1 / (math.pi * form.degree)
+  scales = [term.weight / math.pi for term in form.terms]
 
   def measure(params, batch):
-    """Section rows, the jet of rho, and the metric's tensors."""
+    """Section rows, the jet of rho and g^j of each term, and the metric's tensors."""
     coordinates = jets.from_coordinates(batch.x, batch.pullback)
     rows = form.rows(coordinates)
-    rho = squared_norm(rows, jets.matmul(rows, packed_form(_form(params))), coordinates)
-    metric = scale * jets.log(rho).mixed
-    return rows, rho, Tensors.of_metric(metric, params["log_kappa"], batch)
+    rhos = [
+      squared_norm(s, jets.matmul(s, packed_form(h)), coordinates)
+      for s, h in zip(rows, _matrices(params), strict=True)
+    ]
+    metrics = [scale * jets.log(rho).mixed for scale, rho in zip(scales, rhos)]
+    metric = functools.reduce(operator.add, metrics)
+    return rows, rhos, metrics, Tensors.of_metric(metric, params["log_kappa"], batch)
 
   def at_params(params):
-    return Point(params, _root(_form(params)))
+    return Point(params, [_root(h) for h in _matrices(params)])
 
   def unfold(at, v):
-    unravel = ravel_pytree(at.params)[1]
-    size = at.root.shape[0] // 2
-
-    def transform(w):
-      packed = at.root @ packed_form(w) @ at.root
+    def transform(root, w):
+      size = root.shape[0] // 2
+      packed = root @ packed_form(w) @ root
       return real_matrix(packed[:size, :size], packed[size:, :size])
 
-    tangent = unravel(v)
-    return ravel_pytree(tangent | {"network": jax.tree.map(transform, tangent["network"])})[0]
+    tangent = ravel_pytree(at.params)[1](v)
+    leaves, structure = jax.tree.flatten(tangent["network"])
+    network = jax.tree.unflatten(structure, map(transform, at.roots, leaves))
+    return ravel_pytree(tangent | {"network": network})[0]
 
   def prepare(at, batch):
-    rows, rho, tensors = measure(at.params, batch)
-    frame, signs = _frame(rows, rho, tensors.metric, tensors.eta, scale)
-    return Frame(frame @ at.root.astype(frame.dtype), signs, tensors.eta)
+    rows, rhos, metrics, tensors = measure(at.params, batch)
+    inverse, signs = _inverse_factor(tensors.metric)
+    terms = []
+    for j, root in enumerate(at.roots):
+      trace = rhos[j].num_directions if len(rows) == 1 else _trace(metrics[j], inverse, signs)
+      frame = _frame(rows[j], rhos[j], tensors.eta, scales[j], trace, inverse, signs)
+      terms.append(frame._replace(e=frame.e @ root.astype(frame.e.dtype)))
+    return Frame(terms, tensors.eta)
 
   def apply(at, frame, v):
-    unravel = ravel_pytree(at.params)[1]
-    tangent = unravel(v.astype(frame.e.dtype))
-    forms = _quadratic_forms(frame.e, *_parts(tangent))
-    return _sum_features(forms * frame.signs) - frame.eta * tangent["log_kappa"]
+    tangent = ravel_pytree(at.params)[1](v.astype(frame.eta.dtype))
+    squares = [
+      _sum_features(_quadratic_forms(term.e, *parts) * term.signs)
+      for term, parts in zip(frame.terms, _parts(tangent), strict=True)
+    ]
+    return functools.reduce(operator.add, squares) - frame.eta * tangent["log_kappa"]
 
   def transpose(at, frame, u):
-    u = u.astype(frame.e.dtype)
-    cotangent = jax.linear_transpose(_parts, at.params)(
-      _outer_products(frame.e, u[:, None] * frame.signs)
-    )[0]
+    u = u.astype(frame.eta.dtype)
+    products = [_outer_products(term.e, u[:, None] * term.signs) for term in frame.terms]
+    cotangent = jax.linear_transpose(_parts, at.params)(products)[0]
     return ravel_pytree(cotangent | {"log_kappa": -jnp.sum(u * frame.eta)})[0]
 
   def squares(at, frame):
     del at
-    e = frame.e
-    inner = jnp.einsum("paz,pbz->pab", e, e)
-    half = e.shape[-1] // 2
-    twisted = jnp.einsum("paz,pbz->pab", e[..., :half], e[..., half:])
-    size = jnp.square(inner) + jnp.square(twisted - jnp.swapaxes(twisted, 1, 2))
-    return jnp.einsum("pab,pa,pb->p", size, frame.signs, frame.signs) + jnp.square(frame.eta)
+    return sum(map(_size, frame.terms), jnp.square(frame.eta))
 
   def rows(at, frame):
     return jax.vmap(
@@ -138,13 +159,12 @@ def linearise(form: FullForm) -> Linearisation:
   )
 
 
-def _form(params):
-  (h,) = jax.tree.leaves(params["network"])
-  return h
+def _matrices(params):
+  return jax.tree.leaves(params["network"])
 
 
 def _parts(params):
-  return hermitian_matrix(_form(params))
+  return [hermitian_matrix(h) for h in _matrices(params)]
 
 
 def _root(h):
@@ -154,17 +174,16 @@ def _root(h):
   return (vectors * jnp.sqrt(jnp.maximum(sizes, _LEAST * jnp.max(sizes)))) @ vectors.T
 
 
-def _frame(rows, rho, metric, eta, scale):
-  """The frame and its signs, g = C S C^dagger.
+def _frame(rows, rho, eta, scale, trace, inverse, signs):
+  """The squares of a term before R is applied, g = C S C^dagger.
 
-  e_0 = sqrt(n eta / rho) s, e_i = sqrt(eta / (pi k rho)) sum_a (C^-1)_ia t_a.
+  e_0 = sqrt(tr(g^-1 g^j) eta / rho) s, e_i = sqrt(c eta / (pi rho)) sum_a (C^-1)_ia t_a.
   """
   n, size = rho.num_directions, rho.value
   slopes = [jax.lax.complex(rho.rows[1 + a], rho.rows[1 + n + a]) for a in range(n)]
   half = rows.shape[-1] // 2
-  inverse, signs = _inverse_factor(metric)
   factor = jnp.sqrt(scale * jnp.abs(eta / size))
-  frame = [jnp.sqrt(n * jnp.abs(eta / size))[:, None] * rows[0]]
+  frame = [jnp.sqrt(jnp.abs(trace * eta / size))[:, None] * rows[0]]
   for i in range(n):
     weights = [factor * inverse[i][a] for a in range(i + 1)]
     along = sum(w * slopes[a] for a, w in enumerate(weights)) / size
@@ -174,8 +193,18 @@ def _frame(rows, rho, metric, eta, scale):
       re, im = w.real[:, None], w.imag[:, None]
       total += jnp.concatenate([re * x - im * y, re * y + im * x], axis=-1)
     frame.append(total)
-  signs = jnp.stack([-jnp.ones_like(size), *signs], axis=1) * jnp.sign(eta / size)[:, None]
-  return jnp.stack(frame, axis=1), signs
+  signs = jnp.stack([-jnp.sign(trace) * jnp.ones_like(size), *signs], axis=1)
+  return Squares(jnp.stack(frame, axis=1), signs * jnp.sign(eta / size)[:, None])
+
+
+def _trace(metric, inverse, signs):
+  """tr(g^-1 h) of a Hermitian form h packed like g, by the factor of g."""
+  h = hermitian.unpack(metric)
+  total = 0.0
+  for row, sign in zip(inverse, signs, strict=True):
+    row = [(a, c) for a, c in enumerate(row) if c is not None]
+    total += sign * sum((c * h[:, a, b] * jnp.conj(d)).real for a, c in row for b, d in row)
+  return total
 
 
 def _inverse_factor(metric):
@@ -200,6 +229,16 @@ def _inverse_factor(metric):
     for a in range(i):
       inverse[i][a] = -sum(c[i][j] * inverse[j][a] for j in range(a, i)) / c[i][i]
   return inverse, signs
+
+
+def _size(term):
+  """|J_p|^2 of a term's part of each row."""
+  e, signs = term
+  inner = jnp.einsum("paz,pbz->pab", e, e)
+  half = e.shape[-1] // 2
+  twisted = jnp.einsum("paz,pbz->pab", e[..., :half], e[..., half:])
+  size = jnp.square(inner) + jnp.square(twisted - jnp.swapaxes(twisted, 1, 2))
+  return jnp.einsum("pab,pa,pb->p", size, signs, signs)
 
 
 def _quadratic_forms(e, re, im):

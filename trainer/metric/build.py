@@ -13,7 +13,7 @@ import numpy as np
 from networks import jets, registry, user_code
 from networks.network import Network, offers
 from trainer.errors import UserError
-from trainer.geometry.sections import sections_of_class
+from trainer.geometry.sections import sections_of_class, terms_of_class
 from trainer.geometry.variety import Variety
 from trainer.problem.network_text import parse_network
 
@@ -113,6 +113,7 @@ def _geometry(variety: Variety) -> dict[str, Any]:
     "polynomials": [(np.array(p.exponents), np.array(p.coefficients)) for p in variety.polynomials],
     "monomials": [p.exponents for p in variety.polynomials],
     "sections": functools.partial(sections_of_class, variety),
+    "terms": functools.partial(terms_of_class, variety),
   }
 
 
