@@ -268,8 +268,9 @@ def _pair_rows(forms, weights, v, like):
 
 @functools.lru_cache(maxsize=8)
 def _forms(sections, ambient, moduli, degree, group):
+  basis = sections(degree)
   # The smallest multiple of the degree that sees every polynomial: none has a degree above n_i + 1.
   multiple = max(math.ceil((n + 1) / round(degree * t)) for n, t in zip(ambient, moduli))
   if multiple > 1:
     symmetry.check_group(*sections(multiple * degree), ambient, group)
-  return symmetry.invariant_forms(*sections(degree), ambient, group)
+  return symmetry.invariant_forms(*basis, ambient, group)

@@ -1,8 +1,11 @@
 """Hermitian forms kept positive: where H > 0, an algebraic metric is one everywhere.
 
 Sections of a very ample bundle embed the manifold, and d dbar log s* H s / (pi k) with H > 0 is
-the pullback of a Fubini-Study metric. Least squares on a sample of points do not know that: a form
-of theirs may have negative eigenvalues, and g is then indefinite in places between the points.
+the pullback of a Fubini-Study metric. So is a sum of such, of multidegrees that may be 0 in some
+factors of the ambient space: a term is positive but along directions in which none of its own
+factors changes, and each factor is some term's. Least squares on a sample of points do not know
+that: a form of theirs may have negative eigenvalues, and g is then indefinite in places between the
+points.
 """
 
 import chex

@@ -14,16 +14,18 @@ from trainer.points import batch as batches
 
 
 @pytest.mark.parametrize(
-  "name, network",
+  "name, moduli, network",
   [
-    ("quintic", "algebraic(degree=5)"),
-    ("cubic_pair", "algebraic(degree=3)"),
-    ("bicubic", "algebraic(degree=2)"),
+    ("quintic", (1.0,), "algebraic(degree=5)"),
+    ("cubic_pair", (1.0,), "algebraic(degree=3)"),
+    ("bicubic", (1.0, 1.5), "algebraic(degree=2)"),
+    ("bicubic", (0.3, 7.0), "algebraic(degree=3)"),  # Several terms.
   ],
 )
-def test_starts_at_fubini_study(name, network):
+def test_starts_at_fubini_study(name, moduli, network):
   """Degrees in which the polynomials are relations between the monomials."""
   variety = varieties.sparse_variety(name)
+  variety = Variety(variety.ambient, variety.polynomials, moduli)
   z = varieties.some_points(variety, 3)
   batch = jax.jit(lambda z: batches.prepare(variety, z, jnp.ones(len(z))))(z)
   ansatz = make_ansatz(variety, network)
@@ -42,8 +44,8 @@ def test_starts_at_fubini_study(name, network):
 @pytest.mark.parametrize(
   "moduli, network, message",
   [
-    ((1.0, 0.5), "algebraic(degree=3)", "use a multiple of 2"),
-    ((1.0, 2**0.5), "algebraic(degree=3)", "rational"),
+    ((1.0, 0.5), "low_rank(degree=3, rank=1)", "must be whole numbers"),
+    ((0.3, 2**0.5), "invariant(degree=1)", "takes any moduli"),
     ((1.0, 1.0), "algebraic(degree=0)", "positive whole number"),
     ((1.0, 1.0), "algebraic", "degree"),
   ],

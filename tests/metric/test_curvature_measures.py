@@ -9,7 +9,7 @@ import pytest
 
 from configs import fermat_cubic, k3_quartic
 from trainer.devices import parallel
-from trainer.geometry import description, members
+from trainer.geometry import description, members, topology
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
 from trainer.metric import curvature, curvature_measures, inspection
@@ -20,7 +20,7 @@ from trainer.sampling.sampler import Sampler
 from trainer.sampling.statistics import mean_of_slices
 
 _TWO_FACTORS = Variety(
-  (1, 3), (members.random_polynomial((1, 3), (2, 4), np.random.default_rng(0)),), (1.0, 2.0)
+  (1, 3), (members.random_polynomial((1, 3), (2, 4), np.random.default_rng(0)),), (0.5, 2**0.5)
 )
 
 
@@ -68,7 +68,7 @@ def _bent(name):
 
 @pytest.mark.parametrize("name", ["cubic", "quartic", "two factors"])
 def test_chern_numbers_are_those_of_topology(name):
-  variety, _, _, _, found = _bent(name)
+  variety, _, per_slice, values, found = _bent(name)
   exact = curvature_measures.exact(variety)
   assert exact["euler"] == {"cubic": 0, "quartic": 24, "two factors": -168}[name]
   for group in (found.measures, found.references["fubini_study"]):
@@ -76,6 +76,12 @@ def test_chern_numbers_are_those_of_topology(name):
       value, stderr = group[measure]
       assert stderr > 0 and abs(value - number) < 4 * stderr, measure
   assert all(c["gain"] > 1.5 for c in found.sections["controls"].values())
+  # The class of the metric.
+  density = values["weight"] / values["omega"] * values["trained"]["determinant"]
+  slices = np.arange(len(density)) // per_slice
+  volume, stderr = mean_of_slices(np.ones(len(density)), density, slices)
+  expected = topology.volume(variety.ambient, variety.degrees, variety.moduli)
+  assert abs(volume - expected) < 4 * stderr
 
 
 @pytest.mark.parametrize("name", ["cubic", "quartic", "two factors"])

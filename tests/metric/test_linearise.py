@@ -15,7 +15,7 @@ from trainer.problem import linearise
   [
     ("network", 1, ()),
     ("algebraic", 2, ()),
-    ("terms", 2, (0.5, 2**0.5)),  # Multidegrees (0, 1), (0, 2) and (1, 2).
+    ("terms", 2, (0.5, 2**0.5)),  # Multidegrees (0, 1), (1, 1) and (1, 2).
     ("invariant", 1, ()),
     ("sum", 1, ()),
   ],

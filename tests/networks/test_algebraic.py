@@ -8,39 +8,60 @@ import pytest
 from networks import algebraic, jets, jets22
 from tests.networks import reference, test_jets22, test_sections
 
+# Weights and multidegrees of a class that is no multiple of one multidegree.
+_SEVERAL = ((0.3, (0, 2)), (0.25, (1, 1)), (0.375, (2, 0)))
 
-def _network(ambient, moduli, n, batch=2):
-  """A metric on the ambient space: all monomials, randomly mixed, and a random positive H."""
 
-  def sections(degree):
-    exponents = test_sections.monomials(ambient, [int(degree * t) for t in moduli])
-    return exponents, test_sections.coefficients_like(exponents, "near", ambient)
+def _network(ambient, moduli, n, batch=2, parts=None):
+  """A metric on the ambient space: all monomials, randomly mixed, and random positive H_j."""
+  parts = parts or ((1 / 2, [int(2 * t) for t in moduli]),)
+
+  def terms(degree):
+    exponents = [test_sections.monomials(ambient, m) for _, m in parts]
+    return [
+      (c, e, test_sections.coefficients_like(e, "near", ambient))
+      for (c, _), e in zip(parts, exponents)
+    ]
 
   apply, _, x, pullback = reference.network(
-    lambda x: algebraic.AlgebraicMetric(ambient, moduli, sections, degree=2)(x), ambient, n, batch
+    lambda x: algebraic.AlgebraicMetric(ambient, moduli, terms, degree=2)(x), ambient, n, batch
   )
-  size = sections(2)[1].shape[1]
-  w = np.random.default_rng(2).normal(size=(2, size, size))
-  form = np.eye(size) + (w[0] + 1j * w[1]) @ (w[0] - 1j * w[1]).T / size
-  h = algebraic.real_matrix(form.real, form.imag)
-  return apply, {"algebraic_metric": {"h": h}}, x, pullback
+  rng = np.random.default_rng(2)
+
+  def form(size):
+    w = rng.normal(size=(2, size, size))
+    h = np.eye(size) + (w[0] + 1j * w[1]) @ (w[0] - 1j * w[1]).T / size
+    return algebraic.real_matrix(h.real, h.imag)
+
+  names = ["h"] if len(parts) == 1 else ["h_00", "h_01", "h_02"][: len(parts)]
+  forms = {name: form(term[2].shape[1]) for name, term in zip(names, terms(2), strict=True)}
+  return apply, {"algebraic_metric": forms}, x, pullback
 
 
 @pytest.mark.parametrize(
-  "ambient, moduli, n", [((2,), (1.0,), 1), ((4,), (1.0,), 3), ((1, 2), (1.0, 0.5), 2)]
+  "ambient, moduli, n, parts",
+  [
+    ((2,), (1.0,), 1, None),
+    ((4,), (1.0,), 3, None),
+    ((1, 2), (1.0, 0.5), 2, None),
+    ((1, 2), (1.0, 0.85), 2, _SEVERAL),
+  ],
 )
-def test_jet_equals_nested_autodiff(ambient, moduli, n):
-  apply, params, x, pullback = _network(ambient, moduli, n)
+def test_jet_equals_nested_autodiff(ambient, moduli, n, parts):
+  apply, params, x, pullback = _network(ambient, moduli, n, parts=parts)
   jet = apply(params, jets.from_coordinates(x, pullback))
   expected = reference.nested_jet(lambda x: apply(params, x), x, pullback)
   assert jet.shape == (2,) and jet.num_directions == n
   np.testing.assert_allclose(jet.rows, expected, rtol=1e-10, atol=1e-11 * np.abs(expected).max())
 
 
-def test_jet22_equals_nested_autodiff():
+@pytest.mark.parametrize(
+  "ambient, moduli, parts", [((2,), (1.0,), None), ((1, 2), (1.0, 0.85), _SEVERAL)]
+)
+def test_jet22_equals_nested_autodiff(ambient, moduli, parts):
   """test_invariant.py has two factors and two directions."""
-  ambient, moduli, n = (2,), (1.0,), 1
-  apply, params, x, pullback = _network(ambient, moduli, n, batch=1)
+  n = 1
+  apply, params, x, pullback = _network(ambient, moduli, n, batch=1, parts=parts)
   second = test_jets22._second(ambient, n, 1)
   jet = apply(params, jets22.from_coordinates(x, pullback, second))
   lower = apply(params, jets.from_coordinates(x, pullback))
@@ -60,8 +81,24 @@ def test_parameter_gradient_equals_that_of_nested_autodiff():
   np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-11 * np.abs(expected).max())
 
 
-def test_invariant_under_rescaling_each_factor():
-  reference.assert_invariant_under_rescaling(*_network((1, 2), (1.0, 0.5), 2))
+@pytest.mark.parametrize("moduli, parts", [((1.0, 0.5), None), ((1.0, 0.85), _SEVERAL)])
+def test_invariant_under_rescaling_each_factor(moduli, parts):
+  reference.assert_invariant_under_rescaling(*_network((1, 2), moduli, 2, parts=parts))
+
+
+def test_terms_of_one_multidegree_and_form_are_one_term():
+  """1/4 log rho + 1/4 log rho = 1/2 log rho."""
+  x, pullback = reference.points((1, 2), 2, 3)[:2]
+  one, params, *_ = _network((1, 2), (1.0, 0.5), 2)
+  two, *_ = _network((1, 2), (1.0, 0.5), 2, parts=((0.25, (2, 1)), (0.25, (2, 1))))
+  h = params["algebraic_metric"]["h"]
+  jet = jets.from_coordinates(x, pullback)
+  np.testing.assert_allclose(
+    two({"algebraic_metric": {"h_00": h, "h_01": 7 * h}}, jet).rows[1:],
+    one(params, jet).rows[1:],
+    rtol=1e-12,
+    atol=1e-13,
+  )
 
 
 def test_hermitian_matrix_and_its_packed_form():

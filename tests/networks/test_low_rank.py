@@ -19,9 +19,14 @@ def _sections(degree):
   return exponents, test_sections.coefficients_like(exponents, "near", _AMBIENT)
 
 
+def _terms(degree):
+  return [(1 / degree, *_sections(degree))]
+
+
 def _network(cls, **kwargs):
+  given = _terms if cls is algebraic.AlgebraicMetric else _sections
   return hk.without_apply_rng(
-    hk.transform(lambda x: cls(_AMBIENT, _MODULI, _sections, degree=2, **kwargs)(x))
+    hk.transform(lambda x: cls(_AMBIENT, _MODULI, given, degree=2, **kwargs)(x))
   )
 
 

@@ -26,7 +26,8 @@ def _module(make, method, params):
 
 
 def test_only_eigenvalues_below_the_floor_of_a_full_form_change():
-  make = lambda: algebraic.AlgebraicMetric((2,), (1.0,), _plane_sections, 2)
+  terms = lambda degree: [(1 / degree, *_plane_sections(degree))]
+  make = lambda: algebraic.AlgebraicMetric((2,), (1.0,), terms, 2)
   size = 6
   rng = np.random.default_rng(0)
   form = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))

@@ -13,8 +13,10 @@ import math
 # Kaehler moduli with larger denominators would need degrees out of reach.
 _LARGEST_DENOMINATOR = 1000
 _ROUNDING = 1e-9
-# More monomials make no term: their number squared is that of unknowns.
+# Terms of other classes than multiples of t have no more monomials: unknowns are their squares.
 LARGEST = 256
+# Entries of multidegrees are at most this many times the degree, or the smallest entry.
+_WIDEST = 4
 
 
 def whole_multidegree(moduli: Sequence[float], degree: int) -> tuple[int, ...] | None:
@@ -31,11 +33,17 @@ def terms(
 ) -> tuple[tuple[float, tuple[int, ...]], ...]:
   """The c_j and m_j of algebraic metrics of degree k.
 
-  Where k t is whole and has no more than LARGEST monomials, m = k t and c = 1 / k. Else entries of
-  k t are cut off at the largest bound for which the corners of the simplex around it have no more:
-  m_0 = floor, to which one factor after the other adds 1, those with the largest fraction first,
-  weighted to add up to it. What is cut off is made of the classes of factors that are cut off,
-  taken together as far as each has as much left.
+  Where k t is whole, m = k t and c = 1 / k, unless that has more than LARGEST monomials and entries
+  above 4 k (4 k t_i if the smallest t_i is above 1). Else
+
+  - entries of k t are cut off there, or lower where multidegrees have more monomials;
+  - the m_j nearest to what is left are the corners of the simplex it lies in: its floor, to which
+    one factor after the other adds 1, the largest fraction first;
+  - what was cut off goes to multidegrees that are 0 in the other factors, in those that are cut
+    off the bound.
+
+  The nearer m_j are to the ray of t the better: a term that vanishes in places, as those that are 0
+  in a factor do, leaves it to the others to be large there.
 
   Args:
     ambient: (n_1, .., n_m).
@@ -45,22 +53,35 @@ def terms(
   Returns:
     Pairs (c_j, m_j), at most two for each factor and one more.
   """
+  if is_multiple(ambient, moduli, degree):
+    return ((1 / degree, whole_multidegree(moduli, degree)),)
   target = [degree * t for t in moduli]
-  whole = whole_multidegree(moduli, degree)
-  if whole is not None and num_monomials(ambient, whole) <= LARGEST:
-    return ((1 / degree, whole),)
-  bound = 1
   fits = lambda b: num_monomials(ambient, [math.ceil(min(d, b)) for d in target]) <= LARGEST
-  while bound < max(target) and fits(bound + 1):
+  bound, most = 1, min(_widest(moduli, degree), math.ceil(max(target)))
+  while bound + 1 <= most and fits(bound + 1):
     bound += 1
   near = [min(d, bound) for d in target]
-  found = _corners(near) + _layers([d - u for d, u in zip(target, near)], bound)
-  return tuple((c / degree, m) for c, m in found if c > _ROUNDING and any(m))
+  weights = {}
+  for c, m in _corners(near) + _layers([d - u for d, u in zip(target, near)], bound):
+    weights[m] = weights.get(m, 0) + c / degree
+  return tuple((c, m) for m, c in weights.items() if c > _ROUNDING and any(m))
+
+
+def is_multiple(ambient: Sequence[int], moduli: Sequence[float], degree: int) -> bool:
+  """Whether the one term of degree k is m = k t."""
+  whole = whole_multidegree(moduli, degree)
+  if whole is None:
+    return False
+  return max(whole) <= _widest(moduli, degree) or num_monomials(ambient, whole) <= LARGEST
 
 
 def num_monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> int:
   """The number of monomials of a multidegree."""
   return math.prod(math.comb(n + d, d) for n, d in zip(ambient, multidegree, strict=True))
+
+
+def _widest(moduli, degree):
+  return _WIDEST * degree * max(1, min(moduli))
 
 
 def _corners(target):

@@ -22,7 +22,7 @@ from networks import algebraic
 from networks.sections import section_rows
 from trainer.devices import microbatch, parallel
 from trainer.errors import UserError
-from trainer.geometry.sections import SectionBasis, sections_of_class
+from trainer.geometry.sections import SectionBasis, terms_of_class
 from trainer.geometry.variety import Variety
 from trainer.points.batch import Batch
 
@@ -67,9 +67,12 @@ def balanced_metric(
     (N_k, N_k) real, the parameter "h" of the network algebraic(degree=k).
 
   Raises:
-    UserError: too few points, or no convergence.
+    UserError: several terms (trainer.geometry.kaehler_class), too few points, or no convergence.
   """
-  basis = sections_of_class(variety, degree)
+  terms = terms_of_class(variety, degree)
+  if len(terms) > 1:
+    raise UserError("balanced metrics need a degree that makes multiples of the moduli whole")
+  basis = SectionBasis(*terms[0][1:])
   step = _compile_step(variety, basis, mesh)
   size = basis.coefficients.shape[1]
   if batch.weight.shape[0] < 2 * size:

@@ -12,7 +12,7 @@ import numpy as np
 
 from networks.algebraic import FullForm
 from trainer.errors import UserError
-from trainer.geometry import hermitian, topology
+from trainer.geometry import hermitian, kaehler_class, topology
 from trainer.geometry.description import make_variety
 from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.symmetries import Symmetry, make_symmetries
@@ -93,8 +93,14 @@ class MetricProblem(Problem):
     count = sum(shape.size for shape in shapes)
     return (
       f"{self.network}: {count} parameters on a variety of dimension {self.variety.dimension}, "
-      f"d dbar by {self.ansatz.path}"
+      f"d dbar by {self.ansatz.path}{self._several_terms()}"
     )
+
+  def _several_terms(self):
+    if not isinstance(self.ansatz.form, FullForm) or len(self.ansatz.form.terms) == 1:
+      return ""
+    terms = kaehler_class.terms(self.variety.ambient, self.variety.moduli, self.ansatz.form.degree)
+    return ", class " + " + ".join(f"{weight:.4g} {multidegree}" for weight, multidegree in terms)
 
   def check(self, thorough: bool) -> None:
     """UserError if the network is not invariant, or a search finds the variety singular.
@@ -278,6 +284,13 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
       "config.start = 'balanced' and config.continuation are for algebraic networks, not for "
       f"{config.network}"
     )
+  if config.start == BALANCED or config.continuation:
+    for degree in (*config.continuation, first.form.degree):
+      if not kaehler_class.is_multiple(variety.ambient, variety.moduli, degree):
+        raise UserError(
+          "config.start = 'balanced' and config.continuation need whole multiples of the Kaehler "
+          f"moduli, not too large: degree {degree} times {variety.moduli} is none"
+        )
   return problem
 
 
