@@ -1,7 +1,7 @@
 """A random K3-fibred threefold, P1 x P3 [2; 4], in a Kaehler class far from (1, 1).
 
-Euler number -168; a double cover of P3 where the fibres' class is large. k t = (1, 10) has 572 sections
-already in degree 1: the metric is a sum of two terms, of multidegrees (1, 4) and (0, 4).
+Euler number -168; where the base P1 is small, nearly a double cover of P3. k t = (1, 10) has 572
+sections already in degree 1: the metric is a sum of two terms, of multidegrees (1, 4) and (0, 4).
 
   python -m launch.train --config=configs/k3_fibration.py --workdir=runs/k3_fibration
 

@@ -47,6 +47,20 @@ def test_only_eigenvalues_below_the_floor_of_a_full_form_change():
   )
 
 
+def test_the_floor_acts_on_each_form_of_several():
+  terms = lambda degree: [(0.2, *_plane_sections(1)), (0.4, *_plane_sections(2))]
+  make = lambda: algebraic.AlgebraicMetric((2,), (1.0,), terms, 1)
+  small = np.diag([1e-7, 1.0, 2.0])
+  large = 1e6 * np.diag([1e-7, 0.1, 1.0, 1.0, 1.0, 2.0])
+  params = {"algebraic_metric": {"h_00": small, "h_01": large}}
+  admitted = _module(make, "admit", params)["algebraic_metric"]
+  for name, form in (("h_00", small), ("h_01", large)):
+    np.testing.assert_allclose(admitted[name], _raised(form), rtol=1e-9, atol=1e-13 * form.max())
+  spectrum = _module(make, "spectrum", {"algebraic_metric": admitted})
+  expected = [positive.FLOOR, 0.5, 1.0, positive.FLOOR, 0.05, 0.5, 0.5, 0.5, 1.0]
+  np.testing.assert_allclose(spectrum, expected, rtol=1e-9)
+
+
 def _plane_sections(degree):
   return test_invariant._all_monomials((2,), (degree,))
 
