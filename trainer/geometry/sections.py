@@ -106,6 +106,7 @@ def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
       "the network algebraic(degree=k) takes any moduli"
     )
   return multidegree
+<<<<<<< HEAD
 
 
 def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
@@ -124,6 +125,8 @@ def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
           math.comb(n + d, n) for n, d in zip(variety.ambient, rest)
         )
   return total
+=======
+>>>>>>> kaehler
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:

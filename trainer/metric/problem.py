@@ -92,7 +92,11 @@ class MetricProblem(Problem):
     count = sum(shape.size for shape in shapes)
     return (
       f"{self.network}: {count} parameters on a variety of dimension {self.variety.dimension}, "
+<<<<<<< HEAD
       f"d dbar by {self.ansatz.path}{self._several_terms()}"
+=======
+      f"d dbar by {self.ansatz.path}{_several_terms(self.variety, self.ansatz)}"
+>>>>>>> kaehler
     )
 
   def _several_terms(self):
@@ -281,6 +285,14 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
           f"moduli, not too large: degree {degree} times {variety.moduli} is none"
         )
   return problem
+
+
+def _several_terms(variety, ansatz):
+  """How the class is made up, if it is."""
+  if not isinstance(ansatz.form, FullForm) or len(ansatz.form.terms) == 1:
+    return ""
+  terms = kaehler_class.terms(variety.ambient, variety.moduli, ansatz.form.degree)
+  return ", class " + " + ".join(f"{weight:.4g} {multidegree}" for weight, multidegree in terms)
 
 
 def _check(name, value, choices):
