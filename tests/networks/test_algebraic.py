@@ -56,12 +56,8 @@ def test_jet_equals_nested_autodiff(ambient, moduli, n, parts):
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-  "ambient, moduli, parts", [((2,), (1.0,), None), ((1, 2), (1.0, 0.85), _SEVERAL)]
-=======
   "ambient, moduli, parts",
   [((2,), (1.0,), None), ((1, 1), (1.0, 0.8), ((0.5, (2, 0)), (0.8, (0, 1))))],
->>>>>>> kaehler
 )
 def test_jet22_equals_nested_autodiff(ambient, moduli, parts):
   """test_invariant.py has two factors and two directions."""

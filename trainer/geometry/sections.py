@@ -106,7 +106,6 @@ def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:
       "the network algebraic(degree=k) takes any moduli"
     )
   return multidegree
-<<<<<<< HEAD
 
 
 def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
@@ -118,15 +117,12 @@ def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
   total = 0
   for size in range(variety.codimension + 1):
     for chosen in itertools.combinations(zip(*variety.degrees), size):
-      rest = [d - sum(q) for d, q in zip(multidegree, zip(*chosen) or (), strict=False)]
-      rest = rest or list(multidegree)
+      rest = [d - sum(q[i] for q in chosen) for i, d in enumerate(multidegree)]
       if min(rest) >= 0:
         total += (-1) ** size * math.prod(
           math.comb(n + d, n) for n, d in zip(variety.ambient, rest)
         )
   return total
-=======
->>>>>>> kaehler
 
 
 def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:

@@ -92,18 +92,8 @@ class MetricProblem(Problem):
     count = sum(shape.size for shape in shapes)
     return (
       f"{self.network}: {count} parameters on a variety of dimension {self.variety.dimension}, "
-<<<<<<< HEAD
-      f"d dbar by {self.ansatz.path}{self._several_terms()}"
-=======
       f"d dbar by {self.ansatz.path}{_several_terms(self.variety, self.ansatz)}"
->>>>>>> kaehler
     )
-
-  def _several_terms(self):
-    if not isinstance(self.ansatz.form, FullForm) or len(self.ansatz.form.terms) == 1:
-      return ""
-    terms = kaehler_class.terms(self.variety.ambient, self.variety.moduli, self.ansatz.form.degree)
-    return ", class " + " + ".join(f"{weight:.4g} {multidegree}" for weight, multidegree in terms)
 
   def check(self, thorough: bool) -> None:
     """UserError if the network is not invariant, or a search finds the variety singular.
@@ -133,8 +123,8 @@ class MetricProblem(Problem):
   def inherit(self, before: Problem, params: Any, initial: Any) -> Any:
     """The metric stays what it was where the network does.
 
-    An algebraic metric of higher degree starts at K' = (k K + (k' - k) K_FS) / k', which is
-    algebraic of degree k'. A correction starts at its own first parameters.
+    An algebraic metric of higher degree starts as in trainer.metric.lift, a correction at its own
+    first parameters.
     """
     if len(split_terms(self.network)) > len(split_terms(before.network)):
       return params | {"network": initial["network"] | {"base": params["network"]}}
