@@ -157,7 +157,7 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
   flat = fence(jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape))
   dq = fence(patches.gradient(variety, flat))
   weight = over_points(functools.partial(weights.weight, variety, types))(flat, dq)
-  omega = over_points(functools.partial(patches.omega_squared_in_chart, variety))(flat, dq)
+  omega = patches.omega_squared_in_chart(variety, flat, dq)
   weight = jnp.where(complete, weight.reshape(z.shape[1:]), 0)
   return Points(
     z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
