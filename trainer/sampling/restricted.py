@@ -1,7 +1,7 @@
 """Systems of equations restricted to linear slices, as arrays of coefficients.
 
 Equations of one multidegree make a group. A polynomial is given by its coefficients in the basis
-sqrt(multinomial) y^e, orthonormal in the product that unitary maps of the factors keep (Bombieri's).
+sqrt(multinomial) y^e, orthonormal in Bombieri's product, which unitary maps of the factors keep.
 """
 
 from __future__ import annotations
