@@ -18,6 +18,7 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from trainer.geometry.fence import fence
 from trainer.geometry.small import inverse
@@ -29,9 +30,9 @@ from trainer.sampling.slices import SliceType
 from trainer.sampling.start import start_system
 
 # A predicted point may miss its path by this angle, the first time and then; steps aim at a third.
-_MISSES = (0.06, 0.02, 0.005, 0.001)
+_MISSES = (0.06, 0.02, 0.01, 0.005)
 # Corrections until a path counts as lost, the first time and then; 20 are typical.
-_CORRECTIONS = (60, 200, 600, 2000)
+_CORRECTIONS = (60, 200, 400, 800)
 _FIRST_STEP = 0.06
 _SHORTEST_STEP = 1e-5
 _ARRIVED = 2e-3  # the last correction, whose error is its square
@@ -41,6 +42,16 @@ _CORRECTIONS_AT_ONCE = 4
 _POLISHING_STEPS = 2
 _POLAR_STEPS = 8
 _END = math.pi / 2
+
+
+class _System(NamedTuple):
+  """Equations on slices and those they start from, by coefficients of their derivatives."""
+
+  kinds: tuple[restricted.Group, ...]
+  dimensions: tuple[int, ...]
+  start: list[list[jax.Array]]  # for each group and factor (k, s_i + 1, R, 1) complex64
+  slopes: list[list[jax.Array]]  # (k, s_i + 1, R, B)
+  solutions: jax.Array  # (n, S) of the start
 
 
 class _Lanes(NamedTuple):
@@ -72,29 +83,16 @@ def solve(variety: Variety, slice_type: SliceType, frames: tuple[jax.Array, ...]
   for frame, s, n in zip(frames, slice_type.dimensions, variety.ambient):
     chex.assert_shape(frame, (s + 1, n + 1, batch))
   frames = [orthonormal(f) for f in frames]
-  kinds, start = (
-    restricted.groups(variety.degrees),
-    start_system(variety.degrees, slice_type.dimensions),
-  )
-  slopes, first_slopes = [], []
-  for kind, first in zip(kinds, start.coefficients):
-    target = _aligned(_restrict(variety, slice_type, kind, frames), first)
-    for c, into in ((target, slopes), (first[:, :, None], first_slopes)):
-      parts = restricted.expand(c, kind.degree, slice_type.dimensions)
-      into.append([fence(jnp.asarray(p, jnp.complex64)) for p in parts])
-  y = _follow(kinds, slice_type, first_slopes, slopes, jnp.asarray(start.solutions, jnp.complex64))
-  y, first, parts = y.astype(jnp.complex128).reshape(y.shape[0], -1), 0, []
-  for s in slice_type.dimensions:
-    parts.append(y[first : first + s + 1])
-    first += s + 1
+  y = _follow(_systems(variety, slice_type, frames)).astype(jnp.complex128)
+  y = jnp.split(y.reshape(y.shape[0], -1), np.cumsum([f.shape[0] for f in frames])[:-1])
   tiled = [jnp.tile(f, (1, 1, count)) for f in frames]
 
   def polish(_, y):
     change = newton.correction(variety, tiled, y)
     return newton.unit([u + v for u, v in zip(y, change)])
 
-  parts = jax.lax.fori_loop(0, _POLISHING_STEPS, polish, newton.unit(parts))
-  z = newton.points(tiled, parts)
+  y = jax.lax.fori_loop(0, _POLISHING_STEPS, polish, newton.unit(y))
+  z = newton.points(tiled, y)
   return z.reshape(z.shape[0], count, batch)
 
 
@@ -106,6 +104,18 @@ def orthonormal(frame):
       row = row - b * add(list(b.conj() * row))
     basis.append(fence(row / jnp.sqrt(add(list(square(row))))))
   return jnp.stack(basis)
+
+
+def _systems(variety, slice_type, frames):
+  dimensions, kinds = slice_type.dimensions, restricted.groups(variety.degrees)
+  start = start_system(variety.degrees, dimensions)
+  expanded = [], []
+  for kind, first in zip(kinds, start.coefficients):
+    target = _aligned(_restrict(variety, slice_type, kind, frames), first)
+    for c, parts in zip((first[:, :, None], target), expanded):
+      derivatives = restricted.expand(c, kind.degree, dimensions)
+      parts.append([fence(jnp.asarray(d, jnp.complex64)) for d in derivatives])
+  return _System(kinds, dimensions, *expanded, jnp.asarray(start.solutions, jnp.complex64))
 
 
 def _restrict(variety, slice_type, kind, frames):
@@ -138,9 +148,9 @@ def _aligned(c, start):
   return fence(jnp.stack([add([u * v for u, v in zip(c, turn[:, k])]) for k in range(len(start))]))
 
 
-def _follow(kinds, slice_type, first_slopes, slopes, solutions):
+def _follow(system):
   """Solutions (n, S, B) of all slices, NaN where lost; rounds until all are found."""
-  batch, count = slopes[0][0].shape[-1], slice_type.num_points
+  batch, count = system.slopes[0][0].shape[-1], system.solutions.shape[1]
 
   def unfinished(state):
     trial, _, bad = state
@@ -148,42 +158,34 @@ def _follow(kinds, slice_type, first_slopes, slopes, solutions):
 
   def again(state):
     trial, ends, bad = state
-    limits = jnp.asarray(_MISSES, jnp.float32)[trial], jnp.asarray(_CORRECTIONS)[trial]
     chosen = jnp.argsort(~bad, stable=True)
-    ends = _run(
-      kinds,
-      slice_type.dimensions,
-      first_slopes,
-      slopes,
-      solutions,
-      chosen,
-      jnp.sum(bad),
-      limits,
-      ends,
-    )
-    return trial + 1, ends, ~_different(slice_type.dimensions, ends.reshape(-1, count, batch))
+    ends = _run(system, trial, chosen, jnp.sum(bad) * count, ends)
+    return trial + 1, ends, ~_different(system.dimensions, ends.reshape(-1, count, batch))
 
-  ends = jnp.full((solutions.shape[0], count * batch), jnp.nan, solutions.dtype)
+  ends = jnp.full((system.solutions.shape[0], count * batch), jnp.nan, system.solutions.dtype)
   state = jnp.asarray(0), ends, jnp.ones(batch, bool)
   _, ends, _ = jax.lax.while_loop(unfinished, again, state)
   return ends.reshape(-1, count, batch)
 
 
-def _run(kinds, dimensions, first_slopes, slopes, solutions, chosen, num_slices, limits, ends):
-  """Writes the ends of all paths of some slices into `ends` (n, S * B).
+def _run(system, trial, chosen, total, ends):
+  """Writes the ends of `total` paths, all those of the first slices of `chosen`, into `ends`.
 
   Paths differ in length severalfold, so they run in a fixed number of lanes: one that has arrived
   makes room for the next.
   """
-  count, batch = solutions.shape[1], chosen.shape[0]
-  total = num_slices * count
-  miss, corrections = limits
+  count, batch = system.solutions.shape[1], chosen.shape[0]
+  miss = jnp.asarray(_MISSES, jnp.float32)[trial]
+  corrections = jnp.asarray(_CORRECTIONS)[trial]
+  # Another way every time: the one before may come close to a singular system.
+  phase = jnp.exp(1j * trial).astype(jnp.complex64)
+
+  def slices(path):
+    return chosen[jnp.minimum(path // count, batch - 1)]
 
   def fresh(path):
     """The start of the given paths (W,); path p is solution p % S of slice chosen[p // S]."""
-    y = solutions[:, path % count]
-    here = chosen[jnp.minimum(path // count, batch - 1)]
-    zero = jnp.zeros(path.shape, jnp.float32)
+    y, here, zero = system.solutions[:, path % count], slices(path), jnp.zeros(_LANES, jnp.float32)
     return _Lanes(
       path,
       jnp.zeros_like(path),
@@ -192,37 +194,36 @@ def _run(kinds, dimensions, first_slopes, slopes, solutions, chosen, num_slices,
       # As if it had stood still before.
       [zero, zero - 1e3, zero - 2e3],
       [y, y, y],
-      [[c[..., here] for c in part] for part in slopes],
+      [[phase * c[..., here] for c in part] for part in system.slopes],
     )
 
   def running(loop):
-    lanes, _, _ = loop
-    return jnp.any(lanes.path < total)
+    lanes, following, _ = loop
+    return (following < total) | jnp.any(lanes.path < total)
 
   def advance(loop):
     lanes, following, ends = loop
-    lanes = jax.lax.fori_loop(
-      0,
-      _CORRECTIONS_AT_ONCE,
-      lambda _, lanes: _correct(kinds, dimensions, first_slopes, miss, lanes),
-      lanes,
-    )
     arrived = (lanes.t[0] >= jnp.float32(_END)) & (lanes.last < _ARRIVED)
     done = arrived | (lanes.age >= corrections) | (lanes.step < _SHORTEST_STEP)
-    place = lanes.path % count * batch + chosen[jnp.minimum(lanes.path // count, batch - 1)]
     # Out of bounds where nothing is to be written.
+    place = lanes.path % count * batch + slices(lanes.path)
     place = jnp.where(done & (lanes.path < total), place, ends.shape[1])
     ends = ends.at[:, place].set(jnp.where(arrived, lanes.y[0], jnp.nan), mode="drop")
     next_path = jnp.minimum(following + jnp.cumsum(done) - 1, batch * count)
     new = fresh(jnp.where(done, next_path, lanes.path))
     lanes = jax.tree.map(lambda a, b: jnp.where(done, a, b), new, lanes)
+    lanes = jax.lax.fori_loop(
+      0, _CORRECTIONS_AT_ONCE, lambda _, lanes: _correct(system, miss, lanes), lanes
+    )
     return lanes, following + jnp.sum(done), ends
 
-  loop = fresh(jnp.arange(_LANES)), jnp.asarray(_LANES), ends
-  return jax.lax.while_loop(running, advance, loop)[2]
+  nothing = jnp.full(_LANES, batch * count)
+  lanes = jax.tree.map(jnp.zeros_like, jax.eval_shape(fresh, nothing))
+  lanes = lanes._replace(path=nothing, age=nothing * 0 + corrections)
+  return jax.lax.while_loop(running, advance, (lanes, jnp.asarray(0), ends))[2]
 
 
-def _correct(kinds, dimensions, first_slopes, miss, lanes):
+def _correct(system, miss, lanes):
   """Predicts the next point of every path from its last three and corrects it once.
 
   Where the correction is small the path goes on there, where not a shorter step is tried. Paths at
@@ -234,13 +235,13 @@ def _correct(kinds, dimensions, first_slopes, miss, lanes):
   w0 = (x + d1) * (x + d2) / (d1 * d2)
   w1 = -x * (x + d2) / (d1 * (d2 - d1))
   w2 = x * (x + d1) / (d2 * (d2 - d1))
-  y = fence(_unit(dimensions, w0 * y0 + w1 * y1 + w2 * y2))
+  y = fence(_unit(system.dimensions, w0 * y0 + w1 * y1 + w2 * y2))
   c, s = fence((jnp.cos(t), jnp.sin(t)))
   values, gradients = restricted.evaluate(
-    lambda g, k, r: c * first_slopes[g][k][:, :, r] + s * lanes.slopes[g][k][:, :, r],
+    lambda g, k, r: c * system.start[g][k][:, :, r] + s * lanes.slopes[g][k][:, :, r],
     y,
-    kinds,
-    dimensions,
+    system.kinds,
+    system.dimensions,
   )
   change = newton.shortest(values, gradients)
   length = jnp.sqrt(add(list(square(change))))
@@ -250,7 +251,7 @@ def _correct(kinds, dimensions, first_slopes, miss, lanes):
   factor = jnp.where(accepted, jnp.clip(factor, 0.5, 2.0), jnp.clip(0.9 * factor, 0.2, 0.5))
   factor = jnp.where(length < jnp.inf, factor, 0.2)
   moving = accepted & (t0 < _END)
-  y = _unit(dimensions, y + change, y0)
+  y = _unit(system.dimensions, y + change, y0)
   keep = lambda which, new, old: jnp.where(which, new, old)
   return _Lanes(
     lanes.path,
