@@ -9,6 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.fence import fence
@@ -24,6 +25,8 @@ _POINTS_PER_BLOCK = 10_000
 RESIDUAL_TOLERANCE = 1e-12
 # Two solutions of a slice closer than this, in sine of the angle, count as one found twice.
 _SEPARATION = 1e-7
+# Of programs that run for long.
+_FASTEST = 3
 
 
 class Sampler:
@@ -122,12 +125,18 @@ def solve_slices(
   steps = elimination.plan(variety.degrees, slice_type.dimensions)
   if steps is not None:
     return _solve_elimination(variety, slice_type, steps, frames)
-  return _solve_homotopy(variety, slice_type, frames)
+  return _homotopy()(variety, slice_type, frames)
 
 
 _solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
 _solve_elimination = jax.jit(elimination.solve, static_argnums=(0, 1, 2))
-_solve_homotopy = jax.jit(homotopy.solve, static_argnums=(0, 1))
+
+
+@functools.cache
+def _homotopy():
+  return jax.jit(
+    homotopy.solve, static_argnums=(0, 1), compiler_options=parallel.optimisation(_FASTEST)
+  )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
