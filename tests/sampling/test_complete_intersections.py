@@ -12,7 +12,7 @@ from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.smoothness import find_singular_point
 from trainer.geometry.variety import Variety
 from trainer.moduli.weil_petersson import weil_petersson
-from trainer.sampling import homotopy, start, weights
+from trainer.sampling import homotopy, weights
 from trainer.sampling import sampler as samplers
 from trainer.sampling.points import dropped_slices, effective_sample_size
 from trainer.sampling.slices import SliceType, slice_types
@@ -83,12 +83,9 @@ def test_lost_paths_are_not_a_number(monkeypatch):
   variety = members.fermat_variety((3,), ((2, 2),), (1.0,))
   (slice_type,) = slice_types(variety.ambient, variety.degrees)
   frames = samplers.random_frames(variety, (slice_type,), 30, jax.random.key(3), 0)[0]
-  monkeypatch.setattr(homotopy, "_MAX_STEPS", 20)
-  z = np.asarray(
-    jax.jit(homotopy.solve, static_argnums=(0, 1))(
-      variety, slice_type, start.solve_one_slice(variety, slice_type), frames
-    )
-  )
+  monkeypatch.setattr(homotopy, "_CORRECTIONS", (15,))
+  monkeypatch.setattr(homotopy, "_MISSES", (0.06,))
+  z = np.asarray(jax.jit(homotopy.solve, static_argnums=(0, 1))(variety, slice_type, frames))
   lost = np.isnan(z).any(axis=0)
   assert 0 < lost.sum() < lost.size
   assert np.max(samplers.residual(variety, z[:, ~lost])) < 1e-12

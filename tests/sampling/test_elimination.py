@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.sampling.members import member
-from trainer.sampling import elimination, homotopy, resultants, start
+from trainer.sampling import elimination, homotopy, resultants
 from trainer.sampling import sampler as samplers
 from trainer.sampling.elimination import Step
 from trainer.sampling.slices import slice_types
@@ -56,9 +56,7 @@ def test_the_same_points_as_homotopy(name, index):
   frames = samplers.random_frames(variety, types, 20, jax.random.key(5), 0)[index]
   steps = elimination.plan(variety.degrees, slice_type.dimensions)
   found = jax.jit(elimination.solve, static_argnums=(0, 1, 2))(variety, slice_type, steps, frames)
-  expected = jax.jit(homotopy.solve, static_argnums=(0, 1))(
-    variety, slice_type, start.solve_one_slice(variety, slice_type), frames
-  )
+  expected = jax.jit(homotopy.solve, static_argnums=(0, 1))(variety, slice_type, frames)
   assert found.shape == expected.shape
   for c in range(20):
     apart = np.zeros((slice_type.num_points,) * 2)

@@ -6,6 +6,7 @@ differentiate into products, where gathers differentiate into slow scatters.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.geometry.fence import fence
 from trainer.geometry.polynomials import evaluate
 from trainer.geometry.small import determinant, inverse
 from trainer.geometry.variety import Variety
@@ -128,15 +130,16 @@ def omega_squared_in_chart(variety: Variety, z: jax.Array, dq: jax.Array) -> jax
 
   Args:
     variety: the variety.
-    z: (N,) complex, normalised.
-    dq: (K, N) complex, the gradient at z.
+    z: (N, ...) complex, normalised points.
+    dq: (K, N, ...) complex, the gradient there.
 
   Returns:
-    () real.
+    (...) real.
   """
-  chex.assert_shape(dq, (variety.codimension, variety.num_coordinates))
+  chex.assert_axis_dimension(z, 0, variety.num_coordinates)
+  chex.assert_shape(dq, (variety.codimension, *z.shape))
   _, minors = _chart_minors(_patch_mask(variety, z), dq)
-  return 1 / jnp.max(minors.real**2 + minors.imag**2)
+  return 1 / functools.reduce(jnp.maximum, list(minors.real**2 + minors.imag**2))
 
 
 def _chart_minors(patch, dq):
@@ -145,10 +148,14 @@ def _chart_minors(patch, dq):
 
 
 def _patch_mask(variety, z):
-  """(N,) bool, true at the largest coordinate of each factor (the first of equals)."""
+  """(N, ...) bool, true at the largest coordinate of each factor (the first of equals)."""
   size = jax.lax.stop_gradient(z.real**2 + z.imag**2)
+  largest = [jnp.argmax(size[s], axis=0) for s in variety.factor_slices]
   return jnp.concatenate(
-    [jnp.arange(s.stop - s.start) == jnp.argmax(size[s]) for s in variety.factor_slices]
+    [
+      jnp.arange(s.stop - s.start).reshape(-1, *(1,) * i.ndim) == i
+      for s, i in zip(variety.factor_slices, largest)
+    ]
   )
 
 
@@ -164,11 +171,11 @@ def _one_hot_rows(mask, count, dtype):
 
 
 def _all_minors(dq):
-  """All maximal minors of a (K, N) matrix: (subsets of columns, their determinants).
+  """All maximal minors of a matrix (K, N, ...): (subsets of columns, their determinants).
 
   Laplace expansion along the last row, one row at a time, so that smaller minors are shared.
   """
-  k, n = dq.shape
+  k, n = dq.shape[:2]
   subsets, minors = [(i,) for i in range(n)], dq[0]
   for r in range(1, k):
     position = {subset: p for p, subset in enumerate(subsets)}
@@ -178,5 +185,5 @@ def _all_minors(dq):
       column = np.array([s[j] for s in subsets])
       rest = np.array([position[s[:j] + s[j + 1 :]] for s in subsets])
       total = total + (-1) ** (r + j) * dq[r, column] * minors[rest]
-    minors = total
+    minors = fence(total)
   return subsets, minors

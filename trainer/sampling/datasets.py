@@ -25,7 +25,7 @@ from trainer.sampling.points import Points
 from trainer.sampling.sampler import Sampler
 
 # Raise whenever the same description would give other points.
-_FORMAT = 4
+_FORMAT = 5
 _SPLITS = ("train", "heldout", "validation")
 
 

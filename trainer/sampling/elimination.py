@@ -17,13 +17,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from trainer.geometry.fence import fence
 from trainer.geometry.variety import Variety
 from trainer.sampling import newton, resultants, roots
 from trainer.sampling.slices import SliceType
 
 _NEWTON_STEPS = 2
-
-_fence = jax.lax.optimization_barrier
 
 
 class Step(NamedTuple):
@@ -94,11 +93,11 @@ def solve(
   frames = [jnp.tile(f, (1, 1, slice_type.num_points)) for f in frames]
 
   def polish(_, y):
-    change, _ = newton.correction(variety, frames, y)
+    change = newton.correction(variety, frames, y)
     return newton.unit([u + v for u, v in zip(y, change)])
 
   y = jax.lax.fori_loop(0, _NEWTON_STEPS, polish, y)
-  z = jnp.concatenate([jnp.sum(u[:, None] * f, axis=0) for u, f in zip(y, frames)])
+  z = newton.points(frames, y)
   return z.reshape(z.shape[0], slice_type.num_points, batch)
 
 
@@ -118,8 +117,8 @@ def _cut(variety, equations, factor, spans):
     parts = [s[0].reshape((s.shape[1],) + (1,) * (point.ndim - 2) + s.shape[2:]) for s in spans]
     parts[factor] = point
     parts = [p[: n + 1] for p, n in zip(parts, variety.ambient)]
-    z = _fence(jnp.concatenate([jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts]))
-    return _fence(variety.polynomials[equation](z))
+    z = fence(jnp.concatenate([jnp.broadcast_to(p, p.shape[:1] + point.shape[1:]) for p in parts]))
+    return fence(variety.polynomials[equation](z))
 
   if degrees == [1]:
     form = jnp.stack([value(equations[0], row) for row in span])

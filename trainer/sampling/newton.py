@@ -2,65 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+import functools
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from trainer.geometry import patches
-from trainer.geometry.small import inverse
+from trainer.geometry.fence import fence
 from trainer.geometry.variety import Variety
 from trainer.sampling.roots import square
 
-# XLA fuses elementwise stages into their consumers and recomputes them for each.
-_fence = jax.lax.optimization_barrier
-
 
 def correction(
-  variety: Variety,
-  frames: Sequence[jax.Array],
-  y: Sequence[jax.Array],
-  drifts: Sequence[jax.Array] = (),
-) -> tuple[list[jax.Array], list[jax.Array]]:
-  """Newton's correction of y, and how y moves as the frames do, both orthogonal to y.
-
-  Q(y L) = 0 is linearised in orthonormal tangent vectors of each projective space: K equations, K
-  unknowns, whatever patch the point is in.
+  variety: Variety, frames: Sequence[jax.Array], y: Sequence[jax.Array]
+) -> list[jax.Array]:
+  """Newton's correction of y, the shortest one and so orthogonal to y.
 
   Args:
     variety: the variety.
     frames: for each factor L_i (s_i + 1, n_i + 1, W) complex128.
     y: for each factor (s_i + 1, W) complex128 of norm 1, the point z^(i) = y L_i.
-    drifts: derivatives of the frames by a parameter; none if they stay.
 
   Returns:
-    The correction and dy by the parameter (empty without drifts), as y.
+    The correction, as y.
   """
   chex.assert_equal(len(frames), len(variety.ambient))
-  moving = bool(drifts)
-  z, *drift = _fence([_points(part, y) for part in ([frames, drifts] if moving else [frames])])
+  z = fence(points(frames, y))
   values = jnp.stack([q(z) for q in variety.polynomials])
-  dq = _fence(patches.gradient(variety, z))
-  bases = [tangents(u) for u in y]
-  matrix = jnp.concatenate(
-    [
-      jnp.stack([jnp.sum(dq[:, s] * jnp.sum(t[:, None] * frame, axis=0), axis=1) for t in basis], 1)
-      for s, frame, basis in zip(variety.factor_slices, frames, bases)
-      if basis
-    ],
-    axis=1,
-  )
-  solution = _fence(inverse(_fence(matrix)))
+  dq = fence(patches.gradient(variety, z))
+  gradients = [
+    jnp.stack([add([g * u for g, u in zip(dq[:, s].swapaxes(0, 1), row)]) for row in frame], axis=1)
+    for s, frame in zip(variety.factor_slices, frames)
+  ]
+  change = shortest(*fence((values, jnp.concatenate(gradients, axis=1))))
+  return jnp.split(change, np.cumsum([u.shape[0] for u in y])[:-1])
 
-  def solve_for(right):
-    unknowns, parts = -jnp.sum(solution * right, axis=1), []
-    for u, basis in zip(y, bases):
-      parts.append(sum((x * t for x, t in zip(unknowns, basis)), jnp.zeros_like(u)))
-      unknowns = unknowns[len(basis) :]
-    return parts
 
-  return solve_for(values), solve_for(jnp.sum(dq * drift[0], axis=1)) if moving else []
+def shortest(values: jax.Array, gradients: jax.Array) -> jax.Array:
+  """The shortest x of values + gradients . x = 0, for more unknowns than equations.
+
+  The equations are made orthogonal one after another: no pivots, no complex division.
+
+  Args:
+    values: (K, W) complex.
+    gradients: (K, n, W) complex, n >= K.
+
+  Returns:
+    (n, W).
+  """
+  left, x = gradients.conj(), None
+  for k, value in enumerate(values):
+    first, left = left[0], left[1:]
+    size = 1 / add(list(square(first)))
+    if x is not None:
+      value = value + add([g * u for g, u in zip(gradients[k], x)])
+    change = first * (value * size)
+    x = -change if x is None else x - change
+    if k + 1 < len(values):
+      along = add([u.conj() * left[:, i] for i, u in enumerate(first)]) * size
+      left, x = fence((left - first * along[:, None], x))
+  return fence(x)
 
 
 def tangents(y: jax.Array) -> list[jax.Array]:
@@ -73,9 +77,14 @@ def tangents(y: jax.Array) -> list[jax.Array]:
 
 def unit(y: Sequence[jax.Array]) -> list[jax.Array]:
   """Each vector (s + 1, W) at norm 1."""
-  return [u / jnp.sqrt(jnp.sum(square(u), axis=0)) for u in y]
+  return [u / jnp.sqrt(add(square(u))) for u in y]
 
 
-def _points(frames, y):
-  """Points z (N, W)."""
-  return jnp.concatenate([jnp.sum(u[:, None] * f, axis=0) for u, f in zip(y, frames)])
+def points(frames: Sequence[jax.Array], y: Sequence[jax.Array]) -> jax.Array:
+  """Points z^(i) = y L_i, (N, W)."""
+  return jnp.concatenate([add([u * row for u, row in zip(part, f)]) for part, f in zip(y, frames)])
+
+
+def add(terms: Iterable[jax.Array]) -> jax.Array:
+  """Their sum, one by one: a sum over a leading axis is ten times slower."""
+  return functools.reduce(jnp.add, terms)

@@ -9,13 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.geometry.fence import fence
 from trainer.geometry.small import determinant
 from trainer.sampling import roots
 
 # Rounding in resultants moves close roots by up to 1e-7: waiting for less would never end.
 _TOLERANCE = 1e-5
-
-_fence = jax.lax.optimization_barrier
 
 
 def unity(degree: int) -> np.ndarray:
@@ -33,7 +32,7 @@ def coefficients(values: jax.Array) -> jax.Array:
     (d + 1, d + 1, B), [i, j] that of x^i y^j.
   """
   fourier = _fourier(values.shape[0] - 1)
-  return _fence(jnp.einsum("ij,kl,jlb->ikb", fourier, fourier, values))
+  return fence(jnp.einsum("ij,kl,jlb->ikb", fourier, fourier, values))
 
 
 def common_zeros(f: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -55,9 +54,9 @@ def common_zeros(f: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
   count = (f.shape[0] - 1) * (g.shape[0] - 1)
   nodes = unity(count)
   at_nodes = [jnp.einsum("mi,ijb->jmb", nodes[:, None] ** np.arange(c.shape[0]), c) for c in (f, g)]
-  values = _fence(determinant(_bezout(*at_nodes)))
-  x = roots.all_roots(_fence(jnp.einsum("ij,jb->ib", _fourier(count), values)), _TOLERANCE)
-  matrix = _fence(_bezout(_in_y(f, x), _in_y(g, x)))
+  values = fence(determinant(_bezout(*at_nodes)))
+  x = roots.all_roots(fence(jnp.einsum("ij,jb->ib", _fourier(count), values)), _TOLERANCE)
+  matrix = fence(_bezout(_in_y(f, x), _in_y(g, x)))
   # Every row of the adjugate is a multiple of (1, y, ..): y by least squares over the rows.
   first, second = (_cofactors(matrix, column) for column in (0, 1))
   y = jnp.sum(first.conj() * second, axis=0) / jnp.sum(roots.square(first), axis=0)

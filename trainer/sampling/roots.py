@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.geometry.fence import fence
+
 # Aberth's iteration converges cubically from 10 to 20 steps; slower polynomials are dropped.
 _MAX_STEPS = 60
 
@@ -32,7 +34,7 @@ def interpolate(f: Callable[[jax.Array], jax.Array], degree: int, batch: int) ->
   values = f(jnp.asarray(np.exp(2j * math.pi * k / (degree + 1)))[:, None])
   chex.assert_shape(values, (degree + 1, batch))
   fourier = np.exp(-2j * math.pi * np.outer(k, k) / (degree + 1)) / (degree + 1)
-  return jax.lax.optimization_barrier(jnp.asarray(fourier) @ values)
+  return fence(jnp.asarray(fourier) @ values)
 
 
 def all_roots(coefficients: jax.Array, tolerance: float = 1e-13) -> jax.Array:

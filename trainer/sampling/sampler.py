@@ -9,14 +9,15 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
+from trainer.geometry.fence import fence
 from trainer.geometry.variety import Variety
 from trainer.sampling import elimination, homotopy, univariate, weights
 from trainer.sampling.points import Points
 from trainer.sampling.roots import square
 from trainer.sampling.slices import SliceType, slice_types
-from trainer.sampling.start import solve_one_slice
 
 # A block of about this many points keeps intermediate results in the processor's cache.
 _POINTS_PER_BLOCK = 10_000
@@ -24,10 +25,8 @@ _POINTS_PER_BLOCK = 10_000
 RESIDUAL_TOLERANCE = 1e-12
 # Two solutions of a slice closer than this, in sine of the angle, count as one found twice.
 _SEPARATION = 1e-7
-
-
-# XLA fuses elementwise stages into their consumers and recomputes them for each; five times slower.
-_fence = jax.lax.optimization_barrier
+# Of programs that run for long.
+_FASTEST = 3
 
 
 class Sampler:
@@ -126,13 +125,18 @@ def solve_slices(
   steps = elimination.plan(variety.degrees, slice_type.dimensions)
   if steps is not None:
     return _solve_elimination(variety, slice_type, steps, frames)
-  return _solve_homotopy(variety, slice_type, _start(variety, slice_type), frames)
+  return _homotopy()(variety, slice_type, frames)
 
 
 _solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
 _solve_elimination = jax.jit(elimination.solve, static_argnums=(0, 1, 2))
-_solve_homotopy = jax.jit(homotopy.solve, static_argnums=(0, 1))
-_start = functools.lru_cache(maxsize=64)(solve_one_slice)
+
+
+@functools.cache
+def _homotopy():
+  return jax.jit(
+    homotopy.solve, static_argnums=(0, 1), compiler_options=parallel.optimisation(_FASTEST)
+  )
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -150,8 +154,8 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
   chex.assert_shape(z, (variety.num_coordinates, sum(t.num_points for t in types), None))
   over_points = functools.partial(jax.vmap, in_axes=-1, out_axes=-1)
   flat = z.reshape(z.shape[0], -1)
-  flat = _fence(over_points(functools.partial(patches.normalise, variety))(flat))
-  accurate = _fence(residual(variety, flat)) <= RESIDUAL_TOLERANCE
+  flat = fence(over_points(functools.partial(patches.normalise, variety))(flat))
+  accurate = fence(residual(variety, flat)) <= RESIDUAL_TOLERANCE
   complete = jnp.all(accurate.reshape(z.shape[1:]), axis=0)
   first = 0
   for t in types:
@@ -159,10 +163,10 @@ def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Poin
     first += t.num_points
   # An incomplete cluster takes the points of a complete one, so that they remain harmless numbers.
   spare = flat.reshape(z.shape)[:, :, jnp.argmax(complete)]
-  flat = _fence(jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape))
-  dq = _fence(patches.gradient(variety, flat))
+  flat = fence(jnp.where(complete, flat.reshape(z.shape), spare[:, :, None]).reshape(flat.shape))
+  dq = fence(patches.gradient(variety, flat))
   weight = over_points(functools.partial(weights.weight, variety, types))(flat, dq)
-  omega = over_points(functools.partial(patches.omega_squared_in_chart, variety))(flat, dq)
+  omega = patches.omega_squared_in_chart(variety, flat, dq)
   weight = jnp.where(complete, weight.reshape(z.shape[1:]), 0)
   return Points(
     z=flat.reshape(z.shape).transpose(2, 1, 0).reshape(-1, z.shape[0]),
@@ -182,7 +186,7 @@ def residual(variety: Variety, z: jax.Array) -> jax.Array:
 def _distinct(variety, z):
   """Whether a slice's solutions z (N, S, B) differ from each other, pair by pair -> (B,)."""
   distinct = jnp.ones(z.shape[2], bool)
-  norms = _fence([jnp.sum(square(z[s]), axis=0) for s in variety.factor_slices])
+  norms = fence([jnp.sum(square(z[s]), axis=0) for s in variety.factor_slices])
   for shift in range(1, z.shape[1] // 2 + 1):
     apart = False
     for s, r in zip(variety.factor_slices, norms):

@@ -1,85 +1,110 @@
-"""One linear slice of each type, solved completely: where homotopies start."""
+"""A system of every kind whose solutions are known: where homotopies start."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+import functools
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 
-from trainer.errors import UserError
-from trainer.geometry.polynomials import evaluate
-from trainer.geometry.variety import Variety
-from trainer.sampling.homotopy import Start
-from trainer.sampling.slices import SliceType
+from trainer.sampling import restricted
 
-_NEWTON_STEPS = 60
-_ROUNDS = 100
-_SAME = 1e-6
+_TRIALS = 30
 
 
-def solve_one_slice(variety: Variety, slice_type: SliceType) -> Start:
-  """A random slice with all its points.
+class Start(NamedTuple):
+  """Equations that are products of linear forms, and all their solutions."""
 
-  Newton's method from random starts, until as many different points are found as the exact
-  intersection number says there are: then they are all of them, however they were found.
+  coefficients: tuple[np.ndarray, ...]  # (k, M) complex for each group, of norm 1
+  solutions: np.ndarray  # (sum of s_i + 1, S) complex, of norm 1 in each factor
 
-  Raises:
-    UserError: some point is not found, as on varieties that are very nearly singular.
+
+@functools.lru_cache(maxsize=64)
+def start_system(degrees: tuple[tuple[int, ...], ...], dimensions: tuple[int, ...]) -> Start:
+  """A well-conditioned product of linear forms, the best of some random ones.
+
+  A solution is a choice of one form of every equation, s_i of them in factor i.
+
+  Args:
+    degrees: configuration matrix, m rows and K columns.
+    dimensions: (s_1, ..., s_m).
   """
-  rng = np.random.default_rng(0)
-  frames = tuple(
-    _complex_normal(rng, (s + 1, n + 1)) for s, n in zip(slice_type.dimensions, variety.ambient)
-  )
-  found = []
-  for _ in range(_ROUNDS):
-    for y in _newton(variety, frames, rng, 20 * slice_type.num_points):
-      if all(_apart(y, other) for other in found):
-        found.append(y)
-    if len(found) >= slice_type.num_points:
-      break
-  if len(found) != slice_type.num_points:
-    raise UserError(
-      f"a linear slice of type {slice_type.dimensions} should meet the variety in "
-      f"{slice_type.num_points} points but {len(found)} were found: the variety is singular, or "
-      "too nearly so; change its polynomials"
+  rng, best, least = np.random.default_rng(0), None, -1.0
+  for forms in _candidates(degrees, dimensions, rng):
+    system = _product(forms, degrees, dimensions)
+    condition = _condition(system, degrees, dimensions)
+    if condition > least:
+      best, least = system, condition
+  return best
+
+
+def _candidates(degrees, dimensions, rng):
+  """Forms [i][a] (d_ia, s_i + 1)."""
+  if len(dimensions) == 1:
+    # y_a^d - y_0^d: no random ones come close.
+    eye = np.eye(dimensions[0] + 1)
+    yield [
+      [
+        eye[a + 1] - np.exp(2j * np.pi * np.arange(d) / d)[:, None] * eye[0]
+        for a, d in enumerate(degrees[0])
+      ]
+    ]
+    return
+  for _ in range(_TRIALS):
+    yield [
+      [rng.normal(size=(d, s + 1, 2)) @ [1, 1j] for d in row] for row, s in zip(degrees, dimensions)
+    ]
+
+
+def _product(forms, degrees, dimensions):
+  solutions = []
+  for factors in itertools.product(range(len(dimensions)), repeat=len(degrees[0])):
+    if any(factors.count(i) != s for i, s in enumerate(dimensions)):
+      continue
+    for which in itertools.product(*(range(degrees[i][a]) for a, i in enumerate(factors))):
+      parts = []
+      for i, s in enumerate(dimensions):
+        rows = [forms[i][a][j] for a, (k, j) in enumerate(zip(factors, which)) if k == i]
+        rows = np.array(rows).reshape(s, s + 1)
+        parts.append(np.linalg.svd(rows)[2][s].conj())
+      solutions.append(np.concatenate(parts))
+  coefficients, first = [], np.cumsum([0] + [s + 1 for s in dimensions])
+  for equations, degree in restricted.groups(degrees):
+    nodes, matrix = restricted.interpolation(degree, dimensions)
+    values = [
+      np.prod(
+        [
+          form @ nodes[first[i] : first[i + 1]]
+          for i in range(len(dimensions))
+          for form in forms[i][a]
+        ],
+        axis=0,
+      )
+      for a in equations
+    ]
+    rows = np.stack(values) @ matrix.T
+    coefficients.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+  return Start(tuple(coefficients), np.array(solutions).T)
+
+
+def _condition(system, degrees: Sequence, dimensions):
+  """The least singular value of the equations' gradients at any solution."""
+  y, gradients = system.solutions, []
+  for (_, degree), c in zip(restricted.groups(degrees), system.coefficients):
+    rows = {t.factor: t for t in restricted.slopes(degree, dimensions)}
+    expanded = dict(zip(rows, restricted.expand(c, degree, dimensions)))
+    gradients.append(
+      np.concatenate(
+        [
+          expanded[i] @ np.prod(y.T[:, None] ** rows[i].exponents, axis=2).T
+          if i in rows
+          else np.zeros((len(c), s + 1, y.shape[1]))
+          for i, s in enumerate(dimensions)
+        ],
+        axis=1,
+      )
     )
-  return Start(frames, tuple(np.stack(part, axis=1) for part in zip(*found)))
-
-
-def _newton(variety, frames, rng, count):
-  """Solutions reached from `count` random starts: lists of m unit vectors (s_i + 1,)."""
-  y = _unit([_complex_normal(rng, (count, f.shape[0])) for f in frames])
-  for _ in range(_NEWTON_STEPS):
-    z = np.concatenate([u @ f for u, f in zip(y, frames)], axis=1).T
-    values = np.stack([q(z) for q in variety.polynomials])
-    dq = np.stack([np.stack(evaluate(row, z)) for row in variety.gradients])
-    rows = np.concatenate(
-      [np.einsum("anc,kn->cak", dq[:, s], f) for s, f in zip(variety.factor_slices, frames)], axis=2
-    )
-    # The shortest step that solves the linearised equations is orthogonal to y once they hold.
-    adjoint = rows.conj().transpose(0, 2, 1)
-    gram = rows @ adjoint
-    shift = 1e-15 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(len(values))
-    step = -(adjoint @ np.linalg.solve(gram + shift, values.T[:, :, None]))[:, :, 0]
-    y = _unit(_add(y, step))
-  z = np.concatenate([u @ f for u, f in zip(y, frames)], axis=1).T
-  error = np.max([abs(q(z)) / q.absolute()(abs(z)) for q in variety.polynomials], axis=0)
-  return [[u[i] for u in y] for i in np.flatnonzero(error < 1e-13)]
-
-
-def _add(y, step):
-  parts, start = [], 0
-  for u in y:
-    parts.append(u + step[:, start : start + u.shape[1]])
-    start += u.shape[1]
-  return parts
-
-
-def _apart(y, other):
-  return any(1 - abs(np.vdot(u, v)) ** 2 > _SAME**2 for u, v in zip(y, other))
-
-
-def _unit(y):
-  return [u / np.linalg.norm(u, axis=1, keepdims=True) for u in y]
-
-
-def _complex_normal(rng, shape):
-  return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+  rows = np.concatenate(gradients).transpose(2, 0, 1)
+  return np.min(np.linalg.svd(rows, compute_uv=False)[:, -1])
