@@ -1,17 +1,18 @@
 """Curvature of the trained metric at points: what a certificate needs, beside Fubini-Study's own.
 
-Everything comes from the (2, 2) jet of the potential (trainer.curvature.tensors): metrics without a
-potential have no such values.
+Riemann tensors come from the (2, 2) jet of the potential (trainer.curvature.tensors); of networks
+that have none, from differences of g (trainer.curvature.differences).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from trainer.curvature import chern, contractions, tensors
+from trainer.curvature import chern, contractions, differences, tensors
 from trainer.curvature.potential import fubini_study_rows
 from trainer.geometry import fubini_study
 from trainer.geometry.variety import Variety
@@ -27,7 +28,7 @@ def values(
 
   Args:
     variety: the manifold.
-    ansatz: of the metric, with a potential.
+    ansatz: of the metric.
     params: its parameters.
     batch: points.
     num_laplacians: of how many functions, see trainer.metric.laplacians.
@@ -49,10 +50,15 @@ def values(
   z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
   factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(variety.ambient, z, batch.pullback)
   # Both metrics at once: their tensors are one program.
-  rows = jnp.concatenate(
-    [ansatz.potential(params, batch), fubini_study_rows(variety, batch.x, batch.pullback)], axis=1
-  )
-  both = at_points(rows, jnp.concatenate([factors, factors]))
+  start = fubini_study_rows(variety, batch.x, batch.pullback)
+  if ansatz.jet22:
+    rows = jnp.concatenate([ansatz.potential(params, batch), start], axis=1)
+    g, riemann = tensors.components(rows)
+  else:
+    at = differences.derivatives(variety, functools.partial(ansatz.metric, params), batch)
+    parts = zip((at.metric, differences.riemann(at)), tensors.components(start), strict=True)
+    g, riemann = (jnp.concatenate(pair) for pair in parts)
+  both = at_points(g, riemann, jnp.concatenate([factors, factors]))
   halves = [jax.tree.map(lambda a: a[part], both) for part in (slice(points), slice(points, None))]
   metrics = jnp.stack([half.pop("metric") for half in halves])
   for half in halves:
@@ -75,18 +81,18 @@ def values(
   return {"trained": trained, "fubini_study": start, "omega": batch.omega, "x": batch.x}
 
 
-def at_points(rows: jax.Array, factors: jax.Array) -> dict[str, jax.Array]:
-  """All curvatures of a potential at points.
+def at_points(g: jax.Array, riemann: jax.Array, factors: jax.Array) -> dict[str, jax.Array]:
+  """All curvatures of a metric at points.
 
   Args:
-    rows: (R, B) real, its (2, 2) jet.
+    g: (B, n, n) complex, [a, b] = g_{a bbar}.
+    riemann: (B, n, n, n, n) complex, [a, b, c, d] = R_{a bbar c dbar}.
     factors: (B, m, n, n) complex, a form in each hyperplane class.
 
   Returns:
     As `values` has them, and "metric" (B, n, n), "riemann" (B, n, n, n, n), "ricci_tensor"
     (B, n, n) complex in local coordinates.
   """
-  g, riemann = tensors.components(rows)
   ricci = contractions.ricci(g, riemann)
   mixed = ricci @ jnp.swapaxes(contractions.inverse(g), -1, -2)  # Ric_{c dbar} g^{a dbar}
   square = jnp.trace(mixed @ mixed, axis1=-2, axis2=-1).real

@@ -10,6 +10,9 @@ from trainer.problem.problem import Findings, Look
 
 # For each function whose Laplacian is a control of Chern numbers.
 _SLICES_PER_FUNCTION = 32
+# Held-out points of curvature by differences, which takes 37 values of g each on a threefold: one
+# block of trainer.problem.evaluation.
+_DIFFERENCED = 2048
 
 
 def inspect(
@@ -20,10 +23,7 @@ def inspect(
   look: Look,
   symmetries: Sequence[Symmetry] = (),
 ) -> Findings:
-  """Whether g is Kaehler and the same in every chart; its curvature if it has jets of type (2, 2).
-
-  By nested differentiation, as other networks need, curvature compiles for longer than a run may
-  take: `evaluate --curvature` has it.
+  """Whether g is Kaehler and the same in every chart, and its curvature.
 
   Args:
     variety: the manifold.
@@ -34,8 +34,6 @@ def inspect(
     symmetries: that the user names.
   """
   seen = consistency.look_at(variety, volume, points_per_slice, look, symmetries)
-  if ansatz.potential is None or ansatz.nested:
-    return seen
   bent = of_curvature(variety, ansatz, volume, points_per_slice, look)
   extremes = {"extreme_points": bent.sections["extreme_points"] | seen.sections["extreme_points"]}
   return bent._replace(
@@ -46,15 +44,26 @@ def inspect(
 def of_curvature(
   variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
 ) -> Findings:
-  """Its part on curvature, of a metric with a potential; arguments as above."""
-  slices = look.num_points // points_per_slice
+  """Its part on curvature; arguments as above.
+
+  Of a metric without (2, 2) jets it takes the first held-out points and draws no slice, which would
+  take several times as many.
+  """
+  count = look.num_points
+  if not ansatz.jet22:
+    count = min(count, _DIFFERENCED // points_per_slice * points_per_slice)
+  slices = count // points_per_slice
   functions = min(laplacians.num_functions(variety), slices // _SLICES_PER_FUNCTION)
 
   def values(params, batch):
     return curvature.values(variety, ansatz, params["network"], batch, functions)
 
-  found = curvature_measures.findings(variety, volume, points_per_slice, look.values(values))
   anywhere = look.function_anywhere(values)
+  if not ansatz.jet22:
+    z, weight = look.points(count)
+    at_points = anywhere(z) | {"weight": weight}
+    return curvature_measures.findings(variety, volume, points_per_slice, at_points)
+  found = curvature_measures.findings(variety, volume, points_per_slice, look.values(values))
   return found._replace(
     fields={"riemann_squared": lambda z: anywhere(z)["trained"]["riemann_squared"]}
   )
