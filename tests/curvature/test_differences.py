@@ -43,7 +43,7 @@ def _points(variety, count=8):
 def test_fubini_study_by_the_equation_of_gauss(variety, degree):
   """R = pi (g_ab g_cd + g_ad g_cb) - A_ac conj(A_bd), |A| = |d^2 Q(J, J)| / |dQ|, t = 1."""
   batch = _points(variety)
-  at = _quick(lambda batch: differences.derivatives(variety, _fubini_study, batch))(batch)
+  at = _quick(lambda batch: differences.of_metric(variety, _fubini_study, batch))(batch)
   g, z = np.asarray(at.metric), np.asarray(batch.x).reshape(len(batch.x), 2, -1)
   z = z[:, 0] + 1j * z[:, 1]
   # z_0^d + .. + z_N^d
@@ -71,7 +71,7 @@ def test_equal_to_jets(variety, degree):
     z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
     charts = jax.vmap(lambda z: patches.choose_chart(variety, z))(z)
     rows = ansatz.potential(params, batch, charts.eliminated)
-    at = differences.derivatives(variety, lambda batch: ansatz.metric(params, batch), batch)
+    at = differences.of_metric(variety, lambda batch: ansatz.metric(params, batch), batch)
     gamma = jnp.moveaxis(tensors.christoffel(rows), -1, 0)
     jets = *tensors.components(rows), gamma
     return jets, (at.metric, differences.riemann(at), differences.christoffel(at))
@@ -106,7 +106,7 @@ def test_a_metric_that_is_not_kaehler():
     here = jnp.zeros(4)
     return along(here), autodiff.riemann(along)(here), autodiff.christoffel(along)(here)
 
-  at = _quick(lambda batch: differences.derivatives(variety, metric, batch))(batch)
+  at = _quick(lambda batch: differences.of_metric(variety, metric, batch))(batch)
   found = at.metric, differences.riemann(at), differences.christoffel(at)
   for array, expected in zip(found, exact(batch.x), strict=True):
     np.testing.assert_allclose(array, expected, atol=1e-6 * np.max(np.abs(expected)))

@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.curvature import contractions
-from trainer.geometry import hermitian, patches, topology
+from trainer.devices import parallel
+from trainer.geometry import fubini_study, hermitian, patches, topology
 from trainer.geometry.variety import Variety
 from trainer.points import batch as batches
 from trainer.points.batch import Batch
@@ -44,43 +45,54 @@ class Derivatives(NamedTuple):
   second: jax.Array
 
 
-def derivatives(
-  variety: Variety, metric: Callable[[Batch], jax.Array], batch: Batch
-) -> Derivatives:
-  """All of it, from 1 + 4 n^2 values of the metric a point.
+class Neighbours(NamedTuple):
+  """Where a metric is asked for: at points, then at 4 n^2 places around each.
 
-  Errors are about 1e-7 of what curvature of the size of the variety would make, in float64.
+  Attributes:
+    z: (B, 1 + 4 n^2, N) complex, constant coordinates 1.
+    charts: arrays (B, ...), the chart of each point, which is that of its neighbours too.
+    frame: (B, n, n) complex, vectors [i, a] of length 1 in the Fubini-Study metric.
+  """
+
+  z: jax.Array
+  charts: patches.Chart
+  frame: jax.Array
+
+
+def neighbours(variety: Variety, z: jax.Array) -> Neighbours:
+  """All that `derivatives` asks for around points z (B, N), in the charts that choose_chart picks.
+
+  In float64 errors of the curvature at a point are some 1e-7 of its largest component, 1e-6 where
+  the metric bends sharply; in float32 they are per cents.
+  """
+  n = variety.dimension
+  chex.assert_shape(z, (None, variety.num_coordinates))
+  step = _step(variety, z.real.dtype)
+
+  def at(z):
+    z = patches.normalise(variety, z)
+    chart = patches.choose_chart(variety, z)
+    pullback = patches.pullback(variety, z, chart)
+    frame = contractions.unitary_frame(fubini_study.metric(variety, z, pullback))
+    moves = np.concatenate([np.zeros((1, n)), np.kron(_lines(n), _NODES[:, None])])
+    return Neighbours(z + (step * moves).astype(z.dtype) @ (frame @ pullback), chart, frame)
+
+  return jax.vmap(at)(z)
+
+
+def derivatives(variety: Variety, frame: jax.Array, g: jax.Array) -> Derivatives:
+  """The derivatives of a metric from its values at `neighbours`.
 
   Args:
     variety: the variety.
-    metric: B' points -> g, packed (n * n, B') as in trainer.geometry.hermitian.
-    batch: B points in the charts of trainer.geometry.patches.choose_chart.
+    frame: (B, n, n), theirs.
+    g: (B, 1 + 4 n^2, n, n) complex.
   """
-  n, size = variety.dimension, variety.num_coordinates
-  chex.assert_shape(batch.x, (None, 2 * size))
-  count, dtype = batch.x.shape[0], batch.x.dtype
-  z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
-  charts = jax.vmap(lambda z: patches.choose_chart(variety, z))(z)
-  frame = contractions.unitary_frame(hermitian.unpack(batch.fubini_study.T))
+  n = variety.dimension
   lines = _lines(n)
-  volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
-  # Rounding over the step's square and the step's square, in units of the radius of a sphere of
-  # this size, lose the least; metrics bend more sharply than the sphere.
-  radius = volume ** (1 / (2 * n)) / math.sqrt(4 * math.pi)
-  step = radius / 2 * float(jnp.finfo(dtype).eps) ** 0.25
-
-  moves = np.concatenate([np.zeros((1, n)), *(step * _NODES[:, None] * v for v in lines)])
-  around = z[:, None] + moves.astype(z.dtype) @ (frame @ batch.pullback)
-  repeat = lambda a: jnp.repeat(a, len(moves), axis=0)
-  rows = batches.prepare(
-    variety,
-    around.reshape(-1, size),
-    jnp.ones(count * len(moves), dtype),
-    jax.tree.map(repeat, charts),
-  )
-  g = hermitian.unpack(metric(rows)).reshape(count, len(moves), n, n)
-  here, near = g[:, 0], g[:, 1:].reshape(count, len(lines), len(_NODES), n, n)
-  near = near - here[:, None, None]
+  chex.assert_shape([frame, g], [(None, n, n), (len(frame), 1 + 4 * n * n, n, n)])
+  step, here = _step(variety, g.real.dtype), g[:, 0]
+  near = (g[:, 1:] - g[:, :1]).reshape(-1, n * n, len(_NODES), n, n)
   along = jnp.einsum("k,blkxy->blxy", _NODES.conj() / (4 * step), near[:, :n])
   bent = jnp.einsum("cdl,blkxy->bcdxy", _polarisation(lines) / (4 * step**2), near)
   back = jnp.linalg.inv(frame)  # d_a = back[a, i] e_i
@@ -89,6 +101,28 @@ def derivatives(
     jnp.einsum("bai,bixy->baxy", back, along),
     jnp.einsum("bci,bdj,bijxy->bcdxy", back, back.conj(), bent),
   )
+
+
+def of_metric(variety: Variety, metric: Callable[[Batch], jax.Array], batch: Batch) -> Derivatives:
+  """All of it in one function of JAX.
+
+  Args:
+    variety: the variety.
+    metric: B' points -> g, packed (n * n, B') as in trainer.geometry.hermitian.
+    batch: B points in the charts of trainer.geometry.patches.choose_chart.
+  """
+  around = neighbours(variety, jax.lax.complex(*jnp.split(batch.x, 2, axis=1)))
+  z, charts = in_one(around)
+  rows = batches.prepare(variety, z, jnp.ones(len(z), z.real.dtype), charts)
+  g = hermitian.unpack(metric(rows))
+  return derivatives(variety, around.frame, g.reshape(*around.z.shape[:2], *g.shape[1:]))
+
+
+def in_one(around: Neighbours) -> tuple[jax.Array, patches.Chart]:
+  """All places (B (1 + 4 n^2), N) in a row, and their charts."""
+  count = around.z.shape[1]
+  charts = jax.tree.map(lambda a: a.repeat(count, axis=0), around.charts)
+  return around.z.reshape(-1, around.z.shape[2]), charts
 
 
 def riemann(at: Derivatives) -> jax.Array:
@@ -101,6 +135,14 @@ def riemann(at: Derivatives) -> jax.Array:
 def christoffel(at: Derivatives) -> jax.Array:
   """Gamma^k_{m l} = g^{k sbar} d_m g_{l sbar}, (B, n, n, n) complex [k, m, l]."""
   return jnp.einsum("zks,zmls->zkml", contractions.inverse(at.metric), at.slopes)
+
+
+def _step(variety, dtype):
+  """h: rounding over h^2, and h^2 itself, in units of a sphere's radius, lose the least."""
+  volume = topology.volume(variety.ambient, variety.degrees, variety.moduli)
+  radius = volume ** (1 / (2 * variety.dimension)) / math.sqrt(4 * math.pi)
+  rounding = max(float(jnp.finfo(d).eps) for d in (dtype, parallel.widest_dtype()))
+  return radius / 2 * rounding**0.25
 
 
 def _lines(n):

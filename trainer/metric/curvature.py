@@ -6,7 +6,6 @@ that have none, from differences of g (trainer.curvature.differences).
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -28,7 +27,7 @@ def values(
 
   Args:
     variety: the manifold.
-    ansatz: of the metric.
+    ansatz: of the metric, with (2, 2) jets.
     params: its parameters.
     batch: points.
     num_laplacians: of how many functions, see trainer.metric.laplacians.
@@ -46,18 +45,36 @@ def values(
 
     and "omega" (B,), |Omega|^2; "x" (B, 2N), the points.
   """
+  # Both metrics at once: their tensors are one program.
+  start = fubini_study_rows(variety, batch.x, batch.pullback)
+  rows = jnp.concatenate([ansatz.potential(params, batch), start], axis=1)
+  return _of_both(variety, batch, num_laplacians, *tensors.components(rows))
+
+
+def values_by_differences(
+  variety: Variety, batch: Batch, frame: jax.Array, g: jax.Array, num_laplacians: int
+) -> dict[str, Any]:
+  """The same of a metric of which only values are known.
+
+  Args:
+    variety: the manifold.
+    batch: points.
+    frame: (B, n, n), of trainer.curvature.differences.neighbours.
+    g: (B, 1 + 4 n^2, n, n) complex, the metric there.
+    num_laplacians: as above.
+  """
+  at = differences.derivatives(variety, frame, g)
+  start = tensors.components(fubini_study_rows(variety, batch.x, batch.pullback))
+  trained = at.metric, differences.riemann(at)
+  both = (jnp.concatenate(pair) for pair in zip(trained, start, strict=True))
+  return _of_both(variety, batch, num_laplacians, *both)
+
+
+def _of_both(variety, batch, num_laplacians, g, riemann):
+  """`values`, from g and R of the trained metric at all points, then those of Fubini-Study."""
   points = batch.x.shape[0]
   z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
   factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(variety.ambient, z, batch.pullback)
-  # Both metrics at once: their tensors are one program.
-  start = fubini_study_rows(variety, batch.x, batch.pullback)
-  if ansatz.jet22:
-    rows = jnp.concatenate([ansatz.potential(params, batch), start], axis=1)
-    g, riemann = tensors.components(rows)
-  else:
-    at = differences.derivatives(variety, functools.partial(ansatz.metric, params), batch)
-    parts = zip((at.metric, differences.riemann(at)), tensors.components(start), strict=True)
-    g, riemann = (jnp.concatenate(pair) for pair in parts)
   both = at_points(g, riemann, jnp.concatenate([factors, factors]))
   halves = [jax.tree.map(lambda a: a[part], both) for part in (slice(points), slice(points, None))]
   metrics = jnp.stack([half.pop("metric") for half in halves])

@@ -76,7 +76,7 @@ def at_points(fields: Fields, params: Any, batch: Batch) -> Curvature:
     g, riemann = tensors.components(rows)
     christoffel = jnp.moveaxis(tensors.christoffel(rows), -1, 0)
   else:
-    at = differences.derivatives(variety, functools.partial(ansatz.metric, params), batch)
+    at = differences.of_metric(variety, functools.partial(ansatz.metric, params), batch)
     g, riemann, christoffel = at.metric, differences.riemann(at), differences.christoffel(at)
   hyperplanes = jax.vmap(lambda *at: fubini_study.factor_metrics(variety.ambient, *at))
   return Curvature(
