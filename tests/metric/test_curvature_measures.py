@@ -84,7 +84,7 @@ def test_differences_find_what_jets_find():
   z = values["x"][:, :3] + 1j * values["x"][:, 3:]
   points = lambda count: (z[:count], values["weight"][:count])
   look = Look(count, values=None, points=points, anywhere=anywhere, function_anywhere=None)
-  found = inspection.by_differences(variety, problem.ansatz, problem.volume, per_slice, look)
+  found = inspection.by_differences(variety, problem.volume, per_slice, look)
   assert set(found.measures) == set(expected.measures)
   for name, (value, stderr) in expected.measures.items():
     assert found.measures[name].value == pytest.approx(value, rel=1e-6, abs=1e-6), name

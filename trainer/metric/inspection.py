@@ -41,8 +41,10 @@ def inspect(
     symmetries: that the user names.
   """
   seen = consistency.look_at(variety, volume, points_per_slice, look, symmetries)
-  of_curvature = by_jets if ansatz.jet22 else by_differences
-  bent = of_curvature(variety, ansatz, volume, points_per_slice, look)
+  if ansatz.jet22:
+    bent = by_jets(variety, ansatz, volume, points_per_slice, look)
+  else:
+    bent = by_differences(variety, volume, points_per_slice, look)
   extremes = {"extreme_points": bent.sections["extreme_points"] | seen.sections["extreme_points"]}
   return bent._replace(
     measures=bent.measures | seen.measures, sections=bent.sections | seen.sections | extremes
@@ -52,7 +54,7 @@ def inspect(
 def by_jets(
   variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
 ) -> Findings:
-  """Its part on curvature, at all held-out points; arguments as above."""
+  """Its part on curvature of a network with (2, 2) jets, at all held-out points."""
   functions = _num_functions(variety, look.num_points // points_per_slice)
 
   def values(params, batch):
@@ -65,21 +67,18 @@ def by_jets(
   )
 
 
-def by_differences(
-  variety: Variety, ansatz: Ansatz, volume: float, points_per_slice: int, look: Look
-) -> Findings:
-  """The same at the first held-out points, for networks without (2, 2) jets.
+def by_differences(variety: Variety, volume: float, points_per_slice: int, look: Look) -> Findings:
+  """The same of any other network, at the first held-out points.
 
   Nested to fourth order they compile for longer than a run may take; here nothing of the network is
   compiled. No slice is drawn: that would take ten times as many points.
   """
-  del ansatz
-  slices = min(look.num_points, _VALUES // (1 + 4 * variety.dimension**2)) // points_per_slice
-  z, weight = look.points(slices * points_per_slice)
+  most = _VALUES // (1 + 4 * variety.dimension**2) // points_per_slice * points_per_slice
+  z, weight = look.points(min(look.num_points, most))
   around = jax.tree.map(np.asarray, _neighbours(variety, z))
   g = hermitian.unpack(look.anywhere(*differences.in_one(around))["metric"].T)
   g = np.asarray(g).reshape(*around.z.shape[:2], *g.shape[1:])
-  functions = _num_functions(variety, slices)
+  functions = _num_functions(variety, len(z) // points_per_slice)
   values = jax.tree.map(np.asarray, _values(variety, functions, around.z[:, 0], around.frame, g))
   return curvature_measures.findings(variety, volume, points_per_slice, values | {"weight": weight})
 
