@@ -137,7 +137,7 @@ def test_networks_from_outside_the_repository(tmp_path, data_dir):
   )
   flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
   flags |= {"workdir": tmp_path / "run", "data_dir": data_dir}
-  output = succeed(start("train", without="certificate", **flags))
+  output = succeed(start("train", without="pictures", **flags))
   assert "general" in output
   rows = history(tmp_path / "run")
   assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
