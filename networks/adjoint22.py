@@ -37,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from networks import adjoint, index_maps, jets, jets22, quadratic, reverse
+from networks.products22 import Features
 
 
 def scalar_mlp(
@@ -53,11 +54,33 @@ def scalar_mlp(
   Returns:
     Jet22 of shape (..., 1).
   """
-  chex.assert_equal(weights[-1].shape[1], 1)
   n = x.num_directions
   low = (1 + n) ** 2 + n * (n + 1)  # rows of order two or less
+  split = n * n * (n + 1)
   s = jnp.moveaxis(x.rows.reshape(x.rows.shape[0], -1, x.shape[-1]), 0, 1)
-  rows, tape = s[:, :low], []
+
+  def high(w):
+    sums = jnp.moveaxis(_products(w, s[:, low:]), 2, 0)
+    return sums[:split], sums[split:, :, 0]
+
+  rows = scalar_rows(activation, weights, biases, Features(n, s[:, :low], high))
+  return jets22.Jet22(rows.reshape(x.rows.shape[:-1] + (1,)))
+
+
+def scalar_rows(
+  activation: str, weights: Sequence[chex.Array], biases: Sequence[chex.Array], x: Features
+) -> chex.Array:
+  """The rows (R, P) of its jet, from what it reads of its features.
+
+  Args:
+    activation: a key of `networks.activations.ACTIVATIONS`.
+    weights: (F_0, F_1), .., (F_L, 1).
+    biases: (F_1,), .., (1,).
+    x: F_0 features at P points.
+  """
+  chex.assert_equal(weights[-1].shape[1], 1)
+  n, rows, tape = x.num_directions, x.low, []
+  points = len(rows)
   for w, b in zip(weights[:-1], biases[:-1], strict=True):
     rows = jets.layer_matmul(rows, w)
     layer = _Layer(n, adjoint.derivatives(activation, 4, rows[:, 0] + b), rows)
@@ -66,24 +89,23 @@ def scalar_mlp(
   output = jets.layer_matmul(rows, weights[-1])[..., 0]
   output = jnp.concatenate([output[:, :1] + biases[-1], output[:, 1:]], axis=1)
 
-  h = jnp.broadcast_to(weights[-1][:, 0], (s.shape[0], 1, weights[-1].shape[0]))
-  h = jnp.concatenate([h, jnp.zeros((s.shape[0], 2 * n, h.shape[-1]), h.dtype)], axis=1)
+  h = jnp.broadcast_to(weights[-1][:, 0], (points, 1, weights[-1].shape[0]))
+  h = jnp.concatenate([h, jnp.zeros((points, 2 * n, h.shape[-1]), h.dtype)], axis=1)
   third, fourth = 0.0, 0.0
   for layer, w in zip(tape[::-1], weights[-2::-1], strict=True):
     of_third, of_fourth = layer.products(h)
     third, fourth = third + of_third, fourth + of_fourth
     h = jets.layer_matmul(layer.backward(h), w.T)
   to_third, to_fourth, crossed_to_fourth = _index_maps(n)
-  embedded = _products(h, s[:, low:])
-  split = to_third.shape[0]
-  third = index_maps.apply(to_third, third.T) + embedded[:, 0, :split].T
+  embedded, of_fourth = x.high(h)
+  third = index_maps.apply(to_third, third.T) + embedded[..., 0]
+  slopes = jnp.moveaxis(embedded[..., 1:], -1, 0)
   fourth = (
     index_maps.apply(to_fourth, fourth.T)
-    + embedded[:, 0, split:].T
-    + index_maps.apply(crossed_to_fourth, _flat(embedded[:, 1:, :split]).T)
+    + of_fourth
+    + index_maps.apply(crossed_to_fourth, slopes.reshape(-1, points))
   )
-  packed = jnp.concatenate([output.T, third, fourth])
-  return jets22.Jet22(packed.reshape(x.rows.shape[:-1] + (1,)))
+  return jnp.concatenate([output.T, third, fourth])
 
 
 class _Layer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import itertools
+import math
 
 import chex
 import haiku as hk
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import gauge, jets, jets22
+from networks import gauge, jets, jets22, products22
 from networks.split_complex import Complex
 
 
@@ -42,8 +43,15 @@ class SpectralEmbedding(hk.Module):
     # By exact type: a jet of type (2, 2) is a Jet too.
     if type(x) is jets.Jet:
       return _embed_jet(x, factors)
-    embed = _embed_jet22 if isinstance(x, jets.Jet) else _embed
-    return jets.concatenate([embed(x, *parts) for parts in factors])
+    if isinstance(x, jets.Jet):
+      flat = jets22.Jet22(x.rows.reshape(x.rows.shape[0], -1, x.shape[-1]))
+      jet = jets.concatenate([products22.jet(group) for group in self.products(flat)])
+      return jets22.Jet22(jet.rows.reshape(*x.rows.shape[:-1], -1))
+    return jets.concatenate([_embed(x, *parts) for parts in factors])
+
+  def products(self, x: jets22.Jet22) -> list[products22.Products]:
+    """Each factor's features from the jet (P, 2N) of P points."""
+    return [_products(x, *parts) for parts in gauge.factors(self.ambient)]
 
 
 def _embed(x, real, imaginary):
@@ -99,13 +107,21 @@ def _rows(x, real, imaginary):
   return low, mixed
 
 
-def _embed_jet22(x, real, imaginary):
+def _products(x, real, imaginary):
   """z_i conj(z_j) exp(-log |z|^2) in the same gauge, ddz orthogonal to z too."""
   frame = gauge.frame(x, real, imaginary)
-  features = _pair(frame[:, None], frame[None])
   factor = jets.concatenate([x[..., real], x[..., imaginary]])
   log = gauge.log_norm(factor, [frame.re.shape[-1] - 1], [1.0])
-  return jets22.Jet22(gauge.over_norm(features, log))
+  return products22.Products(frame, log, _pair, _form)
+
+
+def _form(weights):
+  """The Hermitian form (..., k, k) of the sum of `_pair`'s features with weights (..., k * k)."""
+  k = math.isqrt(weights.shape[-1])
+  w = weights.reshape(*weights.shape[:-1], k, k)
+  upper, lower = jnp.triu(w), jnp.tril(w, -1)
+  transpose = lambda a: jnp.swapaxes(a, -1, -2)
+  return Complex(0.5 * (upper + transpose(upper)), 0.5 * (lower - transpose(lower)))
 
 
 def _pair(a, b, axis=-1):

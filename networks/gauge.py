@@ -100,29 +100,68 @@ def log_norm(x: jets22.Jet22, ambient: Sequence[int], weights: Sequence[float]) 
   return total
 
 
-def over_norm(products: Complex, log: LogNorm) -> chex.Array:
-  """Rows of the functions N exp(-l), of jets of type (2, 2).
+def low_over_norm(products: Complex, log: LogNorm) -> chex.Array:
+  """Rows up to second order of functions N exp(-l), packed as in networks.jets22.
 
   Args:
-    products: (A, A, ..., F), d_i dbar_j of F real functions N; i and j number no derivative, those
-      along the n directions and those along their pairs. The last block's lower triangle is not
-      read.
+    products: (K, ..., F), of real functions N: the value, d_a N, d_a dbar_b N with a = b and then
+      with a < b, d_a d_c N.
     log: the derivatives of l, whose value is 0.
 
   Returns:
     (R, ..., F) real.
   """
+  n = log.mixed.re.shape[0]
+  value, re, im = products.re[:1], products.re, products.im
+  first, second = np.triu_indices(n, 1)
+  d = np.arange(n)
+  h = log.mixed[np.concatenate([d, first]), np.concatenate([d, second])]
+  ends = 1 + n, 1 + n + len(h.re)
+  return jnp.concatenate(
+    [
+      value,
+      re[1 : ends[0]],
+      im[1 : ends[0]],
+      re[slice(*ends)] - h.re * value,
+      im[ends[0] + n : ends[1]] - h.im[n:] * value,
+      re[ends[1] :],
+      im[ends[1] :],
+    ]
+  )
+
+
+def third_over_norm(products: Complex, log: LogNorm) -> chex.Array:
+  """Rows of the third derivatives of functions N exp(-l), packed as in networks.jets22.
+
+  Args:
+    products: (A, A, ..., F), d_i dbar_j of F real functions N; i and j number no derivative, those
+      along the n directions and those along their m pairs.
+    log: the derivatives of l, whose value is 0.
+
+  Returns:
+    (2 m n, ..., F) real.
+  """
   m, n = log.third.re.shape[:2]
-  d, dd = slice(1, 1 + n), slice(1 + n, None)
+  value, slope = products[0, 0], products[1 : 1 + n, 0]
+  first, second = (np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
+  a, c, j = first[:, None], second[:, None], np.arange(n)[None]
+  join = index_maps.join
+  crossed = (log.mixed[join(a, c), j] * slope[join(c, a)]).sum()
+  third = products[1 + n :, 1 : 1 + n] - crossed - log.third * value
+  return jnp.concatenate([part.reshape(m * n, *value.re.shape) for part in (third.re, third.im)])
+
+
+def fourth_over_norm(products: Complex, log: LogNorm) -> chex.Array:
+  """Rows (m * m, ..., F) of their fourth derivatives; arguments as above.
+
+  The last block's lower triangle is not read.
+  """
+  m, n = log.third.re.shape[:2]
+  d = slice(1, 1 + n)
   value, slope, mixed = products[0, 0], products[d, 0], products[d, d]
   first, second = (np.array(i) for i in zip(*index_maps.symmetric_pairs(n), strict=True))
   h, t, of_inverse = log.mixed, log.third, _paired(log.mixed, n) - log.fourth
   join = index_maps.join
-
-  def third(i, j):
-    a, c = first[i], second[i]
-    crossed = (h[join(a, c), j] * slope[join(c, a)]).sum()
-    return products[dd, d] - crossed - t * value
 
   def fourth(i, j):
     a, c, b, e = first[i], second[i], first[j], second[j]
@@ -131,18 +170,7 @@ def over_norm(products: Complex, log: LogNorm) -> chex.Array:
     straight = products[1 + n + i, 1 + n + j] + of_inverse[i, j] * value
     return straight - crossed.sum() - bent.sum()
 
-  vector = lambda c: [part.reshape(-1, *value.re.shape) for part in (c.re, c.im)]
-  straight = mixed - h * value
-  return jnp.concatenate(
-    [
-      value.re[None],
-      *vector(slope),
-      *index_maps.form_rows(lambda a, b: straight[a, b], n),
-      *vector(products[dd, 0]),
-      *vector(third(np.arange(m)[:, None], np.arange(n)[None])),
-      *index_maps.form_rows(fourth, m),
-    ]
-  )
+  return jnp.concatenate(index_maps.form_rows(fourth, m))
 
 
 def _paired(h, n):

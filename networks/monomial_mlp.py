@@ -14,7 +14,7 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from networks import embeddings, gauge, jets, jets22, mlp, phi, registry
+from networks import embeddings, gauge, jets, jets22, mlp, phi, products22, registry
 from networks.algebraic import pack_hermitian_rows, squared_norms
 from networks.sections import monomial_means, monomial_rows
 from networks.split_complex import Complex
@@ -66,17 +66,19 @@ class MonomialMLP(phi.PhiMLP):
 
     Args:
       x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
-        coordinates.
+        coordinates, of type (2, 2) of shape (P, 2N).
 
     Returns:
       (...) real, or the Jet of it.
     """
-    products = [
-      monomial_products(self.ambient, degrees, group, x)
-      for degrees, group in self.groups.items()
-      if len(group) > 1
-    ]
-    features = jets.concatenate([embeddings.SpectralEmbedding(self.ambient)(x), *products])
+    groups = [(d, group) for d, group in self.groups.items() if len(group) > 1]
+    embedding = embeddings.SpectralEmbedding(self.ambient)
+    if isinstance(x, jets22.Jet22):
+      products = [_products(self.ambient, *group, x) for group in groups]
+      features = products22.features([*embedding.products(x), *products])
+    else:
+      products = [monomial_products(self.ambient, *group, x) for group in groups]
+      features = jets.concatenate([embedding(x), *products])
     return mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)[..., 0]
 
 
@@ -98,34 +100,67 @@ def monomial_products(
   Returns:
     (..., M (M - 1)), an array or a jet, like x.
   """
-  # Factors that do not appear drop out.
+  ambient, degrees, exponents, x = _used(ambient, degrees, exponents, x)
+  rows = monomial_rows(exponents, ambient, x)
+  left, right, scale = _pairs(ambient, exponents, jets.dtype(x))
+  # All rows at once: picked again for each entry, they are most of what is to be compiled.
+  lefts, rights = rows[..., left], rows[..., right]
+  entry = lambda i, j: _entry(scale, lefts[i], rights[i], lefts[j], rights[j])
+  products = pack_hermitian_rows(entry, x)
+  return products * _inverse_norms(ambient, degrees, x) if isinstance(x, jets.Jet) else products
+
+
+def _products(ambient, degrees, exponents, x: jets22.Jet22) -> products22.Products:
+  """`monomial_products` from a jet of type (2, 2)."""
+  ambient, degrees, exponents, x = _used(ambient, degrees, exponents, x)
+  left, right, scale = _pairs(ambient, exponents, jets.dtype(x))
+  place = np.full((len(exponents),) * 2, len(left))
+  place[left, right] = place[right, left] = np.arange(len(left))
+  sign = np.tri(len(exponents), k=-1) - np.tri(len(exponents), k=-1).T
+
+  def pair(of_left, of_right):
+    split = lambda c: (Complex(c.re[..., index], c.im[..., index]) for index in (left, right))
+    return _entry(scale, *split(of_left), *split(of_right))
+
+  def form(weights):
+    # Diagonal entries are picked from the zeros at the end.
+    end = jnp.zeros((*weights.shape[:-1], 1), weights.dtype)
+    of = lambda w: jnp.concatenate([scale * w, end], axis=-1)[..., place]
+    re, im = (of(w) for w in jnp.split(weights, 2, axis=-1))
+    return Complex(re, sign.astype(im.dtype) * im)
+
+  return products22.Products(
+    monomial_rows(exponents, ambient, x),
+    gauge.log_norm(x, ambient, degrees),
+    pair,
+    form,
+  )
+
+
+def _used(ambient, degrees, exponents, x):
+  """The same without the factors that do not appear."""
   used = [f for f, d in enumerate(degrees) if d]
   real, imaginary = zip(*[gauge.factors(ambient)[f] for f in used])
   exponents = np.concatenate([exponents[:, part] for part in real], axis=1)
   x = jets.concatenate([x[..., part] for part in (*real, *imaginary)])
-  ambient, degrees = [ambient[f] for f in used], [degrees[f] for f in used]
+  return [ambient[f] for f in used], [degrees[f] for f in used], exponents, x
 
-  rows = monomial_rows(exponents, ambient, x)
+
+def _pairs(ambient, exponents, dtype):
+  """A and B of the pairs A < B, and half of c_AB."""
   left, right = np.triu_indices(len(exponents), 1)
-  scale = _scales(ambient, exponents[left] + exponents[right]).astype(jets.dtype(x))
+  return left, right, _scales(ambient, exponents[left] + exponents[right]).astype(dtype)
 
-  # All rows at once: picked again for each entry, they are most of what is to be compiled.
-  lefts, rights = rows[..., left], rows[..., right]
 
-  def entry(i, j):
-    m, m_t = lefts[i] * rights[j].conj(), rights[i] * lefts[j].conj()
-    # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian
-    # in value only.
-    return Complex(
-      jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
-      jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1),
-    )
-
-  if isinstance(x, jets22.Jet22):
-    whole = entry((slice(None), None), None)
-    return jets22.Jet22(gauge.over_norm(whole, gauge.log_norm(x, ambient, degrees)))
-  products = pack_hermitian_rows(entry, x)
-  return products * _inverse_norms(ambient, degrees, x) if isinstance(x, jets.Jet) else products
+def _entry(scale, left_i: Complex, right_i: Complex, left_j: Complex, right_j: Complex) -> Complex:
+  """d_i dbar_j of the features, from the derivatives of m_A and m_B."""
+  m, m_t = left_i * right_j.conj(), right_i * left_j.conj()
+  # d of the real part is (m + m_t) / 2, of the imaginary part (m - m_t) / (2 i): m is Hermitian
+  # in value only.
+  return Complex(
+    jnp.concatenate([scale * (m.re + m_t.re), scale * (m.im - m_t.im)], axis=-1),
+    jnp.concatenate([scale * (m.im + m_t.im), scale * (m_t.re - m.re)], axis=-1),
+  )
 
 
 def _by_multidegree(ambient, monomials) -> dict[tuple[int, ...], np.ndarray]:

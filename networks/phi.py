@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import chex
 
-from networks import activations, embeddings, jets, jets22, mlp, network, registry
+from networks import activations, embeddings, jets, jets22, mlp, network, products22, registry
 
 
 @registry.register("phi_mlp")
@@ -44,12 +44,14 @@ class PhiMLP(network.Network):
 
     Args:
       x: (..., 2N) real, [Re z, Im z] in any scaling of each factor, or the Jet of these
-        coordinates.
+        coordinates, of type (2, 2) of shape (P, 2N).
 
     Returns:
       (...) real, or the Jet of it.
     """
-    features = embeddings.SpectralEmbedding(self.ambient)(x)
+    embed = embeddings.SpectralEmbedding(self.ambient)
+    second = isinstance(x, jets22.Jet22)
+    features = products22.features(embed.products(x)) if second else embed(x)
     phi = mlp.MLP((*self.widths, 1), self.activation, zero_last=True)(features)
     return phi[..., 0]
 

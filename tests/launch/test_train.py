@@ -137,10 +137,14 @@ def test_networks_from_outside_the_repository(tmp_path, data_dir):
   )
   flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
   flags |= {"workdir": tmp_path / "run", "data_dir": data_dir}
-  output = succeed(start("train", without="certificate", **flags))
+  output = succeed(start("train", without="pictures", **flags))
   assert "general" in output
   rows = history(tmp_path / "run")
   assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
+  certificate = json.loads((tmp_path / "run" / "certificate.json").read_text())
+  euler = certificate["measures"]["euler"]
+  assert euler["exact"] == 0 and abs(euler["value"]) < 4 * euler["stderr"] < 1
+  assert certificate["histograms"]["riemann_squared"]["weights"]
 
 
 def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):

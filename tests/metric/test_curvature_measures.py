@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from configs import fermat_cubic, k3_quartic
+from trainer.curvature import tensors
 from trainer.devices import parallel
 from trainer.geometry import description, members, topology
 from trainer.geometry.parse import parse_polynomial
@@ -22,6 +23,9 @@ from trainer.sampling.statistics import mean_of_slices
 _TWO_FACTORS = Variety(
   (1, 3), (members.random_polynomial((1, 3), (2, 4), np.random.default_rng(0)),), (0.5, 2**0.5)
 )
+
+# Problems and parameters of `_bent`.
+_BENT = {}
 
 
 def _points(variety, slices):
@@ -50,6 +54,7 @@ def _bent(name):
   rng = np.random.default_rng(0)
   params = jax.tree.map(lambda a: a + 0.15 * rng.normal(size=a.shape), params)
   params = problem.ansatz.admit(params)
+  _BENT[name] = problem, params
   batch, per_slice = _points(variety, slices)
   seen = {}
 
@@ -62,8 +67,29 @@ def _bent(name):
   look = Look(
     len(batch.weight), evaluate, points=None, anywhere=None, function_anywhere=lambda f: None
   )
-  found = inspection.of_curvature(variety, problem.ansatz, problem.volume, per_slice, look)
+  found = inspection.by_jets(variety, problem.ansatz, problem.volume, per_slice, look)
   return variety, batch, per_slice, seen, found
+
+
+def test_differences_find_what_jets_find():
+  variety, batch, per_slice, values, expected = _bent("cubic")
+  problem, params = _BENT["cubic"]
+  of_metric = jax.jit(problem.values, compiler_options=parallel.optimisation(0))
+
+  def anywhere(z, charts):
+    at = prepare_on_host(variety, z, np.ones(len(z)), np.dtype(float), len(z), charts)
+    return jax.tree.map(np.asarray, of_metric({"network": params}, at))
+
+  count = len(values["weight"])
+  z = values["x"][:, :3] + 1j * values["x"][:, 3:]
+  points = lambda count: (z[:count], values["weight"][:count])
+  look = Look(count, values=None, points=points, anywhere=anywhere, function_anywhere=None)
+  found = inspection.by_differences(variety, problem.volume, per_slice, look)
+  assert set(found.measures) == set(expected.measures)
+  for name, (value, stderr) in expected.measures.items():
+    assert found.measures[name].value == pytest.approx(value, rel=1e-6, abs=1e-6), name
+    assert found.measures[name].stderr == pytest.approx(stderr, rel=1e-5), name
+  assert set(found.sections) == set(expected.sections) and not found.fields
 
 
 @pytest.mark.parametrize("name", ["cubic", "quartic", "two factors"])
@@ -121,7 +147,7 @@ def test_no_curvature_on_a_flat_torus():
   rows[3], rows[6], rows[7] = abs(f) ** 2, (df * f.conj()).real, (df * f.conj()).imag
   rows[8] = abs(df) ** 2
   quick = jax.jit(curvature.at_points, compiler_options=parallel.optimisation(0))
-  found = quick(jnp.asarray(rows), jnp.ones((len(f), 1, 1, 1)))
+  found = quick(*tensors.components(jnp.asarray(rows)), jnp.ones((len(f), 1, 1, 1)))
   np.testing.assert_allclose(found["determinant"], batch.omega, rtol=1e-10)
   scale = abs(df / f) ** 2 / abs(f) ** 2
   for name in ("scalar", "ricci", "euler"):

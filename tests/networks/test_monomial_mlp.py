@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets, jets22, monomial_mlp
+from networks import jets, jets22, monomial_mlp, products22
 from tests.networks import reference, test_jets22
 from trainer.errors import UserError
 from trainer.geometry import members
@@ -85,6 +85,28 @@ def test_curvature_jet_equals_nested_autodiff():
   np.testing.assert_allclose(
     jet.rows[:, 0], expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
   )
+
+
+def test_forms_of_the_monomials_equal_products_of_jets():
+  """All rows of every feature, and of sums of features, against the rules of (2, 2) jets."""
+  ambient, degrees, exponents = (2, 1), (1, 2), np.array(_MIXED[1])
+  x, pullback = reference.points(ambient, 2, 2)
+  x = jets22.from_coordinates(jnp.asarray(x), pullback, test_jets22._second(ambient, 2, 2))
+  weights = np.random.default_rng(0).normal(size=(2, 3, 6))
+
+  @jax.jit
+  def both(x):
+    group = monomial_mlp._products(ambient, degrees, exponents, x)
+    expected = monomial_mlp.monomial_products(ambient, degrees, exponents, x).rows
+    return expected, products22.jet(group).rows, products22.features([group]).high(weights)
+
+  expected, rows, (third, fourth) = both(x)
+  scale = np.abs(expected).max()
+  np.testing.assert_allclose(rows, expected, rtol=1e-11, atol=1e-12 * scale)
+  sums = np.einsum("rpf,pwf->rpw", expected, weights)
+  low, split = 9 + 6, 9 + 6 + 12
+  np.testing.assert_allclose(third, sums[low:split], rtol=1e-11, atol=1e-12 * scale)
+  np.testing.assert_allclose(fourth, sums[split:, :, 0], rtol=1e-11, atol=1e-12 * scale)
 
 
 def test_starts_at_fubini_study_and_float32_stays_narrow():

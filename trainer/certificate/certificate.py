@@ -4,8 +4,8 @@ It is one JSON object:
 
   measures      name -> {"value", "stderr", "exact"}, the one it was trained by first; of a metric
                 those of trainer.metric.measures.measure_all, of trainer.metric.consistency.findings
-                and, if it has (2, 2) jets, of trainer.metric.curvature_measures.findings: euler,
-                c2_J_1, .., c1, ricci_measure, mean_abs_ricci, min_c2_density, negative_c2_share
+                and of trainer.metric.curvature_measures.findings: euler, c2_J_1, .., c1,
+                ricci_measure, mean_abs_ricci, min_c2_density, negative_c2_share
   fubini_study  the same measures, on the same points, of the metric that training started from
   positivity    why the field makes sense everywhere: {"statement", and for an algebraic metric
                 "least_eigenvalue", "largest_eigenvalue" of H}

@@ -56,6 +56,11 @@ class Ansatz(NamedTuple):
   spectrum: Callable[[Any], jax.Array] | None = None
   admit: Callable[[Any], Any] | None = None
 
+  @property
+  def jet22(self) -> bool:
+    """Whether `potential` is made by rules of (2, 2) jets: quickly compiled, exact, cheap."""
+    return self.potential is not None and not self.nested
+
 
 def make_ansatz(variety: Variety, network: str) -> Ansatz:
   """Builds the ansatz on `variety` from a network.

@@ -45,7 +45,7 @@ def write_curvature(
     The file's path.
 
   Raises:
-    UserError: there is no trained metric, or it has no potential.
+    UserError: there is no trained metric.
   """
   run, trained = runs.load_run(workdir), load_run(workdir)
   count = run.config.data.heldout_points if num_points is None else num_points

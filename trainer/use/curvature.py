@@ -1,13 +1,13 @@
 """The curvature of a run's metric at points, in the local coordinates of each."""
 
+import functools
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.curvature import chern, contractions, tensors
-from trainer.errors import UserError
+from trainer.curvature import chern, contractions, differences, tensors
 from trainer.geometry import fubini_study, patches
 from trainer.points import batch as batches
 from trainer.points.batch import Batch
@@ -41,15 +41,12 @@ class Curvature(NamedTuple):
 
 @evaluation.compiled
 def curvature(fields: Fields, params: Any, z: jax.Array) -> Curvature:
-  """The curvature at points, by jets where the network has them.
+  """The curvature at points, by jets where the network has them, else by differences.
 
   Args:
     fields: the run's functions.
     params: their parameters.
     z: (..., N) complex, points on the variety in any scaling.
-
-  Raises:
-    UserError: the metric has no potential; curvature_of takes any metric.
   """
   params, variety = cast(params, z.real.dtype), fields.variety
 
@@ -69,25 +66,22 @@ def at_points(fields: Fields, params: Any, batch: Batch) -> Curvature:
 
   Returns:
     Curvature of arrays (B, ...).
-
-  Raises:
-    UserError: the metric has no potential.
   """
   variety, ansatz = fields.variety, fields.ansatz
-  if ansatz.potential is None:
-    raise UserError(
-      f"the network {fields.network} makes a metric without a potential: take "
-      "curvature_of(chart.metric, u)"
-    )
   chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
   z = jax.lax.complex(*jnp.split(batch.x, 2, axis=1))
-  charts = jax.vmap(lambda z: patches.choose_chart(variety, z))(z)
-  rows = ansatz.potential(params, batch, charts.eliminated)
-  g, riemann = tensors.components(rows)
+  if ansatz.jet22:
+    charts = jax.vmap(lambda z: patches.choose_chart(variety, z))(z)
+    rows = ansatz.potential(params, batch, charts.eliminated)
+    g, riemann = tensors.components(rows)
+    christoffel = jnp.moveaxis(tensors.christoffel(rows), -1, 0)
+  else:
+    at = differences.of_metric(variety, functools.partial(ansatz.metric, params), batch)
+    g, riemann, christoffel = at.metric, differences.riemann(at), differences.christoffel(at)
   hyperplanes = jax.vmap(lambda *at: fubini_study.factor_metrics(variety.ambient, *at))
   return Curvature(
     g,
-    jnp.moveaxis(tensors.christoffel(rows), -1, 0),
+    christoffel,
     riemann,
     contractions.ricci(g, riemann),
     contractions.scalar(g, riemann),
