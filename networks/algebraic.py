@@ -19,25 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from networks import gauge, index_maps, jets, jets22, network, positive, registry
-from networks import sections as section_jets
 from networks.split_complex import Complex, pick
+from networks.terms import Term
 
 # degree k -> exponents (M, N), coefficients (M, N_k) of the sections of multidegree k t.
 Sections = Callable[[int], tuple[np.ndarray, np.ndarray]]
-
-
-class Term(NamedTuple):
-  """(c / pi) log s* H s.
-
-  Attributes:
-    weight: c.
-    exponents: (M, N) of the monomials that sections are made of.
-    coefficients: (M, N_s), the sections.
-  """
-
-  weight: float
-  exponents: np.ndarray
-  coefficients: np.ndarray
 
 
 @registry.register("algebraic")
@@ -45,14 +31,15 @@ class AlgebraicMetric(network.Network):
   """phi = sum_j (c_j / pi) log s_j* H_j s_j - (Fubini-Study potential), zero at initialisation.
 
   The parameter "h", (N_s, N_s) real, holds H as described in `hermitian_matrix`; it starts at the
-  identity. Several terms have "h_00", "h_01", ..
+  identity. Several terms have "h_00", "h_01", ..; sections that are not from the ambient space
+  start small, and phi with them.
   """
 
   def __init__(
     self,
     ambient: Sequence[int],
     moduli: Sequence[float],
-    terms: Callable[[int], Sequence[tuple[float, np.ndarray, np.ndarray]]],
+    terms: Callable[[int], Sequence[tuple]],
     degree: int,
     name: str | None = None,
   ):
@@ -61,8 +48,7 @@ class AlgebraicMetric(network.Network):
     Args:
       ambient: dimensions (n_1, .., n_m) of the ambient projective spaces.
       moduli: Kaehler moduli (t_1, .., t_m).
-      terms: gives weight, exponents and coefficients of each Term of degree k, the sections
-        orthonormal for Fubini-Study.
+      terms: gives the fields of each Term of degree k, the sections orthonormal for Fubini-Study.
       degree: k.
       name: Haiku name.
 
@@ -86,8 +72,7 @@ class AlgebraicMetric(network.Network):
     names = ["h"] if len(self.terms) == 1 else [f"h_{j:02d}" for j in range(len(self.terms))]
     norms = []
     for name, term, rows in zip(names, self.terms, self.form().rows(x), strict=True):
-      size = term.coefficients.shape[1]
-      h = hk.get_parameter(name, (size, size), jets.dtype(x), init=hk.initializers.Identity())
+      h = hk.get_parameter(name, (term.size, term.size), jets.dtype(x), init=term.start)
       norms.append((term.weight, squared_norm(rows, jets.matmul(rows, packed_form(h)), x)))
     return relative_potential(norms, self.ambient, self.moduli, x)
 
@@ -127,10 +112,7 @@ class FullForm(NamedTuple):
 
   def rows(self, x: chex.Array | jets.Jet) -> list[chex.Array]:
     """The `section_rows` of each term at x (..., 2N): [Re | Im] of s, d_1 s, .., d_n s of a jet."""
-    return [
-      section_jets.section_rows(term.exponents, term.coefficients, self.ambient, x)
-      for term in self.terms
-    ]
+    return [term.rows(self.ambient, x) for term in self.terms]
 
 
 def check_degree(degree: int) -> int:

@@ -16,8 +16,7 @@ constructor, or the function itself, names of the geometry it is given (trainer.
   monomials     exponents (M, N) of each defining polynomial
   sections      degree k -> exponents (M, N), coefficients (M, N_k) of the sections of multidegree k
                 t, which has to be whole
-  terms         degree k -> weight, exponents and coefficients of each networks.algebraic.Term, for
-                any t
+  terms         degree k -> the fields of each networks.algebraic.Term, for any t
 """
 
 from __future__ import annotations

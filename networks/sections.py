@@ -125,12 +125,13 @@ def _monomial_rows(degrees, order, ambient, x):
   if isinstance(x, jets.Jet):
     z = [gauge.frame(x, *parts) for parts in factors]
   else:
-    z = [_normalised(x[..., re], x[..., im]) for re, im in factors]
+    z = [normalised(x[..., re], x[..., im]) for re, im in factors]
   pairs = index_maps.symmetric_pairs(x.num_directions) if isinstance(x, jets22.Jet22) else []
   return _monomials(z, [degree for degree in degrees if degree], order, pairs)
 
 
-def _normalised(u, v):
+def normalised(u: chex.Array, v: chex.Array) -> Complex:
+  """Points (..., k) of projective space, scaled to |z| = 1: one row (1, ..., k)."""
   scale = (u * u + v * v).sum(axis=-1, keepdims=True) ** -0.5
   return Complex((u * scale)[None], (v * scale)[None])
 

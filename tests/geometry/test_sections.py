@@ -130,3 +130,21 @@ def test_bad_multidegrees_are_refused():
   for multidegree in ((1,), (1, -1), (1, 0.5)):
     with pytest.raises(UserError, match="multidegree"):
       sections.section_basis(variety, multidegree)
+
+
+def test_quotients_are_the_sections_of_a_double_cover():
+  """s y_p of s = w z_i, w = q0 y0 / y1, on P1 x P2 [2; 3]."""
+  polynomial = members.random_polynomial((1, 2), (2, 3), np.random.default_rng(0))
+  variety = Variety((1, 2), (polynomial,), (1.0, 1.0))
+  z = varieties.some_points(variety, 5)
+  found = sections.quotients(variety, (0, 4))
+  values = np.prod(z[:, None] ** found.exponents, axis=2)
+  values = np.einsum("bm,pme->bpe", values, found.coefficients)
+  exponents, coefficients = np.array(polynomial.exponents), np.array(polynomial.coefficients)
+  first = exponents[:, 0] == 2
+  q0 = np.prod(z[:, None, 2:] ** exponents[first, 2:], axis=2) @ coefficients[first]
+  w = q0 * z[:, 0] / z[:, 1] / np.linalg.norm(coefficients)
+  expected = z[:, :2, None] * (w[:, None] * z[:, 2:])[:, None]
+  np.testing.assert_allclose(values, expected, rtol=1e-9)
+  for multidegree in ((0, 2), (1, 4), (4, 0)):
+    assert sections.quotients(variety, multidegree) is None

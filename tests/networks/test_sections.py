@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from networks import jets, sections
-from tests.networks import reference
+from networks import jets, jets22, sections, terms
+from tests.networks import reference, test_jets22
 
 
 def monomials(ambient, degrees):
@@ -94,3 +94,22 @@ def test_float32_stays_float32():
     )(x.astype(np.float32), pullback.astype(np.complex64))
   )
   assert "f64" not in text and "c128" not in text
+
+
+@pytest.mark.parametrize("kind", ["array", "jet", "jet22"])
+def test_a_quotient_is_the_section_it_is_made_of(kind):
+  """s y_p over y_p, s of multidegree (0, 2)."""
+  ambient, n = (1, 2), 1
+  exponents = monomials(ambient, (0, 2))
+  coefficients = coefficients_like(exponents, "dense", ambient)
+  lifted = np.concatenate([exponents + [1, 0, 0, 0, 0], exponents + [0, 1, 0, 0, 0]])
+  blocks = np.stack([np.eye(2)[p][:, None, None] * coefficients for p in (0, 1)])
+  quotients = terms.Quotients(0, lifted, blocks.reshape(2, len(lifted), -1))
+  x, pullback = reference.points(ambient, n, 2)
+  if kind == "jet":
+    x = jets.from_coordinates(x, pullback)
+  elif kind == "jet22":
+    x = jets22.from_coordinates(x, pullback, test_jets22._second(ambient, n, 2))
+  found = terms.quotient_rows(quotients, ambient, x)
+  expected = sections.section_rows(exponents, coefficients, ambient, x)
+  np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)

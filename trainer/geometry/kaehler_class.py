@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 import math
 
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety
+
 # Kaehler moduli with larger denominators would need degrees out of reach.
 _LARGEST_DENOMINATOR = 1000
 _ROUNDING = 1e-9
@@ -73,6 +76,16 @@ def is_multiple(ambient: Sequence[int], moduli: Sequence[float], degree: int) ->
   if whole is None:
     return False
   return max(whole) <= _widest(moduli, degree) or num_monomials(ambient, whole) <= LARGEST
+
+
+def check_multiples(variety: Variety, degrees: Sequence[int]) -> None:
+  """UserError unless one term k t is what there is of each degree k."""
+  for degree in degrees:
+    if not is_multiple(variety.ambient, variety.moduli, degree):
+      raise UserError(
+        "config.start = 'balanced' and config.continuation need whole multiples of the Kaehler "
+        f"moduli, not too large: degree {degree} times {variety.moduli} is none"
+      )
 
 
 def num_monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> int:

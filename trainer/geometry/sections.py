@@ -18,6 +18,7 @@ from typing import NamedTuple
 import chex
 import numpy as np
 
+from networks.terms import Quotients
 from trainer.errors import UserError
 from trainer.geometry import kaehler_class
 from trainer.geometry.variety import Variety, factor_slices
@@ -94,7 +95,42 @@ def terms_of_class(
   Potentials sum_j (c_j / pi) log s_j* H_j s_j lie in the class t, the Kaehler moduli.
   """
   terms = kaehler_class.terms(variety.ambient, variety.moduli, degree)
-  return tuple((weight, *section_basis(variety, multidegree)) for weight, multidegree in terms)
+  if len(terms) == 1:
+    return tuple((weight, *section_basis(variety, multidegree)) for weight, multidegree in terms)
+  return tuple((c, *section_basis(variety, m), quotients(variety, m)) for c, m in terms)
+
+
+def quotients(variety: Variety, multidegree: tuple[int, ...]) -> Quotients | None:
+  """The sections on a hypersurface that are not from the ambient space, for a degree 0 in a P1.
+
+  A polynomial q0 y0^2 + q1 y0 y1 + q2 y1^2 makes a double cover of the other factors, on which
+  w = q0 y0 / y1 = -(q1 y0 + q2 y1) / y0 is a section, too. All are w times monomials.
+  """
+  if len(variety.polynomials) > 1:
+    return None
+  (polynomial,), degrees = variety.polynomials, [row[0] for row in variety.degrees]
+  for factor, (n, q, d) in enumerate(zip(variety.ambient, degrees, multidegree)):
+    rest = tuple(0 if i == factor else a - b for i, (a, b) in enumerate(zip(multidegree, degrees)))
+    if (n, q, d) == (1, 2, 0) and min(rest) >= 0:
+      break
+  else:
+    return None
+  y0, y1 = range(*variety.factor_slices[factor].indices(variety.num_coordinates))
+  lifted = tuple(1 if i == factor else d for i, d in enumerate(multidegree))
+  exponents = monomials(variety.ambient, lifted)
+  index = {tuple(row): i for i, row in enumerate(exponents)}
+  factors = monomials(variety.ambient, rest)
+  scales = monomial_scales(variety.ambient, factors)
+  c = np.zeros((2, len(exponents), len(factors)), complex)
+  terms, values = np.array(polynomial.exponents), np.array(polynomial.coefficients)
+  values = values / np.linalg.norm(values)
+  for e, (row, scale) in enumerate(zip(factors, scales)):
+    for term, value in zip(terms, values):
+      first = term[y0] == 2
+      shifted = term + row
+      shifted[y0 if first else y1] -= 1
+      c[1 if first else 0, index[tuple(shifted)], e] += scale * (value if first else -value)
+  return Quotients(factor, exponents, c)
 
 
 def multidegree_of_class(variety: Variety, degree: int) -> tuple[int, ...]:

@@ -29,7 +29,8 @@ import jax.numpy as jnp
 from networks import jets
 from networks.algebraic import FullForm, hermitian_matrix, packed_form, real_matrix, squared_norm
 from trainer.devices import parallel
-from trainer.geometry import hermitian
+from trainer.geometry import hermitian, kaehler_class
+from trainer.geometry.variety import Variety
 from trainer.metric import forms
 from trainer.metric.losses import Tensors, monge_ampere, residual
 from trainer.problem.linearise import Linearisation
@@ -157,6 +158,14 @@ def linearise(form: FullForm) -> Linearisation:
     nearly_linear=True,
     low_rank=True,
   )
+
+
+def describe(variety: Variety, form: Any) -> str:
+  """How the class of a metric of several terms is made up; "" of others."""
+  if not isinstance(form, FullForm) or len(form.terms) == 1:
+    return ""
+  terms = kaehler_class.terms(variety.ambient, variety.moduli, form.degree)
+  return ", class " + " + ".join(f"{weight:.4g} {multidegree}" for weight, multidegree in terms)
 
 
 def _matrices(params):

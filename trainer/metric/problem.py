@@ -17,14 +17,14 @@ from trainer.geometry.description import make_variety
 from trainer.geometry.symmetries import Symmetry, make_symmetries
 from trainer.geometry.variety import Variety
 from trainer.metric import (
-  algebraic,  # noqa: F401  Imported, it registers its linearisation with forms.
+  algebraic,
   ansatz,
   balanced,
   curvature_measures,
   forms,
   inspection,
   invariance,
-  invariant,  # noqa: F401  The same.
+  invariant,  # noqa: F401  Imported, it registers its linearisation with forms.
   lift,
   losses,
   measures,
@@ -36,7 +36,7 @@ from trainer.points.batch import Batch
 from trainer.points.concentration import CONCENTRATIONS, OFF, make_sampler
 from trainer.problem import linearise
 from trainer.problem.linearise import Linearisation, Residual
-from trainer.problem.network_text import split_terms
+from trainer.problem.network_text import parse_network, split_terms
 from trainer.problem.problem import Findings, Look, Problem, Values
 from trainer.sampling import singular
 from trainer.sampling.sampler import Sampler
@@ -92,7 +92,7 @@ class MetricProblem(Problem):
     count = sum(shape.size for shape in shapes)
     return (
       f"{self.network}: {count} parameters on a variety of dimension {self.variety.dimension}, "
-      f"d dbar by {self.ansatz.path}{_several_terms(self.variety, self.ansatz)}"
+      f"d dbar by {self.ansatz.path}{algebraic.describe(self.variety, self.ansatz.form)}"
     )
 
   def check(self, thorough: bool) -> None:
@@ -268,21 +268,9 @@ def metric_problem(config: ml_collections.ConfigDict, network: str, squares: boo
       f"{config.network}"
     )
   if config.start == BALANCED or config.continuation:
-    for degree in (*config.continuation, first.form.degree):
-      if not kaehler_class.is_multiple(variety.ambient, variety.moduli, degree):
-        raise UserError(
-          "config.start = 'balanced' and config.continuation need whole multiples of the Kaehler "
-          f"moduli, not too large: degree {degree} times {variety.moduli} is none"
-        )
+    degree = parse_network(split_terms(config.network)[0])[1]["degree"]
+    kaehler_class.check_multiples(variety, (*config.continuation, degree))
   return problem
-
-
-def _several_terms(variety, ansatz):
-  """How the class is made up, if it is."""
-  if not isinstance(ansatz.form, FullForm) or len(ansatz.form.terms) == 1:
-    return ""
-  terms = kaehler_class.terms(variety.ambient, variety.moduli, ansatz.form.degree)
-  return ", class " + " + ".join(f"{weight:.4g} {multidegree}" for weight, multidegree in terms)
 
 
 def _check(name, value, choices):
