@@ -176,7 +176,7 @@ def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable
   )
 
 
-def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
+def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Callable:
   """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
 
   Args:
@@ -184,6 +184,8 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
       device's part of an array of `lay_out_epoch`.
     mesh: the mesh it runs on.
     mode: "shard_map" or "pmap".
+    examples: a state and an epoch to compile for at once, so that steps can be timed; without them,
+      and under pmap, it is done at the first call.
 
   Returns:
     A function of a replicated state and a laid-out epoch. A second trace is an AssertionError.
@@ -193,16 +195,15 @@ def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
     return jax.pmap(
       step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh), donate_argnums=0
     )
-  return jax.jit(
-    jax.shard_map(
-      step,
-      mesh=mesh,
-      in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),
-      out_specs=PartitionSpec(),
-      check_vma=False,
-    ),
-    donate_argnums=0,
+  mapped = jax.shard_map(
+    step,
+    mesh=mesh,
+    in_specs=(PartitionSpec(), PartitionSpec(None, AXIS)),
+    out_specs=PartitionSpec(),
+    check_vma=False,
   )
+  compiled = jax.jit(mapped, donate_argnums=0)
+  return compiled.lower(*examples).compile() if examples else compiled
 
 
 def trace_once(fn: Callable) -> Callable:

@@ -150,8 +150,7 @@ def compile_step(
   step = gauss_newton.make_gauss_newton_step(
     linear, solver, plan, floor, mu, decay, run.problem.admit
   )
-  # Now, so that steps can be timed.
-  return parallel.compile_step(step, job.mesh, job.parallelism).lower(state, segment).compile()
+  return parallel.compile_step(step, job.mesh, job.parallelism, state, segment)
 
 
 def _allow(job: Job, state: TrainState, iterations: float) -> TrainState:
