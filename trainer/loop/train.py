@@ -60,6 +60,8 @@ def train(
   configs.check_config(config, mesh.size)
   progress = metrics.Progress(enabled=main_process)
   progress.stage("checking the manifold")
+  if config.network == chosen.AUTO:
+    progress.stage("choosing a network")
   choice = chosen.choose(config, workdir, memory)
   run = runs.open_run(config, seed, dtype, runs.files_of(config, workdir), choice)
   if choice:

@@ -13,7 +13,6 @@ import jax
 import ml_collections
 
 from trainer.devices import speed
-from trainer.errors import UserError
 from trainer.geometry import kaehler_class, sections
 from trainer.geometry.description import make_variety
 from trainer.geometry.variety import Variety
@@ -30,6 +29,8 @@ _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
 _FEWEST, _MOST = 0.6, 10.0
 # The fewest points of a run.
 _POINTS = 20_000
+# The part of the budget that training may take in any case.
+_TRAINING = 0.3
 # Iterations of conjugate gradients on the first and on the last batch, and what preparing and
 # trying a step costs in iterations.
 _EARLY, _LATE, _STEP = 12, 25, 5
@@ -55,9 +56,6 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
 
   Returns:
     The fields that are chosen, with a reason and the predicted time.
-
-  Raises:
-    UserError: the budget is too short for anything.
   """
   variety = make_variety(config)
   budget = config.budget_seconds
@@ -70,15 +68,11 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
   machine = speed.measure(devices)
   points_per_second = _sampling_rate(variety, config.data.concentration)
   plans = [
-    plan
+    _plan(variety, degree, config, machine, points_per_second, memory * devices)
     for degree in range(1, _highest_degree(variety) + 1)
-    if (plan := _plan(variety, degree, config, machine, points_per_second, memory * devices))
   ]
-  if not plans:
-    raise UserError(
-      f"config.budget_seconds = {budget:g} is too short to train anything on this machine: raise it"
-    )
-  plan = plans[-1]
+  # Where time is short for any, as on a busy machine, the least there is.
+  plan = ([plan for plan in plans if plan.seconds <= budget] or plans[:1])[-1]
   *lower, degree = plan.degrees
   reason = (
     f"dense polynomials: {plan.unknowns:,} unknowns, {plan.points:,} points, "
@@ -89,7 +83,9 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "continuation": tuple(lower),
     "data.train_points": plan.points,
     "gauss_newton.steps": 20,
-    "time_limit": budget - _certificate_seconds(variety, degree, config, machine),
+    "time_limit": max(
+      budget - _certificate_seconds(variety, degree, config, machine), _TRAINING * budget
+    ),
   }
   return Choice(fields, reason, plan.seconds)
 
@@ -106,13 +102,13 @@ def _network(variety: Variety, budget: float) -> Choice:
   fields = {
     "network": _NETWORK.format(width),
     "gauss_newton.steps": 600,
-    "time_limit": budget - _CERTIFICATE,
+    "time_limit": max(budget - _CERTIFICATE, _TRAINING * budget),
   }
   return Choice(fields, "few monomials: their products as features", budget)
 
 
-def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan | None:
-  """The plan for a degree, None if time does not allow it."""
+def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
+  """The plan for a degree: as many points as time allows, but not too few."""
   degrees = _ladder(variety, degree)
   rate = _EFFICIENCY * machine.flops
   fixed = _REST + _PHASE * len(degrees)
@@ -129,10 +125,7 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan 
   early = _FEWEST * (_EARLY + _STEP) if lifted else 0
   late = _LATE + _STEP if lifted else 6 * (_LATE + _STEP)
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
-  if ratio < _FEWEST:
-    return None
-  points = max(int(min(ratio, _MOST) * unknowns), _POINTS)
-  points = min(points, max(config.data.train_points, points))
+  points = max(int(min(max(ratio, _FEWEST), _MOST) * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
   return _Plan(tuple(degrees), unknowns, points, seconds)
 
