@@ -100,6 +100,24 @@ def test_the_choice_is_made_once(tmp_path, monkeypatch):
   assert runs.load_run(tmp_path).phases == run.phases
 
 
+def test_a_run_with_a_network_of_its_own_is_another_run(tmp_path):
+  """So that the workdir is refused for what it holds."""
+  from trainer.run import checkpoint
+  from trainer.run import config as configs
+  from trainer.run import run as runs
+
+  config = default_config()
+  config.variety = variety((2,), ((3,),))
+  named = config.copy_and_resolve_references()
+  named.network = "algebraic(degree=1)"
+  run = runs.open_run(named, 0, configs.real_dtype("float64"))
+  checkpoint.claim_workdir(tmp_path, run.identity, write=True)
+  found = chosen.choose(config, tmp_path, _MEMORY)
+  asked = runs.open_run(config, 0, configs.real_dtype("float64"), choice=found)
+  with pytest.raises(UserError, match="holds another run"):
+    checkpoint.claim_workdir(tmp_path, asked.identity, write=False)
+
+
 def test_a_problem_of_ones_own_names_its_network(tmp_path):
   config = default_config()
   config.problem = "tests.problem.torus:TorusProblem"

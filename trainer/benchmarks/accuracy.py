@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import pathlib
-import subprocess
-import sys
-import time
 from typing import Any
 
+from trainer.benchmarks import runs
 from trainer.certificate import pictures
 from trainer.certificate.certificate import read_certificate
-from trainer.errors import UserError
 from trainer.run import metrics
 
 MANIFOLDS = (
@@ -50,37 +47,19 @@ def run(
   for name in manifolds:
     for seed in seeds:
       workdir = directory / f"{name}_{seed}"
-      if workdir.exists():
-        raise UserError(f"{workdir} exists: runs of the accuracy suite start from nothing")
-      began = time.monotonic()
-      result = subprocess.run(
-        [
-          sys.executable,
-          "-m",
-          "launch.train",
-          f"--config=configs/{name}.py",
-          f"--workdir={workdir}",
-          f"--data_dir={workdir / 'points'}",
-          f"--seed={seed}",
-          f"--config.time_limit={budget_seconds}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+      runs.check_new(workdir, "accuracy")
+      seconds = runs.train(
+        f"{name} with seed {seed}",
+        workdir,
+        f"--config=configs/{name}.py",
+        f"--seed={seed}",
+        f"--config.time_limit={budget_seconds}",
       )
-      if result.returncode:
-        raise UserError(
-          f"training {name} with seed {seed} failed: {result.stderr.splitlines()[-1]}"
-        )
-      yield _row(name, seed, workdir) | {"seconds_in_all": time.monotonic() - began}
+      yield _row(name, seed, workdir) | {"seconds_in_all": seconds}
 
 
 def _row(name: str, seed: int, workdir: pathlib.Path) -> dict[str, Any]:
   certificate = read_certificate(workdir)
-  measures = {
-    key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
-    for key in _MEASURES
-  }
   curve = [
     (row["seconds"], row["sigma"])
     for row in metrics.read_history(workdir / "metrics.jsonl")
@@ -93,7 +72,7 @@ def _row(name: str, seed: int, workdir: pathlib.Path) -> dict[str, Any]:
     "seed": seed,
     "seconds": run["seconds"],
     "parameters": run["parameters"],
-    **measures,
+    **runs.measures(certificate, _MEASURES),
     "curve": curve,
   }
 

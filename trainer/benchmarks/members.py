@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 import json
 import pathlib
-import subprocess
-import sys
-import time
 from typing import Any
 
+from trainer.benchmarks import runs
 from trainer.certificate.certificate import read_certificate
-from trainer.errors import UserError
 
 # Ambient spaces, degrees and how many random members, with variety seeds from 0.
 FAMILIES = {
@@ -58,29 +55,20 @@ def run(
     ambient, degrees, count = FAMILIES[name]
     for seed in range(count):
       workdir = directory / f"{name}_{seed}"
-      if workdir.exists():
-        raise UserError(f"{workdir} exists: runs of the suite manifolds start from nothing")
+      runs.check_new(workdir, "manifolds")
       workdir.mkdir(parents=True)
       config = workdir / "config.py"
       config.write_text(
         _CONFIG.format(ambient=ambient, degrees=degrees, seed=seed, budget=budget_seconds)
       )
-      began = time.monotonic()
-      command = [sys.executable, "-m", "launch.train", f"--config={config}", "--allow_fail"]
-      command += [f"--workdir={workdir}", f"--data_dir={workdir / 'points'}"]
-      result = subprocess.run(command, capture_output=True, text=True, check=False)
-      if result.returncode:
-        raise UserError(f"training {workdir} failed: {result.stderr.splitlines()[-1]}")
-      yield _row(name, seed, workdir) | {"seconds": time.monotonic() - began}
+      what = f"{name} with variety seed {seed}"
+      seconds = runs.train(what, workdir, f"--config={config}", "--allow_fail")
+      yield _row(name, seed, workdir) | {"seconds": seconds}
 
 
 def _row(name, seed, workdir):
   certificate = read_certificate(workdir)
   choice = json.loads((workdir / "run.json").read_text())["choice"]
-  measures = {
-    key: {part: certificate["measures"][key][part] for part in ("value", "stderr")}
-    for key in _MEASURES
-  }
   return {
     "manifold": name,
     "seed": seed,
@@ -88,7 +76,7 @@ def _row(name, seed, workdir):
     "reason": choice["reason"],
     "predicted": choice["seconds"],
     "passed": certificate["verdict"]["passed"],
-    **measures,
+    **runs.measures(certificate, _MEASURES),
   }
 
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-# Side of the matrices that are multiplied: large enough for the full rate of a processor.
-_SIZE = {"cpu": 1024}
-_LARGE = 8192
+# Sides of the matrices that are multiplied: large enough for a processor's full rate, and others'.
+_SIZE, _LARGE = 1024, 8192
 _ROUNDS = 5
-# Seconds that compiling `_program` takes on the machine that times are quoted for.
+# Seconds of one compilation at slowness 1.
 _REFERENCE = 0.5
 
 
@@ -19,8 +18,7 @@ class Speed(NamedTuple):
 
   Attributes:
     flops: float32 operations a second in large matrix products, of all devices together.
-    slowness: how many times longer programs compile than on the machine that constants of time were
-      measured on.
+    slowness: how many times longer a program compiles than half a second.
   """
 
   flops: float
@@ -33,7 +31,8 @@ def measure(num_devices: int) -> Speed:
   Args:
     num_devices: how many devices, alike, do the work; CPU devices of one host share its cores.
   """
-  size = _SIZE.get(jax.default_backend(), _LARGE)
+  on_cpu = jax.default_backend() == "cpu"
+  size = _SIZE if on_cpu else _LARGE
   a = jnp.full((size, size), 1 / size, jnp.float32)
   multiply = jax.jit(lambda a: a @ a)
   jax.block_until_ready(multiply(a))
@@ -44,8 +43,8 @@ def measure(num_devices: int) -> Speed:
     seconds.append(time.monotonic() - tick)
   # The best of all: another program is not the machine's fault.
   rate = 2 * size**3 / min(seconds)
-  share = jax.process_count() if jax.default_backend() == "cpu" else num_devices
-  return Speed(rate * share, _compile_seconds() / _REFERENCE)
+  shares = jax.process_count() if on_cpu else num_devices
+  return Speed(rate * shares, _compile_seconds() / _REFERENCE)
 
 
 def _compile_seconds() -> float:

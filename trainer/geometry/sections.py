@@ -89,8 +89,8 @@ def sections_of_class(variety: Variety, degree: int) -> SectionBasis:
 
 def terms_of_class(
   variety: Variety, degree: int
-) -> tuple[tuple[float, np.ndarray, np.ndarray], ...]:
-  """Weight c_j, exponents and coefficients of each term of degree k, see kaehler_class.terms.
+) -> tuple[tuple[float | np.ndarray | Quotients | None, ...], ...]:
+  """The fields of each networks.terms.Term of degree k, see kaehler_class.terms.
 
   Potentials sum_j (c_j / pi) log s_j* H_j s_j lie in the class t, the Kaehler moduli.
   """
@@ -155,9 +155,7 @@ def expected_count(variety: Variety, multidegree: Sequence[int]) -> int:
     for chosen in itertools.combinations(zip(*variety.degrees), size):
       rest = [d - sum(q[i] for q in chosen) for i, d in enumerate(multidegree)]
       if min(rest) >= 0:
-        total += (-1) ** size * math.prod(
-          math.comb(n + d, n) for n, d in zip(variety.ambient, rest)
-        )
+        total += (-1) ** size * kaehler_class.num_monomials(variety.ambient, rest)
   return total
 
 
@@ -186,7 +184,7 @@ def product(
 ) -> np.ndarray:
   """The form of multidegree d + e whose rho is the product of two: rho_{d+e} = rho_d rho_e.
 
-  Its potential is the sum of theirs, K_{d+e} = (d K_d + e K_e) / (d + e) on a hypersurface of P^n.
+  Of whole multiples d = a t and e = b t of a class: K_{a+b} = (a K_a + b K_b) / (a + b).
 
   Args:
     variety: the manifold.

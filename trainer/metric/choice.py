@@ -83,9 +83,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "continuation": tuple(lower),
     "data.train_points": plan.points,
     "gauss_newton.steps": 20,
-    "time_limit": max(
-      budget - _certificate_seconds(variety, degree, config, machine), _TRAINING * budget
-    ),
+    "time_limit": _time_limit(budget, _certificate_seconds(variety, degree, config, machine)),
   }
   return Choice(fields, reason, plan.seconds)
 
@@ -102,9 +100,14 @@ def _network(variety: Variety, budget: float) -> Choice:
   fields = {
     "network": _NETWORK.format(width),
     "gauss_newton.steps": 600,
-    "time_limit": max(budget - _CERTIFICATE, _TRAINING * budget),
+    "time_limit": _time_limit(budget, _CERTIFICATE),
   }
   return Choice(fields, "few monomials: their products as features", budget)
+
+
+def _time_limit(budget: float, certificate: float) -> float:
+  """Seconds after which training ends, so that time is left for the certificate."""
+  return max(budget - certificate, _TRAINING * budget)
 
 
 def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:

@@ -1,5 +1,6 @@
 """An algebraic metric written in sections of higher degree."""
 
+import functools
 from typing import Any
 
 import jax
@@ -13,8 +14,7 @@ from trainer.geometry.variety import Variety
 def raise_degree(variety: Variety, network: Any, degree: int, higher: int) -> Any:
   """rho_{k'} = rho_k^q rho_FS^r, k' = q k + r: exactly the same metric where k divides k'.
 
-  Otherwise K' = (q k K + r K_FS) / k'. Its form is that of products of sections: from the second
-  power on far better than K_FS, even if most of what is added is K_FS.
+  Otherwise K' = (q k K + r K_FS) / k'.
 
   Args:
     variety: the manifold.
@@ -25,20 +25,17 @@ def raise_degree(variety: Variety, network: Any, degree: int, higher: int) -> An
   Returns:
     Those of degree k'.
   """
-  low = sections.multidegree_of_class(variety, degree)
-  rest = tuple(
-    high % d if d else 0 for high, d in zip(sections.multidegree_of_class(variety, higher), low)
-  )
+  of = functools.partial(sections.multidegree_of_class, variety)
+  q, r = divmod(higher, degree)
 
   def lift(h):
     re, im = (np.asarray(part, float) for part in algebraic.hermitian_matrix(h))
-    first = re + 1j * im
-    form, total = first / np.trace(first).real * len(first), low
-    power = form
-    for _ in range(higher // degree - 1):
-      power = sections.product(variety, total, power, low, form)
-      total = tuple(a + b for a, b in zip(total, low))
-    power = sections.product(variety, total, power, rest)
+    form = re + 1j * im
+    # A factor would be raised, too.
+    form = power = form / np.trace(form).real * len(form)
+    for i in range(1, q):
+      power = sections.product(variety, of(i * degree), power, of(degree), form)
+    power = sections.product(variety, of(q * degree), power, of(r))
     return np.asarray(algebraic.real_matrix(power.real, power.imag), h.dtype)
 
   return jax.tree.map(lift, network)

@@ -22,12 +22,13 @@ def choose(config: ml_collections.ConfigDict, workdir: pathlib.Path, memory: int
     memory: bytes of a device for intermediate results.
 
   Raises:
-    UserError: the problem cannot choose, or not for this config.
+    UserError: the problem cannot choose.
   """
   if config.network != AUTO:
     return None
-  if (workdir / "run.json").exists():
-    return stored(checkpoint.read_run(workdir))
+  path = workdir / "run.json"
+  if path.exists() and (found := stored(checkpoint.read_run(workdir))):
+    return found
   try:
     chooser = CHOOSERS.resolve(parse_network(config.problem)[0])
   except ValueError as error:

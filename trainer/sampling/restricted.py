@@ -69,14 +69,6 @@ def interpolation(degree: tuple[int, ...], dimensions: tuple[int, ...]):
   return nodes.T, np.linalg.pinv(table)
 
 
-def interpolate(
-  value: Callable[[jax.Array], jax.Array], degree: tuple[int, ...], dimensions: tuple[int, ...]
-):
-  """Coefficients (M, ...) of a polynomial; `value` maps nodes (sum of s_i + 1, P) to (P, ...)."""
-  nodes, matrix = interpolation(degree, dimensions)
-  return matrix @ value(nodes)
-
-
 class Slopes(NamedTuple):
   """Coefficients of the derivatives of a group by the coordinates of one factor."""
 
