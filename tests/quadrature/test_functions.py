@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import algebraic
+from networks import algebraic, symmetry
 from networks import sections as section_jets
 from tests.quadrature import spaces
 from trainer.curvature import contractions, wirtinger
 from trainer.geometry import hermitian, sections
 from trainer.geometry.sections import SectionBasis
+from trainer.quadrature import calibrate, least_squares
 from trainer.quadrature import functions as fields
-from trainer.quadrature import least_squares
 from trainer.quadrature.background import Rows
 
 
@@ -88,3 +88,19 @@ def test_integrals_do_not_depend_on_the_devices():
   square = lambda _, rows: rows.volume @ fields.value_features(quadratic.frame(rows)) ** 2
   one, four = (spaces.projective_space(2, 60, 0, devices).integral(square) for devices in (1, 4))
   np.testing.assert_allclose(one, four, rtol=1e-13)
+
+
+def test_calibrated_weights_integrate_functions_of_that_degree_exactly():
+  # int |s_A|^2 / |z|^2 over P^1 of volume 1 is 1/2 for both sections: f - 1/2 is a Laplacian.
+  background, linear = spaces.projective_space(1, 400), spaces.functions_on(1, 1)
+  group = symmetry.Generators(1, (), ((1, 0),), False)
+  controls = calibrate.all_of_degree(linear), calibrate.invariants(linear, group)
+  mean = lambda _, rows: rows.volume @ fields.value_features(linear.frame(rows))
+  assert np.max(np.abs(background.integral(mean) - [0.5, 0, 0, 0.5])) > 1e-3
+  whole, some = (calibrate.calibrated(background, c) for c in controls)
+  np.testing.assert_allclose(whole.background.integral(mean), [0.5, 0, 0, 0.5], atol=1e-12)
+  of_some = some.background.integral(mean)
+  assert abs(of_some[1]) < 1e-12 and abs(of_some[0] - 0.5) > 1e-4
+  assert 0 < some.spread < whole.spread < 0.2 and 0 < whole.least < 1
+  first, second = (half.integral(mean) for half in background.halves())
+  np.testing.assert_allclose((first + second) / 2, background.integral(mean), rtol=1e-12)

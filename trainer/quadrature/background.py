@@ -101,6 +101,15 @@ class Background:
     sums = program(parallel.replicate(self.mesh, params), self._with(extra))
     return jax.tree.map(np.asarray, sums)
 
+  def halves(self) -> tuple[Background, Background]:
+    """Every other slice, and the rest; of whole slices, as many on every device."""
+    program = _halves_program(self.mesh, self.points_per_slice)
+    half = self.num_points // 2
+    return tuple(
+      dataclasses.replace(self, rows=_scaled(r, 2.0), num_points=half)
+      for r in program(None, self.rows)
+    )
+
   def with_volume(self, volume: jax.Array) -> Background:
     """The same points with other quadrature weights (B,)."""
     return dataclasses.replace(self, rows=self.rows._replace(volume=volume))
@@ -185,6 +194,22 @@ def of_run(
     mesh,
     memory,
   )
+
+
+def _scaled(rows, factor):
+  return rows._replace(volume=rows.volume * factor)
+
+
+@functools.lru_cache(maxsize=4)
+def _halves_program(mesh, points_per_slice):
+  def of_device(_, rows):
+    def half(a, which):
+      slices = a.reshape(-1, 2, points_per_slice, *a.shape[1:])
+      return slices[:, which].reshape(-1, *a.shape[1:])
+
+    return tuple(jax.tree.map(functools.partial(half, which=i), rows) for i in (0, 1))
+
+  return parallel.compile_rows(of_device, mesh)
 
 
 @functools.lru_cache(maxsize=64)

@@ -25,9 +25,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import algebraic
+from networks import algebraic, jets
 from trainer.curvature import contractions
-from trainer.geometry import fubini_study, sections
+from trainer.geometry import fubini_study, hermitian, sections
 from trainer.geometry.sections import SectionBasis
 from trainer.geometry.variety import Variety
 from trainer.metric import laplacians
@@ -59,13 +59,21 @@ class Functions:
   def frame(self, rows: Rows) -> Frame:
     """The sections at points."""
     s = laplacians.horizontal_sections(self.ambient, self.basis, rows.x, rows.pullback)
+    slopes = contractions.unitary_frame(rows.metric) @ s[:, 1:]
+    e = jnp.concatenate([s[:, :1], slopes], axis=1)
+    return Frame(jnp.concatenate([e.real, e.imag], axis=-1), self._trace(rows))
+
+  def box_of_jets(self, rows: Rows, rho: jets.Jet) -> jax.Array:
+    """Box of s* H s / prod_i |z^(i)|^(2 k_i) from the jet (B, P) of s* H s, (B, P)."""
+    mixed = jnp.moveaxis(hermitian.unpack(rho.mixed), (-2, -1), (0, 1))
+    inverse = jnp.moveaxis(contractions.inverse(rows.metric), 0, -1)[..., None]
+    return jnp.sum(inverse * mixed, axis=(0, 1)).real - self._trace(rows)[:, None] * rho.value
+
+  def _trace(self, rows):
     z = jax.lax.complex(*jnp.split(rows.x, 2, axis=1))
     factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(self.ambient, z, rows.pullback)
     bend = laplacians.norm_curvature(self.ambient, self.basis, factors)
-    trace = jnp.sum(contractions.inverse(rows.metric) * bend, axis=(1, 2)).real
-    slopes = contractions.unitary_frame(rows.metric) @ s[:, 1:]
-    e = jnp.concatenate([s[:, :1], slopes], axis=1)
-    return Frame(jnp.concatenate([e.real, e.imag], axis=-1), trace)
+    return jnp.sum(contractions.inverse(rows.metric) * bend, axis=(1, 2)).real
 
 
 @functools.lru_cache(maxsize=32)
