@@ -1,4 +1,4 @@
-"""Harmonic (1, 1) forms: the derivatives alpha_i = dg/dt_i of a Ricci-flat metric by Kaehler moduli.
+"""Harmonic (1, 1) forms: the derivatives alpha_i = dg/dt_i of a Ricci-flat metric.
 
 Of any metric g in the class t, with c_i = V_i / Vol, V_i = d Vol / d t_i,
 
@@ -18,7 +18,6 @@ for (tr alpha tr beta - <alpha, beta>) dvol = alpha ^ beta ^ omega^{n-2} / (n-2)
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import chex
@@ -72,13 +71,9 @@ def hessians(functions: Functions, h: jax.Array, rows: Rows) -> jax.Array:
   """d_a dbar_b u of functions h (R, N_k, N_k) real at points, (B, R, n, n) complex."""
   chex.assert_rank(h, 3)
   z = jax.lax.complex(*jnp.split(rows.x, 2, axis=1))
-  factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(
-    functions.ambient, z, rows.pullback
-  )
+  factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(functions.ambient, z, rows.pullback)
   bend = laplacians.norm_curvature(functions.ambient, functions.basis, factors)
-  s = laplacians.horizontal_sections(
-    functions.ambient, functions.basis, rows.x, rows.pullback
-  )
+  s = laplacians.horizontal_sections(functions.ambient, functions.basis, rows.x, rows.pullback)
   form = jax.vmap(lambda h: jax.lax.complex(*algebraic.hermitian_matrix(h)))(h)
   products = jnp.einsum("pbk,rkl,pal->prab", s.conj(), form, s)
   return products[:, :, 1:, 1:] - bend[:, None] * products[:, :, :1, :1].real
