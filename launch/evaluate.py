@@ -12,8 +12,8 @@ With --curvature it writes curvature.npz instead: points, and the metric, connec
 and Chern densities at them (trainer.use.archive). With --harmonic it writes harmonic.json and
 harmonic.npz: the harmonic (1, 1) forms and their inner products (trainer.harmonic.write). With
 --bundle=k_1,.. it writes the Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum
-of several, separated by ";", to files named after it (trainer.bundles.write). With --compare it puts
-several runs beside each other, with a picture, comparison.png, in the current directory. With
+of several, separated by ";", to files named after it (trainer.bundles.write). With --compare it
+puts several runs beside each other, with a picture, comparison.png, in the current directory. With
 --moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
 parameter of a config, which takes points but no trained metric.
 """
