@@ -24,11 +24,11 @@ from trainer.run.run import Run
 
 FILE = "harmonic_11.npz"
 # Points an unknown, and how many at least and at most.
-_POINTS_PER_UNKNOWN, _FEWEST, _MOST = 8, 20_000, 100_000
+_POINTS_PER_UNKNOWN, _FEWEST, _MOST = 4, 20_000, 100_000
 _VALIDATION = 10_000
-_ITERATIONS = 30
+_ITERATIONS = 20
 # Of the float32 rate of a product of matrices: float64, and what is not a product.
-_EFFICIENCY = 0.25
+_EFFICIENCY = 0.12
 # Seconds: of a default solution, and of what does not depend on its size.
 _BUDGET, _REST = 100.0, 25.0
 
