@@ -3,14 +3,19 @@
   ricciflat-evaluate --workdir=runs/fermat_quintic
   ricciflat-evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
   ricciflat-evaluate --workdir=runs/fermat_quintic --curvature --points=100000
+  ricciflat-evaluate --workdir=runs/bicubic --harmonic
+  ricciflat-evaluate --workdir=runs/bicubic --bundle=1,-1
   ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
 With --curvature it writes curvature.npz instead: points, and the metric, connection, Riemann tensor
-and Chern densities at them (trainer.use.archive). With --compare it puts several runs beside each
-other, with a picture, comparison.png, in the current directory. With --moduli it measures the
-Weil-Petersson metric and the normalised Yukawa coupling along each named parameter of a config,
-which takes points but no trained metric.
+and Chern densities at them (trainer.use.archive). With --harmonic it writes harmonic.json and
+harmonic.npz: the harmonic (1, 1) forms and their inner products (trainer.harmonic.write). With
+--bundle=k_1,.. it writes the Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum
+of several, separated by ";", to files named after it (trainer.bundles.write). With --compare it
+puts several runs beside each other, with a picture, comparison.png, in the current directory. With
+--moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
+parameter of a config, which takes points but no trained metric.
 """
 
 import pathlib
@@ -19,9 +24,12 @@ from absl import flags
 import jax
 
 from launch import cli
+from trainer.bundles.write import write_bundle
 from trainer.certificate import certify, compare
+from trainer.certificate.certificate import read_certificate
 from trainer.devices import parallel
 from trainer.errors import UserError
+from trainer.harmonic.write import write_harmonic
 from trainer.loop.state import load_state
 from trainer.moduli import sample
 from trainer.run import metrics
@@ -37,6 +45,15 @@ _CURVATURE = flags.DEFINE_boolean(
   "curvature", False, "Write the curvature at points to curvature.npz in --workdir instead."
 )
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
+_HARMONIC = flags.DEFINE_boolean(
+  "harmonic", False, "Write the harmonic forms of --workdir instead."
+)
+_BUNDLE = flags.DEFINE_string(
+  "bundle", None, "Write the Hermitian Yang-Mills metric of O(k_1, ..), given as k_1,.., instead."
+)
+_DEGREE = flags.DEFINE_integer(
+  "degree", None, "Degree of the functions that fields are made of; default: what time allows."
+)
 _COMPARE = flags.DEFINE_boolean("compare", False, "Compare the runs in the directories given.")
 _CONFIG = cli.define_config_flag()
 
@@ -71,6 +88,14 @@ def main(*directories: str) -> None:
   )
   if _CURVATURE.value:
     print(f"curvature: {archive.write_curvature(workdir, **settings)}")
+    return
+  if _HARMONIC.value or _BUNDLE.value:
+    cli.judge(read_certificate(workdir))
+    settings["degree"] = _DEGREE.value
+    if _HARMONIC.value:
+      print(f"harmonic forms: {write_harmonic(workdir, **settings)}")
+    if _BUNDLE.value:
+      print(f"bundle: {write_bundle(workdir, _BUNDLE.value, **settings)}")
     return
   progress = metrics.Progress(enabled=jax.process_index() == 0)
   progress.stage(f"loading {workdir}")

@@ -7,7 +7,7 @@ import re
 _ROOT = pathlib.Path(__file__).parents[1]
 _FLOORS = (
   "errors geometry devices sampling points problem curvature metric optimizers run certificate "
-  "loop moduli use benchmarks"
+  "loop moduli quadrature spectrum harmonic bundles use benchmarks"
 ).split()
 
 

@@ -4,7 +4,8 @@ What most people need is here by name; the rooms of the house say what they hold
 `__init__`. An import runs back up nowhere: each room imports only those below it,
 
   errors < geometry < devices < sampling < points < problem < curvature < metric < optimizers
-    < run < certificate < loop < moduli < use < benchmarks
+    < run < certificate < loop < moduli < quadrature < spectrum < harmonic < bundles < use
+    < benchmarks
 
 and networks/ imports nothing from here.
 """

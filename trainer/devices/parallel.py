@@ -176,6 +176,19 @@ def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable
   )
 
 
+def compile_sums(fn: Callable, mesh: Mesh) -> Callable:
+  """Compiles `fn(replicated, rows) -> sums`, all-reduced by `fn` itself: equal on every device."""
+  return jax.jit(
+    jax.shard_map(
+      fn,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+      out_specs=PartitionSpec(),
+      check_vma=False,
+    )
+  )
+
+
 def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Callable:
   """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
 

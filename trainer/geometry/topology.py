@@ -11,6 +11,7 @@ of degree k is a dict from exponents of (J_1, ..., J_m) to integers. Factors are
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import itertools
 import math
 
@@ -49,18 +50,44 @@ def c2(ambient: Sequence[int], degrees: Degrees) -> dict[tuple[int, ...], int]:
 
 def volume(ambient: Sequence[int], degrees: Degrees, moduli: Sequence[float]) -> float:
   """Vol = (1/n!) kappa_{ij..k} t_i t_j .. t_k."""
-  n = _dimension(ambient, degrees)
-  total = 0.0
-  for index, number in intersection_numbers(ambient, degrees).items():
-    exponents = _exponents(index, len(ambient))
-    orderings = math.factorial(n) // math.prod(math.factorial(e) for e in exponents)
-    total += orderings * number * math.prod(t**e for t, e in zip(moduli, exponents))
-  return total / math.factorial(n)
+  return _volume_derivative(ambient, degrees, moduli, ())
+
+
+def volume_gradient(
+  ambient: Sequence[int], degrees: Degrees, moduli: Sequence[float]
+) -> list[float]:
+  """V_i = d Vol / d t_i = integral of J_i omega^{n-1} / (n-1)!, for each factor."""
+  return [_volume_derivative(ambient, degrees, moduli, (i,)) for i in range(len(ambient))]
+
+
+def volume_hessian(
+  ambient: Sequence[int], degrees: Degrees, moduli: Sequence[float]
+) -> list[list[float]]:
+  """V_ij = d^2 Vol / d t_i d t_j = integral of J_i J_j omega^{n-2} / (n-2)!."""
+  factors = range(len(ambient))
+  return [[_volume_derivative(ambient, degrees, moduli, (i, j)) for j in factors] for i in factors]
 
 
 def is_empty(ambient: Sequence[int], degrees: Degrees) -> bool:
   """Whether all intersection numbers vanish, so that varieties in general have no points."""
   return not _divisor_class(ambient, degrees)
+
+
+def _volume_derivative(ambient, degrees, moduli, by):
+  """Vol = sum_e kappa_e prod_i t_i^{e_i} / e_i! over exponents e, derived by some t_i."""
+  total = 0.0
+  for exponents, number in _volume_terms(tuple(ambient), tuple(map(tuple, degrees))):
+    left = [e - by.count(i) for i, e in enumerate(exponents)]
+    if min(left) >= 0:
+      total += number * math.prod(t**e / math.factorial(e) for t, e in zip(moduli, left))
+  return total
+
+
+@functools.lru_cache(maxsize=32)
+def _volume_terms(ambient, degrees):
+  """Exponents e and kappa_e, where it is not 0."""
+  numbers = intersection_numbers(ambient, degrees)
+  return [(_exponents(index, len(ambient)), kappa) for index, kappa in numbers.items() if kappa]
 
 
 def _dimension(ambient, degrees):

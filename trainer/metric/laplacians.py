@@ -7,6 +7,7 @@ multidegree k.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import math
 
 import jax
@@ -18,7 +19,7 @@ from networks import sections as section_jets
 from trainer.curvature import contractions
 from trainer.geometry import sections
 from trainer.geometry.sections import SectionBasis
-from trainer.geometry.variety import Variety
+from trainer.geometry.variety import Variety, factor_slices
 
 # How many functions there are at most: beside Chern densities more of them gain nothing.
 _MOST = 64
@@ -66,13 +67,9 @@ def laplacians(
   Returns:
     (B, M * count) real; those of one metric next to each other.
   """
-  rows = section_jets.section_rows(
-    basis.exponents, basis.coefficients, variety.ambient, jets.from_coordinates(x, pullback)
-  )
-  s = jnp.moveaxis(jax.lax.complex(*jnp.split(rows, 2, axis=-1)), 0, 1)  # (B, 1 + n, N_k)
+  s = horizontal_sections(variety.ambient, basis, x, pullback)
   value, slope = s[:, :1], s[:, 1:]
-  degrees = np.array([basis.exponents[0, part].sum() for part in variety.factor_slices])
-  bend = math.pi * jnp.sum(factors * degrees[:, None, None].astype(x.dtype), axis=1)
+  bend = norm_curvature(variety.ambient, basis, factors)
   a, b, imaginary = _functions(s.shape[-1], count)
   product = lambda u, v: jnp.sum(u[:, :, a] * v[:, :, b].conj(), axis=1)
   parts = []
@@ -82,6 +79,41 @@ def laplacians(
     second = product(slope, raised.conj() @ slope) - trace[:, None] * product(value, value)
     parts.append(jnp.where(imaginary, second.imag, second.real))
   return jnp.concatenate(parts, axis=1)
+
+
+def horizontal_sections(
+  ambient: Sequence[int], basis: SectionBasis, x: jax.Array, pullback: jax.Array
+) -> jax.Array:
+  """Sections in the gauge |z^(i)| = 1 and their derivatives orthogonal to them.
+
+  Args:
+    ambient: (n_1, .., n_m).
+    basis: s, of any multidegree of 1 or more in some factor.
+    x: (B, 2N) real points.
+    pullback: (B, n, N) complex directions.
+
+  Returns:
+    (B, 1 + n, N_k) complex, s and d_a s.
+  """
+  rows = section_jets.section_rows(
+    basis.exponents, basis.coefficients, ambient, jets.from_coordinates(x, pullback)
+  )
+  return jnp.moveaxis(jax.lax.complex(*jnp.split(rows, 2, axis=-1)), 0, 1)
+
+
+def norm_curvature(ambient: Sequence[int], basis: SectionBasis, factors: jax.Array) -> jax.Array:
+  """d_a dbar_b log prod_i |z^(i)|^(2 k_i) = pi sum_i k_i g^(i)_{a bbar}, k that of the sections.
+
+  Args:
+    ambient: (n_1, .., n_m).
+    basis: the sections.
+    factors: (B, m, n, n) complex, g^(i).
+
+  Returns:
+    (B, n, n) complex.
+  """
+  degrees = np.array([basis.exponents[0, part].sum() for part in factor_slices(tuple(ambient))])
+  return math.pi * jnp.sum(factors * degrees[:, None, None].astype(factors.real.dtype), axis=1)
 
 
 def _functions(size, count):

@@ -1,5 +1,6 @@
 """A trained run from Python: its metric, potential, points, charts and certificate."""
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 import pathlib
@@ -13,12 +14,14 @@ from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
+from trainer.harmonic import solve
 from trainer.loop.state import load_state
 from trainer.run import run as runs
 from trainer.use import points
 from trainer.use.chart import Chart, make_chart
 from trainer.use.curvature import Curvature, curvature
 from trainer.use.fields import Fields
+from trainer.use.harmonic import Form
 from trainer.use.metric import Metric
 
 
@@ -78,6 +81,34 @@ class TrainedRun:
     """The curvature at points z (..., N) complex or x (..., 2N) real, each in its own chart."""
     z = points.as_complex(self.variety, z)
     return curvature(self.fields, self.params, z)
+
+  def harmonic_11(self, i: int) -> Form:
+    """The harmonic (1, 1) form dg/dt_i, i = 0, .., m - 1, of `ricciflat-evaluate --harmonic`.
+
+    Called with points it gives (..., n, n) complex as `metric` does; `.in_chart(chart)` is a
+    function of local coordinates.
+    """
+    weights = np.zeros(len(self.variety.ambient))
+    weights[i] = 1
+    return self._form(weights)
+
+  def bundle(self, k: Sequence[int]) -> Form:
+    """The curvature F_{a bbar} of the Hermitian Yang-Mills metric on O(k_1, .., k_m).
+
+    Of `ricciflat-evaluate --harmonic` or --bundle, any; see harmonic_11.
+    """
+    if len(k) != len(self.variety.ambient):
+      raise UserError(f"{tuple(k)} must be one whole number for each projective space")
+    return self._form(np.pi * np.array(k, float))
+
+  def _form(self, weights):
+    forms = solve.load(self.workdir, self.params)
+    if forms is None:
+      raise UserError(
+        f"{self.workdir} holds no harmonic forms of its metric: "
+        f"ricciflat-evaluate --workdir={self.workdir} --harmonic makes them"
+      )
+    return Form(self.fields, self.params, forms.degree, forms.h, weights)
 
   def points(self, n: int, seed: int = 0) -> RunPoints:
     """n points of the manifold, a stream of their own for every seed; consecutive ones depend."""

@@ -1,0 +1,157 @@
+"""Poisson's equation Box u = rhs in the span of functions, by least squares over points.
+
+Minimises sum_p m_p (Box u - rhs)^2 over u = s* H s, m the quadrature weights: by the normal
+equations where the unknowns are few, else by conjugate gradients on them, which never form a matrix
+of N_k^2 columns. A complex right-hand side is two real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from trainer.quadrature import functions as fields
+from trainer.quadrature.background import Background
+from trainer.quadrature.functions import Functions
+
+# Unknowns up to which the normal equations are solved.
+_DENSE = 3000
+# Eigenvalues of the normal matrix below this part of the largest belong to relations: constants,
+# and functions that vanish on the manifold.
+_CUTOFF = 1e-11
+# Iterations that lower the sum of squares on other points by less than this part are as good as
+# none; after so many of these in a row conjugate gradients end.
+_GAIN, _PATIENCE = 1e-3, 3
+
+
+class Fit(NamedTuple):
+  """Solutions u_1, .., u_R.
+
+  Attributes:
+    h: (R, N_k, N_k) real, the form of each, see trainer.quadrature.functions.
+    residual: (R,) rms of Box u - rhs over the manifold, on the points of the fit.
+    heldout: (R,) the same on other points; nan without.
+    iterations: of conjugate gradients; 0 if none were needed.
+  """
+
+  h: np.ndarray
+  residual: np.ndarray
+  heldout: np.ndarray
+  iterations: int
+
+
+def solve(
+  background: Background,
+  functions: Functions,
+  rhs: jax.Array,
+  heldout: tuple[Background, jax.Array] | None = None,
+  *,
+  iterations: int = 100,
+  dense: int = _DENSE,
+  progress: Callable[[int, int], None] | None = None,
+) -> Fit:
+  """Fits u to Box u = rhs; constants, which u may be changed by, are left at their least.
+
+  Args:
+    background: points to fit.
+    functions: what u is made of.
+    rhs: (B, R) real, sharded like the points.
+    heldout: other points and the right-hand sides there. Conjugate gradients end where the sum of
+      squares there is least: more iterations fit the noise of the points.
+    iterations: of conjugate gradients, at most.
+    dense: unknowns up to which the normal equations are solved.
+    progress: called with (iterations done, iterations at most).
+  """
+  chex.assert_shape(rhs, (background.rows.volume.shape[0], None))
+  if functions.count <= dense:
+    h, count = _normal_equations(background, functions, rhs), 0
+  else:
+    h, count = _conjugate_gradients(background, functions, rhs, heldout, iterations, progress)
+  other = residual(heldout[0], functions, h, heldout[1]) if heldout else np.full(len(h), np.nan)
+  return Fit(h, residual(background, functions, h, rhs), other, count)
+
+
+def residual(
+  background: Background, functions: Functions, h: np.ndarray, rhs: jax.Array
+) -> np.ndarray:
+  """The rms (R,) of Box u - rhs over the manifold."""
+  sums, volume = background.integral(_squares(functions), h, rhs)
+  return np.sqrt(sums / volume)
+
+
+def _normal_equations(background, functions, rhs):
+  gram, b = background.integral(_normal(functions), None, rhs)
+  values, vectors = np.linalg.eigh(gram)
+  kept = values > _CUTOFF * values[-1]
+  h = (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ b)
+  return h.T.reshape(-1, functions.size, functions.size)
+
+
+def _conjugate_gradients(background, functions, rhs, heldout, iterations, progress):
+  """R systems side by side; their products with the matrix are one."""
+  gradient = background.integral(_gradient(functions), None, rhs)
+  product = lambda v: background.integral(_product(functions), v)
+  inner = lambda u, v: np.einsum("rij,rij->r", u, v)[:, None, None]
+  h, left, direction = np.zeros_like(gradient), gradient, gradient
+  squared = inner(left, left)
+  best, least, done, worse = h, np.inf, 0, 0
+  for done in range(1, iterations + 1):
+    moved = product(direction)
+    step = squared / np.maximum(inner(direction, moved), 1e-300)
+    h, left = h + step * direction, left - step * moved
+    new = inner(left, left)
+    direction, squared = left + new / np.maximum(squared, 1e-300) * direction, new
+    if progress:
+      progress(done, iterations)
+    if heldout is None:
+      best = h
+      continue
+    error = np.sum(residual(heldout[0], functions, h, heldout[1]) ** 2)
+    worse = 0 if error < (1 - _GAIN) * least else worse + 1
+    if error < least:
+      best, least = h, error
+    if worse == _PATIENCE:
+      break
+  return best, done
+
+
+@functools.lru_cache(maxsize=16)
+def _squares(functions):
+  def sums(h, rows, rhs):
+    off = fields.box(functions.frame(rows), h) - rhs
+    return rows.volume @ off**2, jnp.sum(rows.volume)
+
+  return sums
+
+
+@functools.lru_cache(maxsize=16)
+def _normal(functions):
+  def sums(_, rows, rhs):
+    f = fields.box_features(functions.frame(rows))
+    weighted = rows.volume[:, None] * f
+    return weighted.T @ f, weighted.T @ rhs
+
+  return sums
+
+
+@functools.lru_cache(maxsize=16)
+def _gradient(functions):
+  def sums(_, rows, rhs):
+    return fields.box_transposed(functions.frame(rows), rows.volume[:, None] * rhs)
+
+  return sums
+
+
+@functools.lru_cache(maxsize=16)
+def _product(functions):
+  def sums(h, rows):
+    frame = functions.frame(rows)
+    return fields.box_transposed(frame, rows.volume[:, None] * fields.box(frame, h))
+
+  return sums
