@@ -1,21 +1,18 @@
 """Measures a trained metric and writes its certificate and report.
 
-  ricciflat-evaluate --workdir=runs/fermat_quintic
-  ricciflat-evaluate --workdir=runs/fermat_quintic --points=200000 --seed=1
+  ricciflat-evaluate --workdir=runs/fermat_quintic [--points=200000] [--seed=1]
   ricciflat-evaluate --workdir=runs/fermat_quintic --curvature --points=100000
-  ricciflat-evaluate --workdir=runs/bicubic --harmonic
-  ricciflat-evaluate --workdir=runs/bicubic --bundle=1,-1
+  ricciflat-evaluate --workdir=runs/bicubic --harmonic --bundle=1,-1
   ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
-With --curvature it writes curvature.npz instead: points, and the metric, connection, Riemann tensor
-and Chern densities at them (trainer.use.archive). With --harmonic it writes harmonic.json and
-harmonic.npz: the harmonic (1, 1) forms and their inner products (trainer.harmonic.write). With
---bundle=k_1,.. it writes the Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum
-of several, separated by ";", to files named after it (trainer.bundles.write). With --compare it
-puts several runs beside each other, with a picture, comparison.png, in the current directory. With
---moduli it measures the Weil-Petersson metric and the normalised Yukawa coupling along each named
-parameter of a config, which takes points but no trained metric.
+Instead of a certificate --curvature writes curvature.npz: the metric, connection, Riemann tensor
+and Chern densities at points (trainer.use.archive); --harmonic writes harmonic.json and .npz: the
+harmonic (1, 1) forms and their inner products (trainer.harmonic.write); --bundle=k_1,.. writes the
+Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum of several, separated by ";",
+to files named after it (trainer.bundles.write). --compare puts several runs beside each other, with
+a picture, comparison.png, in the current directory. --moduli measures the Weil-Petersson metric and
+the normalised Yukawa coupling along each named parameter of a config, without a trained metric.
 """
 
 import pathlib

@@ -9,7 +9,7 @@ from absl import flags
 from launch import config_files
 from trainer.run import config as configs
 
-_WIDTH = 96
+_WIDTH = 100
 
 
 def version() -> str:
