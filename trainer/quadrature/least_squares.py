@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.quadrature import conjugate_gradients
 from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background
 from trainer.quadrature.functions import Functions
@@ -25,9 +26,6 @@ _DENSE = 3000
 # Eigenvalues of the normal matrix below this part of the largest belong to relations: constants,
 # and functions that vanish on the manifold.
 _CUTOFF = 1e-11
-# Iterations that lower the sum of squares on other points by less than this part are as good as
-# none; after so many of these in a row conjugate gradients end.
-_GAIN, _PATIENCE = 1e-3, 3
 
 
 class Fit(NamedTuple):
@@ -94,31 +92,12 @@ def _normal_equations(background, functions, rhs):
 
 
 def _conjugate_gradients(background, functions, rhs, heldout, iterations, progress):
-  """R systems side by side; their products with the matrix are one."""
   gradient = background.integral(_gradient(functions), None, rhs)
   product = lambda v: background.integral(_product(functions), v)
-  inner = lambda u, v: np.einsum("rij,rij->r", u, v)[:, None, None]
-  h, left, direction = np.zeros_like(gradient), gradient, gradient
-  squared = inner(left, left)
-  best, least, done, worse = h, np.inf, 0, 0
-  for done in range(1, iterations + 1):
-    moved = product(direction)
-    step = squared / np.maximum(inner(direction, moved), 1e-300)
-    h, left = h + step * direction, left - step * moved
-    new = inner(left, left)
-    direction, squared = left + new / np.maximum(squared, 1e-300) * direction, new
-    if progress:
-      progress(done, iterations)
-    if heldout is None:
-      best = h
-      continue
-    error = np.sum(residual(heldout[0], functions, h, heldout[1]) ** 2)
-    worse = 0 if error < (1 - _GAIN) * least else worse + 1
-    if error < least:
-      best, least = h, error
-    if worse == _PATIENCE:
-      break
-  return best, done
+  error = lambda h: float(np.sum(residual(heldout[0], functions, h, heldout[1]) ** 2))
+  return conjugate_gradients.solve(
+    product, gradient, iterations, error if heldout else None, progress
+  )
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,0 +1,124 @@
+"""(0, 1)-forms with values in O(k) at points, and their codifferentials.
+
+Values are in the gauge |z^(i)| = 1, components nu(conj(e_i)) in a unitary frame e_i of the metric.
+With the metric h = prod_i |z^(i)|^(-2 k_i) e^-f of O(k), and horizontal derivatives D of z^m,
+
+  -dbar* nu = sum_i (D_i - d_i f) nu(conj(e_i)),   |nu|^2 = e^-f sum_i |nu(conj(e_i))|^2.
+
+Sections of O(k) that need not be holomorphic are made of the s_A and t_B of O(m + k) and O(m), with
+the smallest m that has m, m + k >= D, the degree:
+
+  s = sum H_AB s_A conj(t_B) / prod_i |z^(i)|^(2 m_i),   dbar s = sum H_AB s_A conj(D t_B)..
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import functools
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from networks import jets
+from networks import sections as section_jets
+from networks.gauge import factors
+from trainer.bundles.cohomology import Forms
+from trainer.curvature import contractions
+from trainer.geometry import sections
+from trainer.geometry.variety import Variety
+from trainer.quadrature.background import Rows
+from trainer.quadrature.functions import Functions
+
+
+class Values(NamedTuple):
+  """R forms at B points.
+
+  Attributes:
+    nu: (B, R, n) complex, nu(conj(e_i)).
+    divergence: (B, R) complex, sum_i D_i nu(conj(e_i)).
+  """
+
+  nu: jax.Array
+  divergence: jax.Array
+
+
+def representatives(classes: Sequence[Forms], ambient: tuple[int, ...], rows: Rows) -> Values:
+  """The forms of trainer.bundles.cohomology at points."""
+  e = contractions.unitary_frame(rows.metric)
+  x = jets.from_coordinates(rows.x, rows.pullback)
+  made = [_values(forms, ambient, x, rows, e) for forms in classes]
+  return Values(*(jnp.concatenate(parts, axis=1) for parts in zip(*made, strict=True)))
+
+
+class Sections(NamedTuple):
+  """What sections of O(k) are made of.
+
+  Attributes:
+    holomorphic: the s_A.
+    conjugate: the t_B.
+  """
+
+  holomorphic: Functions
+  conjugate: Functions
+
+  @property
+  def shape(self) -> tuple[int, int]:
+    """(N_A, N_B), of H."""
+    return self.holomorphic.size, self.conjugate.size
+
+  def frames(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """s_A and D_i s_A, (B, 1 + n, N_A) complex; those of t_B; the trace of t's norm (B,)."""
+    s, t = self.holomorphic.frame(rows), self.conjugate.frame(rows)
+    join = lambda e: jax.lax.complex(*jnp.split(e, 2, axis=-1))
+    return join(s.e), join(t.e), t.trace
+
+
+@functools.lru_cache(maxsize=32)
+def sections_of(variety: Variety, bundle: tuple[int, ...], degree: int) -> Sections:
+  """Sections of O(k) of degree D, 1 or more."""
+  of = lambda degrees: Functions(variety.ambient, sections.section_basis(variety, degrees))
+  return Sections(
+    of(tuple(degree + max(k, 0) for k in bundle)), of(tuple(degree + max(-k, 0) for k in bundle))
+  )
+
+
+def exact_forms(of: Sections, h: jax.Array, rows: Rows) -> Values:
+  """dbar s of sections h (R, N_A, N_B) complex."""
+  chex.assert_shape(h, (None, *of.shape))
+  s, t, trace = of.frames(rows)
+  products = jnp.einsum("pia,rab->prib", s, h)
+  nu = jnp.einsum("prb,pib->pri", products[:, :, 0], t[:, 1:].conj())
+  second = jnp.einsum("prib,pib->pr", products[:, :, 1:], t[:, 1:].conj())
+  value = jnp.einsum("prb,pb->pr", products[:, :, 0], t[:, 0].conj())
+  return Values(nu, second - trace[:, None] * value)
+
+
+def transposed(of: Sections, nu: jax.Array, rows: Rows) -> jax.Array:
+  """The adjoint of h -> nu in `exact_forms`: (B, R, n) -> (R, N_A, N_B)."""
+  s, t, _ = of.frames(rows)
+  return jnp.einsum("pa,prb->rab", s[:, 0].conj(), jnp.einsum("pri,pib->prb", nu, t[:, 1:]))
+
+
+def _values(forms, ambient, x, rows, e):
+  left, right = (_monomials(m, ambient, x) for m in (forms.holomorphic, forms.conjugate))
+  left = jnp.concatenate([left[:, :1], e @ left[:, 1:]], axis=1)
+  c = jnp.asarray(forms.coefficients, left.dtype)
+  p = jnp.einsum("pam,prm->pra", left, jnp.einsum("rmn,pn->prm", c, right[:, 0].conj()))
+  at, _ = factors(ambient)[forms.factor]
+  z = jax.lax.complex(*jnp.split(rows.x, 2, axis=1))[:, at]
+  j = e @ rows.pullback[:, :, at]
+  eps = (z[:, :1] * j[:, :, 1] - z[:, 1:] * j[:, :, 0]).conj()
+  eps = (eps / jnp.sum(z.real**2 + z.imag**2, axis=1, keepdims=True))[:, None]
+  return Values(p[:, :, :1] * eps, jnp.sum(p[:, :, 1:] * eps, axis=2))
+
+
+def _monomials(exponents, ambient, x):
+  """z^m and their horizontal derivatives (B, 1 + n, M)."""
+  if not exponents.any():
+    one = np.eye(1 + x.num_directions, 1, dtype=complex)[None]
+    return jnp.broadcast_to(one, (x.rows.shape[1], *one.shape[1:]))
+  rows = section_jets.monomial_rows(exponents, ambient, x)
+  return jnp.moveaxis(jax.lax.complex(rows.re, rows.im), 0, 1)

@@ -1,0 +1,190 @@
+"""Harmonic (0, 1)-forms with values in a line bundle: the matter fields of H^1(X, O(k)).
+
+The harmonic form of a class is the one of least norm,
+
+  G(nu_0 + dbar s),   G(nu) = integral of e^-f |nu|^2 dvol,
+
+linear least squares for the section s, by conjugate gradients. Any s makes G too large, by the
+norm of what is left of dbar s: an error of second order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from trainer.bundles import cohomology
+from trainer.bundles import forms as form_values
+from trainer.devices import parallel
+from trainer.geometry.variety import Variety
+from trainer.harmonic.solve import KaehlerForms
+from trainer.quadrature import conjugate_gradients
+from trainer.quadrature import functions as fields
+from trainer.quadrature.background import Background
+
+ITERATIONS = 60
+
+
+class FibreMetric(NamedTuple):
+  """h = prod_i |z^(i)|^(-2 k_i) e^-f at B points.
+
+  Attributes:
+    f: (B,) real.
+    slope: (B, n) complex, d_i f in a unitary frame.
+  """
+
+  f: jax.Array
+  slope: jax.Array
+
+
+def hermitian_yang_mills(
+  variety: Variety, bundle: tuple[int, ...], forms: KaehlerForms, background: Background
+) -> FibreMetric:
+  """f = pi sum_i k_i u_i, of a bundle of vanishing slope, see trainer.bundles.line_bundles."""
+  return background.at_points(_fibre_metric(variety, bundle, forms.degree), forms.h)
+
+
+def solve(
+  variety: Variety,
+  bundle: tuple[int, ...],
+  degree: int,
+  fit: tuple[Background, FibreMetric],
+  validation: tuple[Background, FibreMetric] | None = None,
+  iterations: int = ITERATIONS,
+  progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+  """The sections s that make the classes of H^1(X, O(k)) harmonic.
+
+  Args:
+    variety: the manifold.
+    bundle: k.
+    degree: of the sections, see trainer.bundles.forms.
+    fit: points to fit.
+    validation: other points, at which iterations end.
+    iterations: at most.
+    progress: see trainer.quadrature.conjugate_gradients.
+
+  Returns:
+    (R, N_A, N_B) complex.
+  """
+  background, fibre = fit
+  weight = lambda extra: (extra.f, _start(variety, bundle, background))
+  right = -background.integral(_gradient(variety, bundle, degree), None, weight(fibre))
+  product = lambda h: background.integral(_product(variety, bundle, degree), h, fibre.f)
+  if validation is None:
+    return conjugate_gradients.solve(product, right, iterations, None, progress)[0]
+  other, extra = validation
+  at_other = extra.f, _start(variety, bundle, other)
+  first = other.integral(_norms(variety, bundle, degree), np.zeros_like(right), at_other)
+  error = lambda h: float(
+    np.sum(other.integral(_norms(variety, bundle, degree), h, at_other) / first)
+  )
+  return conjugate_gradients.solve(product, right, iterations, error, progress)[0]
+
+
+def at_points(
+  variety: Variety,
+  bundle: tuple[int, ...],
+  degree: int,
+  h: np.ndarray | None,
+  background: Background,
+  fibre: FibreMetric,
+) -> dict[str, Any]:
+  """What there is of the forms nu_0 + dbar s at points, numpy arrays on every process.
+
+  Args:
+    variety: the manifold.
+    bundle: k.
+    degree: of the sections.
+    h: s; None for s = 0.
+    background: the points.
+    fibre: the metric of the bundle.
+
+  Returns:
+    "nu" (B, R, n), e^(-f/2) nu(conj(e_i)) in a unitary frame; "codifferential" (B, R), e^(-f/2)
+    dbar* nu; both in the gauge |z^(i)| = 1, where they are unique up to a phase.
+  """
+  function = _values(variety, bundle, None if h is None else degree)
+  found = background.at_points(function, h, fibre)
+  count = background.num_points
+  return {name: np.asarray(parallel.gather_rows(a))[:count] for name, a in found.items()}
+
+
+def _start(variety, bundle, background):
+  return background.at_points(_representatives(variety, bundle))
+
+
+@functools.lru_cache(maxsize=16)
+def _fibre_metric(variety, bundle, degree):
+  functions = KaehlerForms(degree, np.zeros(0)).functions(variety)
+
+  def fibre(h, rows):
+    if functions is None:
+      n = rows.metric.shape[-1]
+      return FibreMetric(jnp.zeros_like(rows.volume), jnp.zeros((len(rows.volume), n), complex))
+    u, slopes = fields.values(functions.frame(rows), h)
+    k = math.pi * np.array(bundle, float)
+    return FibreMetric(u @ k, slopes @ k)
+
+  return fibre
+
+
+@functools.lru_cache(maxsize=16)
+def _representatives(variety, bundle):
+  classes = cohomology.classes(variety, bundle)
+  return lambda _, rows: form_values.representatives(classes, variety.ambient, rows).nu
+
+
+@functools.lru_cache(maxsize=16)
+def _gradient(variety, bundle, degree):
+  of = form_values.sections_of(variety, bundle, degree)
+
+  def gradient(_, rows, extra):
+    f, nu = extra
+    weight = rows.volume * jnp.exp(-f)
+    return form_values.transposed(of, weight[:, None, None] * nu, rows)
+
+  return gradient
+
+
+@functools.lru_cache(maxsize=16)
+def _product(variety, bundle, degree):
+  of, gradient = (
+    form_values.sections_of(variety, bundle, degree),
+    _gradient(variety, bundle, degree),
+  )
+  return lambda h, rows, f: gradient(None, rows, (f, form_values.exact_forms(of, h, rows).nu))
+
+
+@functools.lru_cache(maxsize=16)
+def _norms(variety, bundle, degree):
+  of = form_values.sections_of(variety, bundle, degree)
+
+  def norms(h, rows, extra):
+    f, start = extra
+    nu = start + form_values.exact_forms(of, h, rows).nu
+    return (rows.volume * jnp.exp(-f)) @ jnp.sum(nu.real**2 + nu.imag**2, axis=2)
+
+  return norms
+
+
+@functools.lru_cache(maxsize=16)
+def _values(variety, bundle, degree):
+  classes = cohomology.classes(variety, bundle)
+
+  def values(h, rows, fibre):
+    nu, divergence = form_values.representatives(classes, variety.ambient, rows)
+    if degree is not None:
+      exact = form_values.exact_forms(form_values.sections_of(variety, bundle, degree), h, rows)
+      nu, divergence = nu + exact.nu, divergence + exact.divergence
+    size = jnp.exp(-fibre.f / 2)[:, None]
+    codifferential = jnp.einsum("pri,pi->pr", nu, fibre.slope) - divergence
+    return {"nu": size[:, :, None] * nu, "codifferential": size * codifferential}
+
+  return values
