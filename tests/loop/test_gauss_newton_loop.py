@@ -55,6 +55,9 @@ class _Job:
   def seconds_left(self):
     return self._left
 
+  def agreed(self, value):
+    return value
+
   def out_of_time(self):
     return self._left <= 0
 
@@ -116,6 +119,18 @@ def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterat
   monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
   state = _train(monkeypatch, _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds), sizes=(16,))
   assert int(state.optimizer.iterations) == iterations
+
+
+@pytest.mark.parametrize("seconds, size", [(300.0, 32), (1e4, 64), (110.0, None)])
+def test_the_last_batch_has_the_points_that_time_is_left_for(monkeypatch, seconds, size):
+  # 200 seconds for 20 iterations on 16 points, and 100 for a step's compilation.
+  ticks = iter(range(0, 100_000, 100))
+  monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
+  job = _Job([0.4, 0.39, 0.38, 0.37], steps=3, seconds_left=seconds)
+  job.record = lambda step, row: rows.append(row)
+  rows = []
+  _train(monkeypatch, job)
+  assert [row["batch_size"] for row in rows[1:]] == [16, 16, *([size] if size else [])]
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,14 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))
     last = schedule.is_over(job, state, len(sizes))
     if not last:
-      left = job.seconds_left() - (int(state.schedule.level) != level) * compiling
-      affordable = left / (cost * sizes[int(state.schedule.level)])
-      last = affordable < (RULES.worth_a_step if row["iterations"] else 1)
+      following = int(state.schedule.level)
+      left = job.seconds_left() - (following != level) * compiling
+      affordable = job.agreed(left / cost)
+      worth = RULES.worth_a_step if row["iterations"] else 1
+      if following != level:
+        sizes[following] = schedule.affordable_size(job, sizes, level, affordable / worth)
+      affordable /= sizes[following]
+      last = affordable < worth
       state = _allow(job, state, min(affordable, settings.iterations))
     if last:
       state = state._replace(params=state.schedule.best)

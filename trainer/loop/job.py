@@ -73,10 +73,13 @@ class Job(NamedTuple):
     limit = self.run.config.time_limit
     if not limit:
       return math.inf
-    left = limit - self.elapsed
+    return self.agreed(limit - self.elapsed)
+
+  def agreed(self, value: float) -> float:
+    """What process 0 says, for what clocks have a part in: every process goes the same way."""
     if jax.process_count() > 1:
-      left = float(multihost_utils.broadcast_one_to_all(np.asarray(left)))
-    return left
+      value = float(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+    return value
 
   def out_of_time(self) -> bool:
     """Whether the time limit is over."""

@@ -155,6 +155,22 @@ def round_size(size: int, devices: int) -> int:
   return max(rounded // devices, 1) * devices
 
 
+def affordable_size(job: Job, sizes: list[int], level: int, affordable: float) -> int:
+  """The size of the batches after those of a level: as planned, or fewer points if time is short.
+
+  Args:
+    job: the run.
+    sizes: of the batches.
+    level: the present one.
+    affordable: points that a step worth taking has time for.
+
+  Returns:
+    A size; at least that of the present batches, than which the next teach more.
+  """
+  size = min(sizes[level + 1], max(int(affordable), sizes[level]))
+  return round_size(size, job.mesh.size)
+
+
 def is_over(job: Job, state: TrainState, levels: int) -> bool:
   """Whether no batch size is left, or no step."""
   taken = int(state.optimizer.taken)

@@ -31,9 +31,9 @@ _FEWEST, _MOST = 0.6, 10.0
 _POINTS = 20_000
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
-# Iterations of conjugate gradients on the first and on the last batch, and what preparing and
-# trying a step costs in iterations.
-_EARLY, _LATE, _STEP = 12, 25, 5
+# Iterations of conjugate gradients on the first batch, on the last, and on the last where a metric
+# starts near its end; what preparing and trying a step costs in iterations.
+_EARLY, _LATE, _LIFTED, _STEP = 12, 25, 15, 5
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
 
@@ -83,6 +83,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "continuation": tuple(lower),
     "data.train_points": plan.points,
     "gauss_newton.steps": 20,
+    "gauss_newton.iterations": _LIFTED if lower else _LATE,
     "time_limit": _time_limit(budget, _certificate_seconds(variety, degree, config, machine)),
   }
   return Choice(fields, reason, plan.seconds)
@@ -126,7 +127,7 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
   lifted = len(degrees) > 1
   early = _FEWEST * (_EARLY + _STEP) if lifted else 0
-  late = _LATE + _STEP if lifted else 6 * (_LATE + _STEP)
+  late = _LIFTED + _STEP if lifted else 6 * (_LATE + _STEP)
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
   points = max(int(min(max(ratio, _FEWEST), _MOST) * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
