@@ -66,11 +66,16 @@ def solved(
 ) -> tuple[Run, Any, KaehlerForms]:
   """A run, the parameters of its network and its harmonic (1, 1) forms."""
   progress.stage(f"loading {workdir}")
+  run, params = trained_metric(workdir)
+  return run, params, solve.forms_of_run(run, params, workdir, settings, degree, progress)
+
+
+def trained_metric(workdir: pathlib.Path) -> tuple[Run, Any]:
+  """The run of a metric and the parameters of its network; UserError if there is none."""
   run = runs.load_run(workdir)
   if not hasattr(run.problem, "ansatz"):
     raise UserError(f"{workdir} holds no metric: it learned {run.problem.describe()}")
-  params = jax.tree.map(np.asarray, load_state(run, workdir).params["network"])
-  return run, params, solve.forms_of_run(run, params, workdir, settings, degree, progress)
+  return run, jax.tree.map(np.asarray, load_state(run, workdir).params["network"])
 
 
 def save(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 
 from networks.registry import Registry
 
-PROBLEMS = Registry("problem", {"metric": "trainer.metric.problem:metric_problem"})
+PROBLEMS = Registry(
+  "problem",
+  {
+    "metric": "trainer.metric.problem:metric_problem",
+    "harmonic_11": "trainer.harmonic.problem:harmonic_problem",
+  },
+)
 CHOOSERS = Registry("problem that chooses its network", {"metric": "trainer.metric.choice:choose"})
 
 
