@@ -62,14 +62,31 @@ def exact_matmul(x: chex.Array, w: chex.Array) -> chex.Array:
   return jnp.matmul(x, w, precision=jax.lax.Precision.HIGHEST)
 
 
+def stored(x: chex.Array) -> chex.Array:
+  """Single precision in bfloat16 where that is set, half the memory; `product` takes it."""
+  rounds = _current.get() == "bfloat16" and x.dtype == jnp.float32
+  return x.astype(jnp.bfloat16) if rounds else x
+
+
+def product(x: chex.Array, w: chex.Array) -> chex.Array:
+  """(B, F) times (F, F') in the precision that x is stored in, sums in single at least."""
+  if x.dtype == jnp.bfloat16:
+    return jnp.matmul(x, w.astype(x.dtype), preferred_element_type=jnp.float32)
+  return exact_matmul(x, w)
+
+
+def columns(x: chex.Array) -> chex.Array:
+  """x^T as the left factor of a product."""
+  if jax.default_backend() != "cpu":
+    return x.T
+  # XLA's CPU backend takes twice the time for a left factor that is not row-major:
+  # lay it out anew.
+  return layout.with_layout_constraint(x.T, layout.Layout((0, 1)))
+
+
 def _backward(name, factors, g):
   x, w = factors
-  columns = x.T
-  if jax.default_backend() == "cpu":
-    # XLA's CPU backend takes twice the time for a left factor that is not row-major:
-    # lay it out anew.
-    columns = layout.with_layout_constraint(columns, layout.Layout((0, 1)))
-  return _matmul(name, g, w.T), _matmul(name, columns, g)
+  return _matmul(name, g, w.T), _matmul(name, columns(x), g)
 
 
 @reverse.by_hand(lambda name, x, w: (_matmul(name, x, w), (x, w)), _backward, static=(0,))

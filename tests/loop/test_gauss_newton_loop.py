@@ -121,7 +121,7 @@ def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterat
   assert int(state.optimizer.iterations) == iterations
 
 
-@pytest.mark.parametrize("seconds, size", [(300.0, 32), (1e4, 64), (110.0, None)])
+@pytest.mark.parametrize("seconds, size", [(300.0, 32), (float("inf"), 64), (110.0, None)])
 def test_the_last_batch_has_the_points_that_time_is_left_for(monkeypatch, seconds, size):
   # 200 seconds for 20 iterations on 16 points, and 100 for a step's compilation.
   ticks = iter(range(0, 100_000, 100))

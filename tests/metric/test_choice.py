@@ -17,8 +17,9 @@ _MEMORY = 2**31
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
   """A machine of a known speed: 100 GFLOP/s, 100,000 points a second."""
-  known = {"flops": 1e11}
-  monkeypatch.setattr(speed, "measure", lambda devices: speed.Speed(known["flops"], 1.0))
+  known = {"flops": 1e11, "bfloat16": 1.0}
+  measured = lambda devices: speed.Speed(known["flops"], 1.0, known["bfloat16"] * known["flops"])
+  monkeypatch.setattr(speed, "measure", measured)
   monkeypatch.setattr(choice, "_sampling_rate", lambda *_: 1e5)
   return known
 
@@ -60,6 +61,15 @@ def test_a_faster_machine_and_more_time_go_further(machine):
     unknowns.append((degree, problem.data.train_points))
     assert found.seconds <= 1.01 * budget
   assert unknowns == sorted(unknowns) and len(set(unknowns)) == 4
+
+
+def test_products_are_rounded_where_that_is_faster(machine):
+  found = {}
+  for machine["bfloat16"] in (0.5, 1.1, 2.0):
+    _, choice = _chosen(variety((4,), ((5,),)))
+    found[machine["bfloat16"]] = choice.fields
+  assert [f["matmul_precision"] for f in found.values()] == ["float32", "float32", "bfloat16"]
+  assert found[2.0]["data.train_points"] > found[0.5]["data.train_points"]
 
 
 def test_few_monomials_get_their_network():

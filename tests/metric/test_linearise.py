@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from networks import precision
 from tests.optimizers import problems
 from trainer.problem import linearise
 
@@ -54,6 +55,32 @@ def test_the_linearisation_is_the_derivative_of_eta(kind, factors, moduli, data_
     expected = jacobian @ v, u @ jacobian, jacobian, np.sum(jacobian**2, axis=1)
     for found, by_autodiff in zip(maps(at, batch, v, u), expected, strict=True):
       np.testing.assert_allclose(found, by_autodiff, rtol=1e-10, atol=1e-11)
+
+
+def test_rounded_rows_of_an_algebraic_metric(data_dir):
+  linear, params, _ = problems.linearisation("algebraic")
+  to_single = lambda a: jnp.asarray(a, jnp.complex64 if jnp.iscomplexobj(a) else jnp.float32)
+  batch = jax.tree.map(lambda a: to_single(a[:64]), problems.points(data_dir, 256, 1, ()))
+  at = linear.at(jax.tree.map(to_single, params))
+  rng = np.random.default_rng(0)
+  v = rng.normal(size=sum(leaf.size for leaf in jax.tree.leaves(params)))
+  u = rng.normal(size=64)
+  found = {}
+  for name in ("float32", "bfloat16"):
+    with precision.matmuls(name):
+
+      @jax.jit
+      def maps(at, batch):
+        prepared = linear.prepare(at, batch)
+        stored = prepared.terms[0].e
+        return stored, linear.apply(at, prepared, v), linear.transpose(at, prepared, u)
+
+      found[name] = maps(at, batch)
+  assert found["bfloat16"][0].dtype == jnp.bfloat16
+  for exact, rounded in zip(found["float32"][1:], found["bfloat16"][1:], strict=True):
+    assert rounded.dtype == exact.dtype
+    error = np.linalg.norm(rounded - exact) / np.linalg.norm(exact)
+    assert 1e-5 < error < 0.02
 
 
 def test_the_jacobian_agrees_with_finite_differences(data_dir):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
+from networks import precision
 from trainer.devices import microbatch, parallel
 from trainer.loop import schedule
 from trainer.loop.job import Job, stop_if_nonfinite
@@ -127,11 +128,12 @@ def compile_step(
   name = settings.solver
   if name == "auto":
     name = solvers.choose(unknowns, batch_size, linear.low_rank)
-  kept = jax.eval_shape(
-    lambda params, batch: linear.prepare(linear.at(params), batch),
-    state.params,
-    run.problem.abstract_points(local, run.dtype),
-  )
+  with precision.matmuls(run.config.matmul_precision):
+    kept = jax.eval_shape(
+      lambda params, batch: linear.prepare(linear.at(params), batch),
+      state.params,
+      run.problem.abstract_points(local, run.dtype),
+    )
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
     linear = lazily(linear)
@@ -153,7 +155,7 @@ def compile_step(
     floor = max(floor, RULES.rounding_errors * float(jnp.finfo(run.dtype).eps))
   decay = RULES.decay / settings.steps if mu else 0.0
   step = gauss_newton.make_gauss_newton_step(
-    linear, solver, plan, floor, mu, decay, run.problem.admit
+    linear, solver, plan, floor, mu, decay, run.problem.admit, run.config.matmul_precision
   )
   return parallel.compile_step(step, job.mesh, job.parallelism, state, segment)
 

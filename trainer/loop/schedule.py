@@ -167,8 +167,8 @@ def affordable_size(job: Job, sizes: list[int], level: int, affordable: float) -
   Returns:
     A size; at least that of the present batches, than which the next teach more.
   """
-  size = min(sizes[level + 1], max(int(affordable), sizes[level]))
-  return round_size(size, job.mesh.size)
+  size = min(sizes[level + 1], max(affordable, sizes[level]))
+  return round_size(int(size), job.mesh.size)
 
 
 def is_over(job: Job, state: TrainState, levels: int) -> bool:

@@ -26,7 +26,7 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
-from networks import jets
+from networks import jets, precision
 from networks.algebraic import FullForm, hermitian_matrix, packed_form, real_matrix, squared_norm
 from trainer.devices import parallel
 from trainer.geometry import hermitian, kaehler_class
@@ -55,7 +55,7 @@ class Squares(NamedTuple):
   """A term's part of a row of J, sum_a s_a e_a* W e_a.
 
   Attributes:
-    e: (B, n + 1, 2N) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n.
+    e: (B, n + 1, 2N) real, [Re e | Im e]: e_0, along R s, then e_1, .., e_n; see precision.stored.
     signs: (B, n + 1), s_0 = -1 and s_a = 1 where g is positive definite.
   """
 
@@ -120,7 +120,7 @@ def linearise(form: FullForm) -> Linearisation:
     for j, root in enumerate(at.roots):
       trace = rhos[j].num_directions if len(rows) == 1 else _trace(metrics[j], inverse, signs)
       frame = _frame(rows[j], rhos[j], tensors.eta, scales[j], trace, inverse, signs)
-      terms.append(frame._replace(e=frame.e @ root.astype(frame.e.dtype)))
+      terms.append(frame._replace(e=precision.stored(frame.e @ root.astype(frame.e.dtype))))
     return Frame(terms, tensors.eta)
 
   def apply(at, frame, v):
@@ -242,7 +242,7 @@ def _inverse_factor(metric):
 
 def _size(term):
   """|J_p|^2 of a term's part of each row."""
-  e, signs = term
+  e, signs = term.e.astype(term.signs.dtype), term.signs
   inner = jnp.einsum("paz,pbz->pab", e, e)
   half = e.shape[-1] // 2
   twisted = jnp.einsum("paz,pbz->pab", e[..., :half], e[..., half:])
@@ -255,8 +255,8 @@ def _quadratic_forms(e, re, im):
   rows = e.reshape(-1, e.shape[-1])
   half = e.shape[-1] // 2
   x, y = rows[:, :half], rows[:, half:]
-  first = x @ re
-  second = rows @ jnp.concatenate([2.0 * im.T, re])
+  first = precision.product(x, re)
+  second = precision.product(rows, jnp.concatenate([2.0 * im.T, re]))
   return _sum_features(x * first + y * second).reshape(e.shape[:2])
 
 
@@ -265,6 +265,10 @@ def _outer_products(e, u):
   rows, u = e.reshape(-1, e.shape[-1]), u.reshape(-1, 1)
   half = e.shape[-1] // 2
   x, y = rows[:, :half], rows[:, half:]
+  if e.dtype == jnp.bfloat16:
+    columns = precision.columns(rows)
+    second = precision.product(columns, u * y)
+    return precision.product(columns[:half], u * x) + second[half:], 2.0 * second[:half].T
   second = rows.T @ (u * y)
   return (u * x).T @ x + second[half:], 2.0 * second[:half].T
 

@@ -22,6 +22,8 @@ from trainer.problem.registry import Choice
 
 # Of the rate of a matrix product, the rest included.
 _EFFICIENCY = 0.7
+# J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
+_FASTER = 1.2
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
 _PHASE, _CERTIFICATE, _REST = 8.0, 30.0, 18.0
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
@@ -76,7 +78,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
   *lower, degree = plan.degrees
   reason = (
     f"dense polynomials: {plan.unknowns:,} unknowns, {plan.points:,} points, "
-    f"{machine.flops / 1e9:,.0f} GFLOP/s, {points_per_second:,.0f} points/s"
+    f"{_products(machine) / 1e9:,.0f} GFLOP/s, {points_per_second:,.0f} points/s"
   )
   fields = {
     "network": f"algebraic(degree={degree})",
@@ -84,6 +86,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "data.train_points": plan.points,
     "gauss_newton.steps": 20,
     "gauss_newton.iterations": _LIFTED if lower else _LATE,
+    "matmul_precision": "float32" if _products(machine) == machine.flops else "bfloat16",
     "time_limit": _time_limit(budget, _certificate_seconds(variety, degree, config, machine)),
   }
   return Choice(fields, reason, plan.seconds)
@@ -114,24 +117,29 @@ def _time_limit(budget: float, certificate: float) -> float:
 def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   """The plan for a degree: as many points as time allows, but not too few."""
   degrees = _ladder(variety, degree)
-  rate = _EFFICIENCY * machine.flops
   fixed = _REST + _PHASE * len(degrees)
   fixed = machine.slowness * fixed + _certificate_seconds(variety, degree, config, machine)
   fixed += (config.data.heldout_points + 5_000) / points_per_second
   for lower in degrees[:-1]:
     most = _unknowns(variety, lower)
-    fixed += 10 * most * _flops(variety, lower) * 5 * _LATE / rate
+    fixed += 10 * most * _flops(variety, lower) * 5 * _LATE / (_EFFICIENCY * _products(machine))
   unknowns = _unknowns(variety, degree)
   left = config.budget_seconds - fixed
-  iteration = _flops(variety, degree) / rate
+  iteration = _flops(variety, degree) / (_EFFICIENCY * _products(machine))
   iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
+  step = _STEP * _products(machine) / machine.flops  # Of single precision.
   lifted = len(degrees) > 1
-  early = _FEWEST * (_EARLY + _STEP) if lifted else 0
-  late = _LIFTED + _STEP if lifted else 6 * (_LATE + _STEP)
+  early = _FEWEST * (_EARLY + step) if lifted else 0
+  late = _LIFTED + step if lifted else 6 * (_LATE + step)
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
   points = max(int(min(max(ratio, _FEWEST), _MOST) * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
   return _Plan(tuple(degrees), unknowns, points, seconds)
+
+
+def _products(machine: speed.Speed) -> float:
+  """Operations a second in products with J."""
+  return machine.bfloat16 if machine.bfloat16 > _FASTER * machine.flops else machine.flops
 
 
 def _ladder(variety: Variety, degree: int) -> list[int]:

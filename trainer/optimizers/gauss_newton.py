@@ -19,6 +19,7 @@ import jax
 from jax.flatten_util import ravel_pytree
 import jax.numpy as jnp
 
+from networks import precision
 from trainer.devices import microbatch, parallel
 from trainer.optimizers.solvers import Solver, System, per_row
 from trainer.optimizers.state import TrainState, after_step, batch_of_step
@@ -83,6 +84,7 @@ def make_gauss_newton_step(
   momentum: float = 0.0,
   decay: float = 0.0,
   admit: Callable[[Any], Any] = lambda params: params,
+  matmul_precision: str = "float32",
 ) -> Callable[[TrainState, Any], tuple]:
   """Builds the per-device step.
 
@@ -95,6 +97,7 @@ def make_gauss_newton_step(
     decay: steps are shortened to 1 / (1 + decay t), t the steps taken: what batches differ in
       averages out.
     admit: params -> the nearest ones that make sense, where steps end: Problem.admit.
+    matmul_precision: of J, see networks.precision; residuals are exact.
 
   Returns:
     step(state, epoch) -> (state, metrics), as first_order_step.make_step's. metrics holds ()
@@ -143,8 +146,9 @@ def make_gauss_newton_step(
     scale = jnp.sqrt(share)
     residual = per_row(scale, rows) * rows
     at = linear.at(params)
-    prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
-    normal = solver.prepare(System(at, prepared, scale))
+    with precision.matmuls(matmul_precision):
+      prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
+      normal = solver.prepare(System(at, prepared, scale))
     length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
     pull = momentum * state.optimizer.previous
     pulled = (
@@ -157,7 +161,8 @@ def make_gauss_newton_step(
     def attempt(trial: _Trial) -> _Trial:
       first = jnp.where(trial.tries == 0, 1, 0)
       target = residual + first * pulled if momentum else residual
-      solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
+      with precision.matmuls(matmul_precision):
+        solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
       part, moved, moved_energy, spoiled = _as_far_as_admissible(
         measure, flat, linear.unfold(at, delta), length, (share > 0) & admissible_before

@@ -33,7 +33,7 @@ def default_config() -> ml_collections.ConfigDict:
   config.optimizer.learning_rate = 1.5e-3
   config.optimizer.warmup_steps = 500
   config.optimizer.clip_norm = 1.0
-  # Of the layers in training; "tf32" or "bfloat16" on accelerators.
+  # Of layers in training and of J in Gauss-Newton steps; "tf32" or "bfloat16" where it is faster.
   config.matmul_precision = "float32"
   config.batch_size = 256  # over all devices
   config.steps = 0  # of the first-order optimizer, which come first; 0: none
