@@ -36,6 +36,7 @@ setuptools.setup(
       "ricciflat-train = launch.train:cli_main",
       "ricciflat-evaluate = launch.evaluate:cli_main",
       "ricciflat-benchmark = launch.benchmark:cli_main",
+      "ricciflat-local-cluster = launch.local_cluster:cli_main",
     ]
   },
 )

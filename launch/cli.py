@@ -6,11 +6,8 @@ import functools
 import inspect
 import os
 import pathlib
-import signal
 import socket
 import sys
-import threading
-import time
 from types import ModuleType
 from typing import Any
 
@@ -18,19 +15,26 @@ from absl import app, flags, logging
 import jax
 from ml_collections import config_flags
 
-from launch import config_files, help
+from launch import config_files, help, process
 from networks import user_code
 from trainer.certificate import verdict
 from trainer.devices import parallel
 from trainer.errors import UserError, is_disk_full
+from trainer.run.host import Host
 
 _COORDINATOR = flags.DEFINE_string(
   "coordinator_address",
   None,
-  "host:port of process 0, to start several processes by hand; clusters and TPU pods are detected.",
+  "host:port of process 0, to start several by hand; clusters and pods are detected.",
 )
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Processes in all, with the above.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "This process' number, with the above.")
+_HEARTBEAT_TIMEOUT = flags.DEFINE_integer(
+  "heartbeat_timeout", 20, "Seconds of silence after which a process is lost and the others stop."
+)
+_INITIALIZATION_TIMEOUT = flags.DEFINE_integer(
+  "initialization_timeout", 300, "Seconds to wait at first until all processes are there."
+)
 DATA_DIR = flags.DEFINE_string(
   "data_dir",
   os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ricciflat"),
@@ -40,17 +44,15 @@ DATA_DIR = flags.DEFINE_string(
 _MEMORY = flags.DEFINE_integer(
   "memory_mib",
   None,
-  "Memory of each device for intermediate results; default: chosen by what "
-  "it has. Batches that need more are worked on in parts.",
+  "Memory of a device for intermediate results; larger batches are done in parts.",
 )
 
 _ALLOW_FAIL = flags.DEFINE_boolean(
   "allow_fail", False, "Exit with status 0, not 2, when a certificate says FAIL."
 )
 
-_INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"
-# Seconds that an interrupted process has to end by itself.
-_PATIENCE = 3.0
+# This process, as a run knows it.
+HOST = Host()
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # Of <malloc.h>.
 
@@ -72,7 +74,8 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
   boolean flag that `takes` it is given.
   """
 
-  told = _watch_interrupts()
+  this = process.Process(HOST)
+  this.watch()
 
   def guarded(argv: Sequence[str]) -> None:
     if not flags.FLAGS["verbosity"].present:
@@ -84,23 +87,21 @@ def run(main: Callable[..., None], takes: flags.FlagHolder | None = None) -> Non
       if len(argv) > 1 and not (takes and takes.value):
         raise UserError(f"unexpected argument {argv[1]!r}: settings are given as --name=value")
       jax.config.update("jax_enable_x64", True)
-      _initialize_distributed()
+      this.join(_initialize_distributed, _HEARTBEAT_TIMEOUT.value)
       main(*argv[1:])
     except UserError as error:
-      _fail(error, error.status)
+      this.fail(error, error.status)
     except KeyboardInterrupt:
-      told.set()
-      _tell(_INTERRUPTED)
-      sys.stdout.flush()
-      os._exit(1)  # Other threads may be in the middle of anything.
+      this.interrupted()
     except Exception as error:
       if is_disk_full(error):
-        _fail(
+        this.fail(
           "the disk is full: free some space; the same command goes on from the last checkpoint"
         )
       if user_code.place_of(error) is None:
-        raise
-      _fail(user_code.describe(error))
+        this.crash()
+      this.fail(user_code.describe(error))
+    this.leave(0)
 
   app.run(guarded, flags_parser=functools.partial(_parse, inspect.getmodule(main)))
 
@@ -141,6 +142,11 @@ def _parse(command: ModuleType, argv: Sequence[str]) -> list[str]:
     _fail(f"--config: {type(error).__name__}: {error}")
 
 
+def _fail(error: Exception | str) -> None:
+  process.tell(error)
+  sys.exit(1)
+
+
 def _keep_freed_memory() -> None:
   """Has glibc keep what is freed.
 
@@ -152,50 +158,20 @@ def _keep_freed_memory() -> None:
       libc.mallopt(parameter, size)
 
 
-def _watch_interrupts() -> threading.Event:
-  """Ends the process a few seconds after Ctrl-C even where Python cannot, as in compilation.
-
-  Python raises KeyboardInterrupt when its own code goes on, but writes the signal to a pipe at
-  once.
-
-  Returns:
-    To be set when the user has been told.
-  """
-  told, (read_end, write_end) = threading.Event(), os.pipe()
-  os.set_blocking(write_end, False)
-  signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
-
-  def watch():
-    while os.read(read_end, 1)[0] != signal.SIGINT:
-      pass
-    time.sleep(_PATIENCE)
-    if not told.is_set():
-      _tell(_INTERRUPTED)
-    os._exit(1)
-
-  threading.Thread(target=watch, daemon=True).start()
-  return told
-
-
-def _fail(error: Exception | str, status: int = 1) -> None:
-  _tell(error)
-  sys.exit(status)
-
-
-def _tell(error: Exception | str) -> None:
-  # The terminal shows ^C where the cursor is.
-  start = "\n" if error is _INTERRUPTED and sys.stderr.isatty() else ""
-  print(f"{start}error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
-
-
 def _initialize_distributed() -> None:
+  timeouts = dict(
+    heartbeat_timeout_seconds=_HEARTBEAT_TIMEOUT.value,
+    initialization_timeout=_INITIALIZATION_TIMEOUT.value,
+  )
   if _COORDINATOR.value:
     if _NUM_PROCESSES.value is None or _PROCESS_ID.value is None:
       raise UserError("--coordinator_address needs --num_processes and --process_id")
-    jax.distributed.initialize(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
+    jax.distributed.initialize(
+      _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, **timeouts
+    )
     return
   try:
-    jax.distributed.initialize()
+    jax.distributed.initialize(**timeouts)
   except ValueError:  # No cluster around: this process is the whole run.
     with socket.socket() as probe:
       probe.bind(("localhost", 0))

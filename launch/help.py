@@ -10,6 +10,9 @@ from launch import config_files
 from trainer.run import config as configs
 
 _WIDTH = 100
+_STATUSES = (
+  "  Exit status: 0 done, 1 a mistake, 2 FAIL, 3 stopped by SIGTERM, 4 another process was lost."
+)
 
 
 def version() -> str:
@@ -31,8 +34,10 @@ def text(command: ModuleType) -> str:
   parts = [
     command.__doc__.strip(),
     _group("Flags", own),
-    _group("Flags of every command", [name for name in shared if name != "config"]),
   ]
+  if shared:
+    every = _group("Flags of every command", [name for name in shared if name != "config"])
+    parts.append(f"{every}\n{_STATUSES}")
   if "config" in own:
     parts += [_fields(), _filled("Shipped configs", ", ".join(config_files.shipped()))]
   return "\n\n".join(parts)

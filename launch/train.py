@@ -34,6 +34,7 @@ def main() -> None:
     parallelism=_PARALLELISM.value,
     data_dir=cli.path_flag(cli.DATA_DIR.value),
     memory=cli.memory(),
+    host=cli.HOST,
   )
   cli.judge(certificate)
 

@@ -1,6 +1,7 @@
 """Runs the project's commands as a user does, each in its own process."""
 
 from collections.abc import Mapping, Sequence
+import contextlib
 import json
 import os
 import pathlib
@@ -40,9 +41,37 @@ def start(module: str, devices: int = 1, without: str = "", **flags) -> subproce
   Most of so small a run is its certificate, and half of that its pictures. What is `without` one of
   these, see without.py, tests something else.
   """
-  command = ["-m", "tests.launch.without", without] if without else ["-m"]
+  return _popen([*_command(module, without), *arguments(**flags)], devices)
+
+
+def start_cluster(
+  processes: int, module: str, max_restarts: int = 0, without: str = "", **flags
+) -> subprocess.Popen:
+  """The same in processes of two devices, started by launch.local_cluster."""
+  launcher = dict(processes=processes, devices=2, max_restarts=max_restarts)
+  command = [*_command(module, without), *arguments(**flags)]
+  own = [sys.executable, "-m", "launch.local_cluster", *arguments(**launcher)]
+  return _popen([*own, "--", *command], devices=1)
+
+
+def process_of(workdir: pathlib.Path, index: int) -> int:
+  """The id of a process that `start_cluster` started for a run in `workdir`."""
+  wanted = {f"--workdir={workdir}".encode(), f"--process_id={index}".encode()}
+  for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    with contextlib.suppress(OSError):
+      if wanted <= set(path.read_bytes().split(b"\0")):
+        return int(path.parent.name)
+  raise AssertionError("there is no such process")
+
+
+def _command(module, without):
+  prefix = ["-m", "tests.launch.without", without] if without else ["-m"]
+  return [sys.executable, *prefix, f"launch.{module}"]
+
+
+def _popen(command, devices):
   return subprocess.Popen(
-    [sys.executable, *command, f"launch.{module}", *arguments(**flags)],
+    command,
     cwd=ROOT,
     env=_environment(devices),
     stdin=subprocess.DEVNULL,

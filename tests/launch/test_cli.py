@@ -41,7 +41,7 @@ _WAITS = {
   "from trainer.sampling.sampler import Sampler; "
   "sampler = Sampler(random_variety((4,), ((5,),), (1.0,), 0)); "
   "block = lambda: sampler.block(jax.random.key(0), 0); "
-  "threading.Timer(2, lambda: print('ready', flush=True)).start(); block()",
+  "threading.Timer(1, lambda: print('ready', flush=True)).start(); block()",
 }
 
 

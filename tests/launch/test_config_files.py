@@ -82,6 +82,7 @@ def test_a_config_file_that_fails_is_told_with_its_line(tmp_path, text, message)
 def answers(tmp_path_factory):
   """What commands say that look for nothing in the directory they run in."""
   asked = {command: [f"launch.{command}", "--help"] for command in _COMMANDS}
+  asked["local_cluster"] = ["launch.local_cluster", "--help"]
   asked["version"] = ["launch.train", "--version"]
   asked["typo"] = ["launch.train", "--config=fermat_qubic", "--workdir=here"]
   return outcomes(asked, cwd=tmp_path_factory.mktemp("elsewhere"))
@@ -102,6 +103,12 @@ def test_help_fits_two_screens_and_names_every_flag_of_ours(command, answers):
   if command != "benchmark":
     assert "\n  --config: " in text and "gauss_newton.steps=150" in text and "fermat_cubic" in text
   assert "absl" not in text
+
+
+def test_the_launchers_help_names_its_flags(answers):
+  status, text, stderr = answers["local_cluster"]
+  assert status == 0 and stderr == ""
+  assert all(f"\n  --{name}: " in text for name in ("processes", "devices", "max_restarts"))
 
 
 def test_version(answers):

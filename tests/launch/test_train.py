@@ -1,9 +1,11 @@
 """The main command end to end: certificate, resume, preemption, several processes."""
 
 import json
+import os
 import re
 import shutil
 import signal
+import time
 
 from absl.testing import flagsaver
 import jax
@@ -16,9 +18,10 @@ from tests.launch.commands import (
   finish,
   history,
   losses,
+  process_of,
   signal_once,
   start,
-  start_several,
+  start_cluster,
   succeed,
   trained_state,
 )
@@ -108,16 +111,27 @@ def test_killed_and_preempted_runs_resume_to_the_same_parameters(uninterrupted, 
   status, stdout, stderr = finish(process)
   assert "resumed at step" in stdout + stderr
   if status:  # The signal may also arrive after the last step.
-    assert "termination signal" in stderr and "Traceback" not in stderr
+    assert status == 3 and "Traceback" not in stderr
+    assert "error: stopped by a termination signal" in stderr
   assert "resumed at step" in succeed(start("train", **flags))
   _assert_equal_runs(workdir, uninterrupted[0])
 
 
-def test_two_processes_train_as_one(uninterrupted, tmp_path):
+def test_two_processes_train_as_one_though_one_is_lost(uninterrupted, tmp_path, data_dir):
+  """The other stops, in one line, and both go on from the last checkpoint."""
   workdir = tmp_path / "two"
-  flags = TINY | {"workdir": workdir, "without": "pictures"}
-  output = [succeed(p) for p in start_several(2, "train", tmp_path, **flags)]
-  assert "sigma" in output[0]
+  flags = TINY | {"workdir": workdir, "data_dir": data_dir}
+  cluster = start_cluster(2, "train", max_restarts=1, without="pictures", **flags)
+  while not list(workdir.glob("checkpoints/0/20")):
+    assert cluster.poll() is None, cluster.stderr.read()
+    time.sleep(0.005)
+  os.kill(process_of(workdir, 1), signal.SIGKILL)
+  output = succeed(cluster)
+  lost = "error: process 1 was lost: no sign of life; the same command goes on from the last"
+  assert output.count(lost) == 1 and "stopped with status 4: starting all" in output
+  assert "resumed at step" in output and "sigma" in output
+  assert not re.search("Gloo|Traceback|WARNING|    @", output)
+  assert "Gloo" in (workdir / "log_0.txt").read_text()
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-4)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-4),

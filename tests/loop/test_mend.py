@@ -19,6 +19,7 @@ from trainer.points import dataset
 from trainer.problem.evaluation import Evaluator
 from trainer.run import checkpoint, mending, metrics
 from trainer.run import run as runs
+from trainer.run.host import Host
 
 _POINTS = 200
 
@@ -48,6 +49,7 @@ def _job(config, workdir: pathlib.Path, data_dir: pathlib.Path) -> Job:
     metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=True),
     metrics.Progress(enabled=False),
     0.0,
+    Host(),
   )
 
 

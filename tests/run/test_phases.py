@@ -17,6 +17,7 @@ from trainer.loop.job import Job
 from trainer.metric import balanced
 from trainer.points import dataset
 from trainer.run import run as runs
+from trainer.run.host import Host
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, make_phases
 from trainer.sampling import singular
 
@@ -181,6 +182,7 @@ def test_a_run_may_start_from_the_balanced_metric(data_dir, tmp_path):
     None,
     SimpleNamespace(sampling=None),
     0.0,
+    Host(),
   )
   first = states.first_state(run)
   state = train._started(job, parallel.replicate(mesh, first))

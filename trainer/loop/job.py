@@ -19,6 +19,7 @@ from trainer.points.kept import Kept
 from trainer.points.segments import Segments
 from trainer.problem.evaluation import Evaluator
 from trainer.run import checkpoint, metrics
+from trainer.run.host import Host, PreemptedError
 from trainer.run.mending import Mending
 from trainer.run.phases import Phase
 from trainer.run.run import Run
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     writer: metrics.jsonl.
     progress: the terminal.
     began: the monotonic time at which this process began, less the seconds of training before.
+    host: this process.
     mending: repairs of the field so far, see trainer.loop.mend.
   """
 
@@ -51,6 +53,7 @@ class Job(NamedTuple):
   writer: metrics.MetricsWriter
   progress: metrics.Progress
   began: float
+  host: Host
   mending: Mending | None = None
 
   @property
@@ -148,9 +151,10 @@ class Job(NamedTuple):
 
   def stop_preempted(self, manager: ocp.CheckpointManager, state: TrainState) -> None:
     """Saves and ends a run whose process was told to terminate."""
+    self.host.saving.set()
     self.save(manager, state, force=True)
     manager.wait_until_finished()
-    raise UserError(
+    raise PreemptedError(
       f"stopped by a termination signal; checkpoint saved at step {int(state.step)}: "
       "the same command goes on from there"
     )

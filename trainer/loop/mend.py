@@ -49,7 +49,8 @@ def mend(job: Job, state: TrainState, bad: np.ndarray) -> tuple[Run, TrainState]
     with checkpoint.open_manager(job.workdir, job.run.phase, 1) as manager:
       again = states.enter_state(job.run, jax.device_get(state.params), np.asarray(state.step))
       again = parallel.replicate(job.mesh, again)
-      state = states.loop_of(job.run).train(_briefly(job), again, manager)
+      with job.host.steps():
+        state = states.loop_of(job.run).train(_briefly(job), again, manager)
     job.progress.close()
     bad = _bad_places(job, job.run, state)
   run = job.run

@@ -20,6 +20,7 @@ from trainer.points import dataset
 from trainer.run import checkpoint, chosen, code, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
+from trainer.run.host import Host
 
 # Enough to see a measure fall by a few per cent.
 _VALIDATION_POINTS = 5_000
@@ -34,6 +35,7 @@ def train(
   parallelism: str,
   data_dir: pathlib.Path,
   memory: int,
+  host: Host | None = None,
 ) -> dict[str, Any]:
   """Trains what a config describes; resumes if `workdir` holds part of the same run.
 
@@ -45,6 +47,7 @@ def train(
     parallelism: "shard_map" or "pmap".
     data_dir: where sampled points are cached.
     memory: bytes of a device for intermediate results; larger batches are worked on in parts.
+    host: this process.
 
   Returns:
     The certificate.
@@ -52,7 +55,7 @@ def train(
   Raises:
     UserError: the input is wrong (before any long work), or the loss stopped being finite.
   """
-  began = time.monotonic()
+  began, host = time.monotonic(), host or Host()
 
   # --- Check everything before any long work starts.
   mesh = parallel.make_mesh()
@@ -75,9 +78,10 @@ def train(
     run.problem.check(thorough=True)
   with checkpoint.locked(workdir, main_process):
     checkpoint.claim_workdir(workdir, run.identity, write=main_process)
+    host.keep_log(workdir / f"log_{jax.process_index()}.txt")
     if main_process:
       code.keep(workdir, run.code)
-    job = _prepared(run, mesh, parallelism, workdir, data_dir, memory, progress, began)
+    job = _prepared(run, mesh, parallelism, workdir, data_dir, memory, progress, began, host)
     job, state = _all_phases(job)
     progress.close()
     # What does not make sense somewhere is mended first.
@@ -102,6 +106,7 @@ def _prepared(
   memory: int,
   progress: metrics.Progress,
   began: float,
+  host: Host,
 ) -> Job:
   """The run in the phase to go on with, and its validation points; loops load training points."""
   validation = dataset.load(
@@ -119,6 +124,7 @@ def _prepared(
     metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=jax.process_index() == 0),
     progress,
     began,
+    host,
     mending.read(workdir),
   )
 
@@ -139,7 +145,8 @@ def _all_phases(job: Job) -> tuple[Job, TrainState]:
       if resume:
         began = job.began - job.writer.resume(int(state.step))
         job, resume = job._replace(began=began), False
-      state = states.loop_of(job.run).train(job, state, manager)
+      with job.host.steps():
+        state = states.loop_of(job.run).train(job, state, manager)
     if job.last_phase or job.out_of_time():
       return job, state
     following = runs.enter_phase(job.run, job.run.phase + 1)

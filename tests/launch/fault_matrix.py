@@ -1,0 +1,126 @@
+"""Faults of one of two processes in every stage of a run, after which the same command goes on.
+
+  python -m tests.launch.fault_matrix --times=20 [--cell=SIGKILL,1,training]
+
+prints a line a cell: how often it passed, and the seconds until the surviving process ended.
+"""
+
+import collections
+import pathlib
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+from absl import app, flags
+
+from tests.launch.commands import TINY, finish, losses, start_several, succeed
+
+_TIMES = flags.DEFINE_integer("times", 1, "How often each cell is tried.")
+_CELL = flags.DEFINE_multi_string("cell", None, "SIGNAL,PROCESS,STAGE; default: all.")
+
+SIGNALS = ("SIGTERM", "SIGKILL", "SIGSTOP")
+# What process 0 says first in each stage.
+STAGES = {
+  "sampling": "compiling the sampler",
+  "compiling": "compiling what is measured",
+  "training": "adam 20/60",
+  "certificate": "measuring on",
+}
+CELLS = [(name, process, stage) for stage in STAGES for name in SIGNALS for process in (0, 1)]
+_FLAGS = TINY | {"heartbeat_timeout": 10, "without": "pictures"}
+# Seconds: the heartbeat's timeout, and what the runtime takes to notice and to tell.
+_PATIENCE = 30
+
+
+def strike(name: str, process: int, stage: str, workdir: pathlib.Path, data: pathlib.Path) -> float:
+  """Sends a signal to one of two processes in a stage; asserts that both end as documented.
+
+  Returns:
+    Seconds until the process that did not get the signal ended.
+  """
+  pair = start_several(2, "train", data, workdir=workdir, **_FLAGS)
+  said, reader = _said(pair[0], STAGES[stage])
+  assert said.wait(300), "the stage was not reached"
+  number = getattr(signal, name)
+  began = time.monotonic()
+  pair[process].send_signal(number)
+  other = 1 - process
+  try:
+    outcomes = {other: _finish(pair[other], reader if other == 0 else None)}
+    seconds = time.monotonic() - began
+  finally:
+    if number != signal.SIGTERM:
+      pair[process].kill()
+  outcomes[process] = _finish(pair[process], reader if process == 0 else None)
+  expected = 3 if number == signal.SIGTERM else 4
+  status, text = outcomes[other]
+  assert status == expected, (status, text)
+  assert seconds < _PATIENCE, seconds
+  if number == signal.SIGTERM:
+    assert outcomes[process][0] == 3, outcomes[process]
+    assert "error: stopped by a termination signal" in text
+  else:
+    assert re.search(rf"error: process {process} (was )?lost", text), text
+  for _, printed in outcomes.values():
+    assert "Traceback" not in printed and "@" not in printed, printed
+  return seconds
+
+
+def _said(process, phrase):
+  """An event: the process has printed a line that begins so; and all that it prints, at its end."""
+  said, lines = threading.Event(), []
+
+  def read():
+    for line in process.stderr:
+      lines.append(line)
+      if line.startswith(phrase):
+        said.set()
+    said.set()
+
+  thread = threading.Thread(target=read, daemon=True)
+  thread.start()
+  return said, (thread, lines)
+
+
+def _finish(process, reader):
+  if reader is None:
+    status, _, text = finish(process)
+    return status, text
+  status = process.wait(timeout=300)
+  reader[0].join()
+  return status, "".join(reader[1])
+
+
+def main(argv):
+  """Runs the matrix."""
+  del argv
+  root = pathlib.Path(tempfile.mkdtemp(prefix="faults-"))
+  whole = root / "whole"
+  for process in start_several(2, "train", root, workdir=whole, **_FLAGS):
+    succeed(process)
+  cells = [tuple(c.split(",")) for c in _CELL.value or []] or CELLS
+  passed, worst = collections.Counter(), collections.Counter()
+  for turn in range(_TIMES.value):
+    for name, process, stage in cells:
+      workdir = root / f"{name}{process}{stage}{turn}"
+      try:
+        seconds = strike(name, int(process), stage, workdir, root)
+        for again in start_several(2, "train", root, workdir=workdir, **_FLAGS):
+          succeed(again)
+        assert losses(workdir) == losses(whole)
+      except AssertionError as error:
+        print(f"{name} {process} {stage}: {error}", flush=True)
+        continue
+      passed[name, process, stage] += 1
+      worst[name, process, stage] = max(worst[name, process, stage], seconds)
+      print(f"{name} {process} {stage}: {seconds:.1f} s", flush=True)
+  for cell in cells:
+    print(f"{' '.join(map(str, cell))}: {passed[cell]}/{_TIMES.value}, at most {worst[cell]:.1f} s")
+  sys.exit(any(passed[cell] < _TIMES.value for cell in cells))
+
+
+if __name__ == "__main__":
+  app.run(main)
