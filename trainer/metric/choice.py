@@ -1,7 +1,7 @@
 """Chooses a network, degrees and numbers of points for a manifold, a machine and a time.
 
 Few monomials: a network of their products. Any others: algebraic metrics of the highest degree
-whose least squares the time allows with about one point an unknown, started from half the degree.
+whose least squares the time allows with one point an unknown, started from half the degree.
 One degree more lowers sigma by a factor of two to three, ten points an unknown instead of one by
 less than two, and costs more.
 """
@@ -27,8 +27,9 @@ _FASTER = 1.2
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
 _PHASE, _CERTIFICATE, _REST = 8.0, 30.0, 18.0
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
-# Points an unknown: fewer are not worth a degree, more not their time.
-_FEWEST, _MOST = 0.6, 10.0
+# Points an unknown: fewer are not worth a degree, more not their time; those of the first batch of
+# a metric that starts near its end.
+_FEWEST, _MOST, _FIRST = 1.0, 10.0, 0.6
 # The fewest points of a run.
 _POINTS = 20_000
 # The part of the budget that training may take in any case.
@@ -129,7 +130,7 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
   step = _STEP * _products(machine) / machine.flops  # Of single precision.
   lifted = len(degrees) > 1
-  early = _FEWEST * (_EARLY + step) if lifted else 0
+  early = _FIRST * (_EARLY + step) if lifted else 0
   late = _LIFTED + step if lifted else 6 * (_LATE + step)
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
   points = max(int(min(max(ratio, _FEWEST), _MOST) * unknowns), _POINTS)
