@@ -1,6 +1,7 @@
 """What ends a command: Ctrl-C, wherever it comes, errors in a user's files, a full disk."""
 
 import functools
+import os
 import signal
 import subprocess
 import sys
@@ -53,6 +54,8 @@ def test_an_interrupted_command_says_so_and_ends(wait):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    # A program that another test compiled would be there at once.
+    env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
     # Whatever runs the tests in the background may ignore it, and children inherit that.
     preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
   )
