@@ -113,7 +113,7 @@ def linearise(form: FullForm) -> Linearisation:
     network = jax.tree.unflatten(structure, map(transform, at.roots, leaves))
     return ravel_pytree(tangent | {"network": network})[0]
 
-  def prepare(at, batch):
+  def together(at, batch):
     rows, rhos, metrics, tensors = measure(at.params, batch)
     inverse, signs = _inverse_factor(tensors.metric)
     terms = []
@@ -121,7 +121,7 @@ def linearise(form: FullForm) -> Linearisation:
       trace = rhos[j].num_directions if len(rows) == 1 else _trace(metrics[j], inverse, signs)
       frame = _frame(rows[j], rhos[j], tensors.eta, scales[j], trace, inverse, signs)
       terms.append(frame._replace(e=precision.stored(frame.e @ root.astype(frame.e.dtype))))
-    return Frame(terms, tensors.eta)
+    return residual(monge_ampere, tensors), Frame(terms, tensors.eta)
 
   def apply(at, frame, v):
     tangent = ravel_pytree(at.params)[1](v.astype(frame.eta.dtype))
@@ -148,7 +148,7 @@ def linearise(form: FullForm) -> Linearisation:
 
   return Linearisation(
     lambda params, batch: residual(monge_ampere, measure(params, batch)[-1]),
-    prepare,
+    lambda at, batch: together(at, batch)[1],
     apply,
     transpose,
     rows,
@@ -157,6 +157,7 @@ def linearise(form: FullForm) -> Linearisation:
     unfold,
     nearly_linear=True,
     low_rank=True,
+    together=together,
   )
 
 

@@ -115,21 +115,18 @@ def make_gauss_newton_step(
     weight = batch.weight.astype(wide)
     share = weight / parallel.psum(jnp.sum(weight))
 
+    def energy_of(rows):
+      return parallel.psum(jnp.sum(per_row(share, rows) * jnp.square(rows)))
+
     def measure(flat):
-      """value - target, E, what is watched, and whether the field is admissible at each point."""
+      """E, and whether the field is admissible at each point."""
 
       def at_rows(rows):
         residual = linear.residual(unravel(flat), rows)
-        return residual.rows(wide), residual.admissible, residual.watched
+        return residual.rows(wide), residual.admissible
 
-      rows, admissible, watched = microbatch.apply(at_rows, batch, plan)
-      energy, watched = parallel.psum(
-        (
-          jnp.sum(per_row(share, rows) * jnp.square(rows)),
-          jax.tree.map(lambda a: jnp.sum(share * a), watched),
-        )
-      )
-      return rows, energy, watched, admissible
+      rows, admissible = microbatch.apply(at_rows, batch, plan)
+      return energy_of(rows), admissible
 
     def admitted(moved, energy):
       """The nearest parameters (P,) that make sense, and E there."""
@@ -140,14 +137,25 @@ def make_gauss_newton_step(
       admitted, _ = ravel_pytree(after)
       # Every device has the same parameters and goes the same way.
       changed = jnp.any(admitted != moved)
-      return admitted, jax.lax.cond(changed, lambda: measure(admitted)[1], lambda: energy)
+      return admitted, jax.lax.cond(changed, lambda: measure(admitted)[0], lambda: energy)
 
-    rows, energy, watched, admissible_before = measure(flat)
+    at = linear.at(params)
+
+    def start(rows):
+      residual = None if linear.together else linear.residual(params, rows)
+      with precision.matmuls(matmul_precision):
+        if linear.together:
+          residual, prepared = linear.together(at, rows)
+        else:
+          prepared = linear.prepare(at, rows)
+      return residual.rows(wide), residual.admissible, residual.watched, prepared
+
+    rows, admissible_before, watched, prepared = microbatch.apply(start, batch, plan)
+    energy = energy_of(rows)
+    watched = parallel.psum(jax.tree.map(lambda a: jnp.sum(share * a), watched))
     scale = jnp.sqrt(share)
     residual = per_row(scale, rows) * rows
-    at = linear.at(params)
     with precision.matmuls(matmul_precision):
-      prepared = microbatch.apply(lambda rows: linear.prepare(at, rows), batch, plan)
       normal = solver.prepare(System(at, prepared, scale))
     length = jnp.asarray(1 / (1 + decay * state.optimizer.taken), wide)
     pull = momentum * state.optimizer.previous
@@ -234,7 +242,7 @@ def _as_far_as_admissible(measure, flat, change, length, admissible_before):
   """Goes a step, or less of it where the field would be spoiled: its direction may still be good.
 
   Args:
-    measure: parameters -> (.., E, .., whether the field is admissible at each point).
+    measure: parameters -> (E, whether the field is admissible at each point).
     flat: (P,) the parameters.
     change: (P,) a whole step.
     length: the part of it to go.
@@ -248,7 +256,7 @@ def _as_far_as_admissible(measure, flat, change, length, admissible_before):
   def half(way):
     part = way[0] / 2
     moved = (flat + part * change).astype(flat.dtype)
-    _, energy, _, admissible = measure(moved)
+    energy, admissible = measure(moved)
     spoiled = jnp.any(admissible_before & ~admissible).astype(jnp.int32)
     return part, moved, energy, parallel.psum(spoiled) > 0
 

@@ -59,6 +59,8 @@ class Linearisation(NamedTuple):
       little.
     low_rank: whether products with J cost far less than its P entries a row, so that many unknowns
       are solved for by iteration.
+    together: (at, batch) -> what `residual` and `prepare` give, where that costs less than both;
+      the residual is never rounded.
   """
 
   residual: Callable[[Any, Any], Residual]
@@ -71,6 +73,7 @@ class Linearisation(NamedTuple):
   unfold: Callable[[Any, jax.Array], jax.Array] = lambda at, v: v
   nearly_linear: bool = False
   low_rank: bool = False
+  together: Callable[[Any, Any], tuple[Residual, Any]] | None = None
 
 
 def by_autodiff(problem: Problem) -> Linearisation:
@@ -126,7 +129,7 @@ def lazily(linear: Linearisation) -> Linearisation:
     name: functools.partial(_lazy, linear.prepare, getattr(linear, name))
     for name in ("apply", "transpose", "rows", "squares")
   }
-  return linear._replace(prepare=lambda at, batch: batch, **maps)
+  return linear._replace(prepare=lambda at, batch: batch, together=None, **maps)
 
 
 def _lazy(prepare, function, at, batch, *vectors):
