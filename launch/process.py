@@ -175,7 +175,7 @@ class Process:
     if self._host.preempted.is_set():
       tell(_PREEMPTED)
       os._exit(PreemptedError.status)
-    if _several() and (lost := _lost(text)):
+    if _several() and (lost := _lost(text, distributed.global_state.process_id)):
       tell(f"{lost}; {_GOES_ON}")
       os._exit(LOST)
     print("\n".join(text.splitlines()[-30:]), file=sys.stderr, flush=True)
@@ -190,8 +190,8 @@ def tell(error: Exception | str) -> None:
   print(f"{start}error:", " ".join(str(error).split()), file=sys.stderr, flush=True)
 
 
-def _lost(text: str) -> str | None:
-  """Which process the end of a log says is lost, if it does."""
+def _lost(text: str, own: int) -> str | None:
+  """Which process the end of a log says is lost, if it does, to the process with number `own`."""
   _, fatal, reason = text.rpartition("detected fatal errors")
   if not fatal:
     return None
@@ -199,7 +199,10 @@ def _lost(text: str) -> str | None:
   if not listed:
     return "process 0 was lost: it does not answer"
   lost = re.findall(r"task:(\d+)", listed[1]) or re.findall(r"\d+", listed[1])
-  return f"process {', '.join(lost)} was lost: no sign of life"
+  others = [number for number in lost if int(number) != own]
+  if not others:
+    return "this process was given up by the others: its signs of life came too late"
+  return f"process {', '.join(others)} was lost: no sign of life"
 
 
 def _client():

@@ -17,7 +17,7 @@ from trainer.metric.losses import Tensors, make_loss, monge_ampere, ricci
 from trainer.metric.problem import MetricProblem
 from trainer.optimizers.first_order import make_optimizer
 from trainer.optimizers.first_order_step import make_step, plan_memory
-from trainer.optimizers.state import TrainState, new_state
+from trainer.optimizers.state import TrainState, new_state, skipped
 from trainer.points import dataset
 
 
@@ -66,17 +66,24 @@ def test_a_step_follows_the_gradient_of_the_whole_batch(setting, mode, power):
   assert int(state.step) == 2 and int(state.nonfinite_step) == -1
 
 
-def test_the_first_non_finite_step_is_remembered(setting):
+def test_a_step_whose_loss_is_not_finite_leads_nowhere_and_is_counted(setting):
+  """The second of two batches has a point that is no number; the step after it is as usual."""
   mesh, make, epoch = setting
-  optimizer = optax.sgd(0.1)
-  state = _state(make(), optimizer)
-  state = state._replace(params=state.params | {"log_kappa": jnp.asarray(jnp.nan)})
+  optimizer = optax.adam(0.1)
+  weight = epoch.weight.at[1, 3].set(jnp.nan)
   step = parallel.compile_step(make_step(make(), optimizer), mesh, "shard_map")
-  state = parallel.replicate(mesh, state._replace(step=jnp.int32(6)))
-  epoch = jax.device_put(epoch, parallel.sharded(mesh, 1))
+  epoch = jax.device_put(epoch._replace(weight=weight), parallel.sharded(mesh, 1))
+  state = parallel.replicate(mesh, _state(make(), optimizer))
+  rows = []
   for _ in range(3):
     state, _ = step(state, epoch)
-  assert int(state.nonfinite_step) == 7
+    rows.append(jax.device_get(state))
+  assert [int(row.nonfinite_step) for row in rows] == [-1, 2, -1]
+  assert [skipped(row) for row in rows] == [0, 1, 0]
+  assert [int(row.step) for row in rows] == [1, 2, 3]
+  jax.tree.map(np.testing.assert_array_equal, rows[1].params, rows[0].params)
+  jax.tree.map(np.testing.assert_array_equal, rows[1].optimizer, rows[0].optimizer)
+  assert np.isfinite(rows[2].params["log_kappa"]) and int(rows[2].optimizer[0].count) == 2
 
 
 def test_a_second_trace_is_refused(setting):

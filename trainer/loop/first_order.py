@@ -1,5 +1,6 @@
 """Steps of an optax optimiser on shuffled minibatches."""
 
+import math
 import time
 from typing import Any
 
@@ -8,13 +9,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
-from trainer.loop.job import Job, stop_if_nonfinite
+from trainer.loop.job import Job, is_skipping
 from trainer.optimizers.first_order import make_optimizer
 from trainer.optimizers.first_order_step import make_step, plan_memory
 from trainer.optimizers.state import TrainState
 from trainer.run.run import Run
 
-_ADVICE = "lower config.optimizer.learning_rate or config.optimizer.clip_norm"
+ADVICE = "lower config.optimizer.learning_rate or config.optimizer.clip_norm"
+# The rate is divided by it at every restart.
+_CAUTION = 10.0
 
 
 def start(run: Run, params: Any) -> tuple[Any, tuple]:
@@ -22,8 +25,15 @@ def start(run: Run, params: Any) -> tuple[Any, tuple]:
   return _optimizer(run).init(run.problem.trained(params)), ()
 
 
-def _optimizer(run):
-  return make_optimizer(**run.config.optimizer, num_steps=run.config.steps)
+def careful(state: TrainState) -> TrainState:
+  """The state to start again from: the rate is smaller, which is no part of it."""
+  return state
+
+
+def _optimizer(run, restarts=0):
+  settings = run.config.optimizer.to_dict()
+  settings["learning_rate"] *= _CAUTION**-restarts
+  return make_optimizer(**settings, num_steps=run.config.steps)
 
 
 def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
@@ -43,8 +53,9 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   points = run.problem.abstract_points(config.batch_size // mesh.size, run.dtype)
   plan = plan_memory(run.problem, state.params, points, job.memory)
   job.progress.note(f"each device's part of a batch: {plan}")
+  optimizer = _optimizer(run, job.restarts)
   compiled_step = parallel.compile_step(
-    make_step(run.problem, _optimizer(run), plan, config.matmul_precision), mesh, job.parallelism
+    make_step(run.problem, optimizer, plan, config.matmul_precision), mesh, job.parallelism
   )
   job.progress.stage("compiling what is measured")
   evaluate = job.evaluator(state)
@@ -65,12 +76,14 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     due = lambda every: step % every == 0 or last
 
     if due(config.log_every) or due(config.checkpoint_every):
-      stop_if_nonfinite(state, 0, manager, _ADVICE)
+      skipping = is_skipping(state, last)
     if due(config.log_every) or due(config.evaluate_every):
-      mean_loss = float(np.mean(jax.device_get(losses)))
+      found = np.asarray(jax.device_get(losses))
+      finite = np.isfinite(found)
       now = time.monotonic()
       row = {name: float(value) for name, value in step_metrics.items()} | {
-        "loss": mean_loss,
+        "loss": float(np.mean(found[finite])) if finite.any() else math.nan,
+        "skipped": int(np.sum(~finite)),
         "points_per_second": (step - tick_step) * config.batch_size / (now - tick),
       }
       if due(config.evaluate_every):
@@ -78,10 +91,9 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       job.record(step, row)
       losses = []
       tick, tick_step = time.monotonic(), step
-    if due(config.checkpoint_every):
+    if due(config.checkpoint_every) and not skipping:
       job.save(manager, state, force=last)
     if not last and manager.reached_preemption(step):
-      stop_if_nonfinite(state, 0, manager, _ADVICE)
       job.stop_preempted(manager, state)
   segments.close()
   manager.wait_until_finished()

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from networks import precision
 from trainer.devices import microbatch, parallel
 from trainer.loop import schedule
-from trainer.loop.job import Job, stop_if_nonfinite
+from trainer.loop.job import Job, is_skipping
 from trainer.loop.schedule import RULES, Schedule
 from trainer.optimizers import gauss_newton, solvers
 from trainer.optimizers.gauss_newton import GaussNewtonState
@@ -21,7 +21,9 @@ from trainer.problem.linearise import Linearisation, lazily
 from trainer.problem.network_text import split_terms
 from trainer.run.run import Run
 
-_ADVICE = "raise config.gauss_newton.damping, or take a network that is smooth everywhere"
+ADVICE = "raise config.gauss_newton.damping, or take a network that is smooth everywhere"
+# The damping grows by it at every restart.
+_CAUTION = 100.0
 
 
 def start(run: Run, params: Any) -> tuple[GaussNewtonState, Schedule]:
@@ -31,6 +33,12 @@ def start(run: Run, params: Any) -> tuple[GaussNewtonState, Schedule]:
   if schedule.lifted(run, run.problem.linearise()):
     damping = min(damping, RULES.lifted_damping)
   return gauss_newton.init(trained, damping), schedule.start(params)
+
+
+def careful(state: TrainState) -> TrainState:
+  """The state to start again from: its steps will be shorter."""
+  damping = state.optimizer.damping * _CAUTION
+  return state._replace(optimizer=state.optimizer._replace(damping=damping))
 
 
 def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
@@ -71,12 +79,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       compiling, tick = time.monotonic() - tick, time.monotonic()
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
-    stop_if_nonfinite(state, first, manager, _ADVICE)
-    row |= evaluate(state) | {
-      "batch_size": sizes[level],
-      "points_per_second": sizes[level] / (time.monotonic() - tick),
-    }
-    state = schedule.judge(job, state, linear, row, len(sizes), unknowns)
+    skipping = is_skipping(state, int(state.optimizer.taken) == settings.steps)
+    row |= {"batch_size": sizes[level], "skipped": int(skipping)}
+    if not skipping:
+      row |= evaluate(state)
+      row["points_per_second"] = sizes[level] / (time.monotonic() - tick)
+      state = schedule.judge(job, state, linear, row, len(sizes), unknowns)
     job.record(int(state.step), row)
     cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))
     last = schedule.is_over(job, state, len(sizes))
@@ -94,8 +102,9 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       state = state._replace(params=state.schedule.best)
     elif manager.reached_preemption(int(state.step)):
       job.stop_preempted(manager, state)
-    # A step takes seconds to minutes: every one is worth a checkpoint.
-    job.save(manager, state, force=True)
+    if not skipping or last:
+      # A step takes seconds to minutes: every one is worth a checkpoint.
+      job.save(manager, state, force=True)
   segments.close()
   manager.wait_until_finished()
   return state

@@ -12,8 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
-from trainer.errors import UserError
-from trainer.optimizers.state import TrainState
+from trainer.optimizers.state import TrainState, skipped
 from trainer.points import dataset
 from trainer.points.kept import Kept
 from trainer.points.segments import Segments
@@ -23,6 +22,13 @@ from trainer.run.host import Host, PreemptedError
 from trainer.run.mending import Mending
 from trainer.run.phases import Phase
 from trainer.run.run import Run
+
+# Steps skipped in a row, which are no accident.
+_ROW = 5
+
+
+class NonfiniteError(Exception):
+  """The loss is not finite since a step, its first argument."""
 
 
 class Job(NamedTuple):
@@ -41,6 +47,7 @@ class Job(NamedTuple):
     began: the monotonic time at which this process began, less the seconds of training before.
     host: this process.
     mending: repairs of the field so far, see trainer.loop.mend.
+    restarts: of this phase, each with more caution, see trainer.loop.recover.
   """
 
   run: Run
@@ -55,6 +62,7 @@ class Job(NamedTuple):
   began: float
   host: Host
   mending: Mending | None = None
+  restarts: int = 0
 
   @property
   def present(self) -> Phase:
@@ -152,33 +160,26 @@ class Job(NamedTuple):
   def stop_preempted(self, manager: ocp.CheckpointManager, state: TrainState) -> None:
     """Saves and ends a run whose process was told to terminate."""
     self.host.saving.set()
-    self.save(manager, state, force=True)
+    if not skipped(state):
+      self.save(manager, state, force=True)
     manager.wait_until_finished()
     raise PreemptedError(
-      f"stopped by a termination signal; checkpoint saved at step {int(state.step)}: "
+      f"stopped by a termination signal; checkpoint saved at step {manager.latest_step()}: "
       "the same command goes on from there"
     )
 
 
-def stop_if_nonfinite(
-  state: TrainState, first: int, manager: ocp.CheckpointManager, advice: str
-) -> None:
-  """Ends the run, naming the step and what to do, if the loss stopped being finite.
+def is_skipping(state: TrainState, last: bool) -> bool:
+  """Whether the last step was skipped because its loss was not finite.
 
   Args:
-    state: the state.
-    first: steps before this phase.
-    manager: the phase's checkpoints.
-    advice: what helps if the loss was finite at first.
+    state: after it.
+    last: whether no step follows.
+
+  Raises:
+    NonfiniteError: it is no accident: so were those before it, or no other follows.
   """
-  bad = int(state.nonfinite_step)
-  if bad < 0:
-    return
-  if bad == first + 1:
-    advice = (
-      "before anything was trained: the network or its derivatives give no numbers at some points; "
-      "look for roots, logarithms, norms and quotients of zero in it"
-    )
-  saved = manager.latest_step()
-  where = "" if saved is None else f"; the checkpoint of step {saved} holds the state before"
-  raise UserError(f"the loss is not finite since step {bad}: {advice}{where}")
+  row = skipped(state)
+  if row >= _ROW or (row and last):
+    raise NonfiniteError(int(state.nonfinite_step))
+  return row > 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from trainer.certificate import search
 from trainer.devices import parallel
+from trainer.loop import recover
 from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
@@ -49,8 +50,7 @@ def mend(job: Job, state: TrainState, bad: np.ndarray) -> tuple[Run, TrainState]
     with checkpoint.open_manager(job.workdir, job.run.phase, 1) as manager:
       again = states.enter_state(job.run, jax.device_get(state.params), np.asarray(state.step))
       again = parallel.replicate(job.mesh, again)
-      with job.host.steps():
-        state = states.loop_of(job.run).train(_briefly(job), again, manager)
+      state = recover.train(_briefly(job), again, manager)
     job.progress.close()
     bad = _bad_places(job, job.run, state)
   run = job.run

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer.certificate import certify
 from trainer.devices import parallel
-from trainer.loop import mend
+from trainer.loop import mend, recover
 from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
@@ -145,8 +145,7 @@ def _all_phases(job: Job) -> tuple[Job, TrainState]:
       if resume:
         began = job.began - job.writer.resume(int(state.step))
         job, resume = job._replace(began=began), False
-      with job.host.steps():
-        state = states.loop_of(job.run).train(job, state, manager)
+      state = recover.train(job, state, manager)
     if job.last_phase or job.out_of_time():
       return job, state
     following = runs.enter_phase(job.run, job.run.phase + 1)

@@ -79,11 +79,13 @@ def make_step(
         grad=gradient,
         value_fn=_reduced(objective, value_and_gradient),
       )
-    metrics = {"loss": value, "gradient_norm": optax.tree.norm(gradient)}
+    norm = optax.tree.norm(gradient)
+    metrics = {"loss": value, "gradient_norm": norm}
     metrics |= {f"batch_{name}": mean for name, mean in watched.items()}
     params = problem.with_trained(state.params, optax.apply_updates(trained, updates))
     params = problem.admit(params)
-    return after_step(state, params, optimizer_state, value), metrics
+    # Either may overflow alone.
+    return after_step(state, params, optimizer_state, value + norm), metrics
 
   return step
 

@@ -225,10 +225,10 @@ def make_gauss_newton_step(
       "tries": trial.tries,
       "iterations": trial.iterations,
     }
-    optimizer = state.optimizer._replace(
-      damping=trial.damping, taken=state.optimizer.taken + 1, previous=trial.delta
-    )
-    return after_step(state, unravel(trial.flat), optimizer, energy), metrics
+    counted = state.optimizer._replace(taken=state.optimizer.taken + 1)
+    optimizer = counted._replace(damping=trial.damping, previous=trial.delta)
+    counted = state._replace(optimizer=counted)
+    return after_step(counted, unravel(trial.flat), optimizer, energy), metrics
 
   def precise_step(state: TrainState, epoch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
     # Least squares need all digits of their matmuls, which accelerators round unless asked not to.

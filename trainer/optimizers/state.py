@@ -15,7 +15,8 @@ class TrainState(NamedTuple):
     params: the problem's parameters.
     optimizer: the optimiser's own state.
     schedule: the loop's own state, which steps pass on.
-    nonfinite_step: () int32, the first step whose loss was not finite, -1 if there was none.
+    nonfinite_step: () int32, where the last step was skipped because its loss was not finite the
+      first of those skipped in a row, else -1.
   """
 
   step: jax.Array
@@ -38,12 +39,25 @@ def batch_of_step(state: TrainState, epoch: Any) -> Any:
 
 
 def after_step(state: TrainState, params: Any, optimizer: Any, loss: jax.Array) -> TrainState:
-  """The state after a step to `params`, whose loss before it was `loss`."""
-  bad = (state.nonfinite_step < 0) & ~jnp.isfinite(loss)
-  return TrainState(
-    state.step + 1,
-    params,
-    optimizer,
-    state.schedule,
-    jnp.where(bad, state.step + 1, state.nonfinite_step),
+  """The state after a step to `params`.
+
+  Args:
+    state: before it.
+    params: the parameters it leads to.
+    optimizer: the optimiser's state there.
+    loss: () before the step; where it is not finite the step is counted, but leads nowhere.
+  """
+  finite = jnp.isfinite(loss)
+  params, optimizer = jax.tree.map(
+    lambda new, old: jnp.where(finite, new, old),
+    (params, optimizer),
+    (state.params, state.optimizer),
   )
+  first = jnp.where(state.nonfinite_step < 0, state.step + 1, state.nonfinite_step)
+  return TrainState(state.step + 1, params, optimizer, state.schedule, jnp.where(finite, -1, first))
+
+
+def skipped(state: TrainState) -> int:
+  """How many of the last steps were skipped in a row."""
+  first = int(state.nonfinite_step)
+  return 0 if first < 0 else int(state.step) - first + 1

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pathlib
 import tempfile
@@ -205,21 +206,26 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, force: bool = Fa
 
 
 def restore(
-  manager: ocp.CheckpointManager, like: Any, tell: Callable[[str], None] = lambda text: None
+  manager: ocp.CheckpointManager,
+  like: Any,
+  tell: Callable[[str], None] = lambda text: None,
+  before: float = math.inf,
 ) -> Any:
   """Restores the latest intact checkpoint into the shapes, dtypes and shardings of `like`.
 
-  Damaged ones are removed, unless the manager only reads.
+  Later ones are removed, unless the manager only reads.
 
   Args:
     manager: the phase's checkpoints.
     like: a TrainState.
     tell: is called with a line of text if the latest is damaged and an older one is not.
+    before: only checkpoints of fewer steps count.
 
   Raises:
     UserError: there is no checkpoint, or none is one of this run.
   """
-  steps = sorted(manager.all_steps(), reverse=True)
+  found = sorted(manager.all_steps(), reverse=True)
+  steps = [step for step in found if step < before]
   if not steps:
     raise UserError(f"{manager.directory.parents[1]} holds no checkpoint yet: train it first")
   abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
@@ -233,8 +239,8 @@ def restore(
       continue
     if older:
       tell(f"the checkpoint of step {steps[0]} is damaged: going on from that of step {step}")
-    for damaged in steps[:older]:
-      manager.delete(damaged)
+    for later in found[: found.index(step)]:
+      manager.delete(later)
     return state
   raise UserError(
     f"the checkpoint {manager.directory / str(steps[0])} does not fit this run or is damaged "
