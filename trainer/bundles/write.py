@@ -5,8 +5,9 @@ import pathlib
 import jax
 
 from trainer.bundles import line_bundles
-from trainer.harmonic import measure, solve, write
-from trainer.harmonic.solve import Settings
+from trainer.harmonic import measure, write
+from trainer.quadrature import of_run
+from trainer.quadrature.of_run import Settings
 from trainer.run import checkpoint, metrics
 from trainer.run import run as runs
 
@@ -51,7 +52,7 @@ def write_bundle(
   settings = Settings(mesh, data_dir, memory)
   run, params, forms = write.solved(workdir, settings, degree, progress)
   count = num_points or run.config.data.heldout_points
-  at = solve.background(run, params, settings, progress, "heldout", count, seed)
+  at = of_run.background(run, params, settings, progress, "heldout", count, seed)
   before = measure.at_fubini_study(variety, at)
   after = measure.at_points(variety, forms, at)
   found = [
@@ -65,7 +66,7 @@ def write_bundle(
   name = "bundle_" + "__".join("_".join(map(str, row)) for row in rows)
   if jax.process_index() == 0:
     arrays = {key: after[key] for key in ("x", "pullback", "metric", "volume")}
-    write.save(
+    of_run.save(
       workdir / f"{name}.npz", arrays | {"curvature": line_bundles.curvature(rows, after["forms"])}
     )
     checkpoint.write_json(workdir / f"{name}.json", content)

@@ -20,13 +20,14 @@ import ml_collections
 from trainer.curvature import contractions
 from trainer.errors import UserError
 from trainer.geometry import hermitian
-from trainer.harmonic import kaehler, write
+from trainer.harmonic import kaehler
 from trainer.metric import ansatz
 from trainer.metric.problem import MetricProblem
 from trainer.points.batch import Batch
 from trainer.problem.linearise import Residual
 from trainer.problem.network_text import split_terms
 from trainer.problem.problem import Problem, Values
+from trainer.quadrature import of_run
 from trainer.quadrature.background import Rows
 from trainer.sampling.statistics import Measure, weighted_mean
 
@@ -147,5 +148,5 @@ def harmonic_problem(
   del config, squares
   if not metric:
     raise UserError("config.problem = 'harmonic_11' needs metric='DIRECTORY' of a trained run")
-  run, params = write.trained_metric(pathlib.Path(metric).expanduser())
+  run, params = of_run.load(pathlib.Path(metric).expanduser())
   return HarmonicProblem(run.problem, params, network, form)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -15,8 +13,7 @@ from trainer.devices import speed
 from trainer.errors import UserError
 from trainer.geometry.variety import Variety
 from trainer.harmonic import kaehler
-from trainer.quadrature import background as backgrounds
-from trainer.quadrature import calibrate, least_squares
+from trainer.quadrature import calibrate, least_squares, of_run
 from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background, Rows
 from trainer.run.metrics import Progress
@@ -49,27 +46,13 @@ class KaehlerForms(NamedTuple):
     return fields.of_degree(variety, self.degree) if self.degree else None
 
 
-class Settings(NamedTuple):
-  """Where a field of a run is computed.
-
-  Attributes:
-    mesh: the devices.
-    data_dir: where sampled points are cached.
-    memory: bytes of a device for intermediate results.
-  """
-
-  mesh: jax.sharding.Mesh
-  data_dir: pathlib.Path | None
-  memory: int
-
-
 def load(workdir: pathlib.Path, params: Any) -> KaehlerForms | None:
   """The forms that are kept in a run's directory, None if there are none of these parameters."""
   path = workdir / FILE
   if not path.exists():
     return None
   with np.load(path) as stored:
-    if str(stored["metric"]) != _digest(params):
+    if str(stored["metric"]) != of_run.digest(params):
       return None
     return KaehlerForms(int(stored["degree"]), stored["h"])
 
@@ -78,7 +61,7 @@ def forms_of_run(
   run: Run,
   params: Any,
   workdir: pathlib.Path,
-  settings: Settings,
+  settings: of_run.Settings,
   degree: int | None,
   progress: Progress,
 ) -> KaehlerForms:
@@ -106,28 +89,9 @@ def forms_of_run(
   else:
     forms = _solve(run, params, settings, degree, progress)
   if jax.process_index() == 0:
-    temporary = workdir / (FILE + ".tmp")
-    with temporary.open("wb") as file:
-      np.savez(file, degree=forms.degree, h=forms.h, metric=_digest(params))
-    os.replace(temporary, workdir / FILE)
+    arrays = dict(degree=forms.degree, h=forms.h, metric=of_run.digest(params))
+    of_run.save(workdir / FILE, arrays)
   return forms
-
-
-def background(
-  run: Run, params: Any, settings: Settings, progress: Progress, split: str, count: int, seed=None
-) -> Background:
-  """Points of a run's metric."""
-  return backgrounds.of_run(
-    run,
-    params,
-    num_points=count,
-    split=split,
-    seed=seed,
-    data_dir=settings.data_dir,
-    mesh=settings.mesh,
-    memory=settings.memory,
-    progress=progress.sampling,
-  )
 
 
 def solve(
@@ -175,7 +139,7 @@ def _solve(run, params, settings, degree, progress):
     f"harmonic (1, 1) forms of degree {degree}: {unknowns:,} unknowns each, {points:,} points, "
     f"about {seconds(degree):.0f} s"
   )
-  at = functools.partial(background, run, params, settings, progress)
+  at = functools.partial(of_run.background, run, params, settings, progress)
   fit, validation = at("train", points), at("validation", _VALIDATION)
   progress.start("conjugate gradients", _ITERATIONS, "")
   steps = lambda done, total: progress.update(done, {})
@@ -195,13 +159,6 @@ def _flops(variety, degree):
   return _num_points(variety, degree) * products * (_ITERATIONS if size**2 > 3000 else 1) + (
     2 * _num_points(variety, degree) * size**4 if size**2 <= 3000 else 0
   )
-
-
-def _digest(params):
-  sha = hashlib.sha256()
-  for leaf in jax.tree.leaves(params):
-    sha.update(np.ascontiguousarray(leaf).tobytes())
-  return sha.hexdigest()
 
 
 @functools.lru_cache(maxsize=16)

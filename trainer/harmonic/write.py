@@ -1,18 +1,15 @@
 """The harmonic forms of a run in files: harmonic.json, and harmonic.npz with forms at points."""
 
-import os
 import pathlib
 from typing import Any
 
 import jax
-import numpy as np
 
-from trainer.errors import UserError
 from trainer.harmonic import measure, solve
-from trainer.harmonic.solve import KaehlerForms, Settings
-from trainer.loop.state import load_state
+from trainer.harmonic.solve import KaehlerForms
+from trainer.quadrature import of_run
+from trainer.quadrature.of_run import Settings
 from trainer.run import checkpoint, metrics
-from trainer.run import run as runs
 from trainer.run.run import Run
 
 
@@ -50,12 +47,12 @@ def write_harmonic(
   settings = Settings(mesh, data_dir, memory)
   run, params, forms = solved(workdir, settings, degree, progress)
   count = num_points or run.config.data.heldout_points
-  at = solve.background(run, params, settings, progress, "heldout", count, seed)
+  at = of_run.background(run, params, settings, progress, "heldout", count, seed)
   variety = run.problem.variety
   values = measure.at_points(variety, forms, at)
   found = measure.inner_products(variety, values, at.points_per_slice)
   if jax.process_index() == 0:
-    save(workdir / "harmonic.npz", values)
+    of_run.save(workdir / "harmonic.npz", values)
     checkpoint.write_json(workdir / "harmonic.json", {"degree": forms.degree, "kaehler": found})
   progress.close()
   return workdir / "harmonic.json"
@@ -66,21 +63,5 @@ def solved(
 ) -> tuple[Run, Any, KaehlerForms]:
   """A run, the parameters of its network and its harmonic (1, 1) forms."""
   progress.stage(f"loading {workdir}")
-  run, params = trained_metric(workdir)
+  run, params = of_run.load(workdir)
   return run, params, solve.forms_of_run(run, params, workdir, settings, degree, progress)
-
-
-def trained_metric(workdir: pathlib.Path) -> tuple[Run, Any]:
-  """The run of a metric and the parameters of its network; UserError if there is none."""
-  run = runs.load_run(workdir)
-  if not hasattr(run.problem, "ansatz"):
-    raise UserError(f"{workdir} holds no metric: it learned {run.problem.describe()}")
-  return run, jax.tree.map(np.asarray, load_state(run, workdir).params["network"])
-
-
-def save(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-  """Writes arrays so that `path` holds either its old content or the whole new one."""
-  temporary = path.with_name(path.name + ".tmp")
-  with temporary.open("wb") as file:
-    np.savez(file, **arrays)
-  os.replace(temporary, path)
