@@ -2,17 +2,18 @@
 
   ricciflat-evaluate --workdir=runs/fermat_quintic [--points=200000] [--seed=1]
   ricciflat-evaluate --workdir=runs/fermat_quintic --curvature --points=100000
-  ricciflat-evaluate --workdir=runs/bicubic --harmonic --bundle=1,-1
+  ricciflat-evaluate --workdir=runs/bicubic --spectrum --harmonic --bundle=1,-1
   ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
 Instead of a certificate --curvature writes curvature.npz: the metric, connection, Riemann tensor
-and Chern densities at points (trainer.use.archive); --harmonic writes harmonic.json and .npz: the
-harmonic (1, 1) forms and their inner products (trainer.harmonic.write); --bundle=k_1,.. writes the
+and Chern densities at points (trainer.use.archive); --spectrum writes spectrum.json, .npz and .png:
+the levels of the scalar Laplacian (trainer.spectrum.write); --harmonic harmonic.json and .npz: the
+harmonic (1, 1) forms and their inner products (trainer.harmonic.write); --bundle=k_1,.. the
 Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum of several, separated by ";",
-to files named after it (trainer.bundles.write). --compare puts several runs beside each other, with
+in files named after it (trainer.bundles.write). --compare puts several runs beside each other, with
 a picture, comparison.png, in the current directory. --moduli measures the Weil-Petersson metric and
-the normalised Yukawa coupling along each named parameter of a config, without a trained metric.
+the normalised Yukawa coupling along each named parameter of a config, without a metric.
 """
 
 import pathlib
@@ -31,6 +32,7 @@ from trainer.loop.state import load_state
 from trainer.moduli import sample
 from trainer.run import metrics
 from trainer.run import run as runs
+from trainer.spectrum.write import write_spectrum
 from trainer.use import archive
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
@@ -44,6 +46,9 @@ _CURVATURE = flags.DEFINE_boolean(
 _MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
 _HARMONIC = flags.DEFINE_boolean(
   "harmonic", False, "Write the harmonic forms of --workdir instead."
+)
+_SPECTRUM = flags.DEFINE_boolean(
+  "spectrum", False, "Write the Laplacian's levels of --workdir instead."
 )
 _BUNDLE = flags.DEFINE_string(
   "bundle", None, "Write the Hermitian Yang-Mills metric of O(k_1, ..), given as k_1,.., instead."
@@ -86,9 +91,11 @@ def main(*directories: str) -> None:
   if _CURVATURE.value:
     print(f"curvature: {archive.write_curvature(workdir, **settings)}")
     return
-  if _HARMONIC.value or _BUNDLE.value:
+  if _HARMONIC.value or _BUNDLE.value or _SPECTRUM.value:
     cli.judge(read_certificate(workdir))
     settings["degree"] = _DEGREE.value
+    if _SPECTRUM.value:
+      print(f"spectrum: {write_spectrum(workdir, **settings)}")
     if _HARMONIC.value:
       print(f"harmonic forms: {write_harmonic(workdir, **settings)}")
     if _BUNDLE.value:

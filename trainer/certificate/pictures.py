@@ -5,6 +5,7 @@ matplotlib is imported where it is used, and without pyplot: no window, no globa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import io
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -198,6 +199,31 @@ def slice_picture(picture: SlicePicture, quantity: str, theme: Theme) -> Figure:
   bar = figure.colorbar(image, ax=panels, shrink=0.7, aspect=30, label=quantity)
   _colour(bar.ax, theme)
   bar.outline.set_visible(False)
+  return figure
+
+
+def spectrum(levels: Sequence[Any], n: int, theme: Theme) -> Figure:
+  """Levels (trainer.spectrum.levels.Level) of volume 1 with their errors, and Weyl's law.
+
+  N(lambda) = lambda^n / ((4 pi)^n n!) eigenvalues are below lambda, for large ones, n the complex
+  dimension.
+  """
+  figure, (axes,) = _figure(1, 4.2, theme)
+  counts = np.array([level.multiplicity for level in levels])
+  values, errors, bias = (
+    np.array([getattr(level, name) for level in levels]) for name in ("value", "stderr", "bias")
+  )
+  ends = np.cumsum(counts)
+  number = np.linspace(0, ends[-1], 200)
+  weyl = 4 * math.pi * (math.factorial(n) * number) ** (1 / n)
+  axes.plot(number, weyl, color=theme.before, linewidth=1.2, label="Weyl’s law")
+  axes.hlines(values, ends - counts, ends, color=theme.after, linewidth=2.4, label="levels")
+  errors = np.maximum(errors, np.abs(bias))
+  axes.errorbar(
+    ends - counts / 2, values, errors, fmt="none", color=theme.ink, elinewidth=1, capsize=2
+  )
+  axes.set(xlabel="eigenvalues", ylabel="λ Vol^{1/n}", xlim=(0, None), ylim=(0, None))
+  axes.legend(frameon=False, labelcolor=theme.ink, fontsize=8)
   return figure
 
 

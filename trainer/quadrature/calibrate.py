@@ -83,16 +83,37 @@ def invariants(functions: fields.Functions, group: symmetry.Generators) -> Contr
 
 def calibrated(background: Background, controls: Controls) -> Calibrated:
   """Changes quadrature weights least so that integrals known to vanish do."""
-  gram, sums = background.integral(_gram(controls))
-  values, vectors = np.linalg.eigh(gram)
-  kept = values > _CUTOFF * values[-1]
+  gram, sums = background.integral(_normal(controls), None, _ones(background))
   target = np.zeros_like(sums)
   target[0] = background.total
-  c = (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ (target - sums))
-  factor = background.at_points(_factor(controls), c)
+  factor = background.at_points(_combined(controls), _solution(gram, target - sums))[:, 0] + 1
   spread, volume = background.integral(_deviation, None, factor)
   new = background.with_volume(background.rows.volume * factor)
   return Calibrated(new, float(np.sqrt(spread / volume)), float(jnp.min(factor)))
+
+
+def unexplained(background: Background, controls: Controls, f: jax.Array) -> tuple[jax.Array, int]:
+  """What controls leave of functions f (B, R) at points: f - beta . h, by least squares.
+
+  With calibrated weights the integral of f is that of f - beta . h, up to a constant known exactly:
+  its statistical error is that of this rest.
+
+  Returns:
+    The rest (B, R), and the number of unknowns in beta.
+  """
+  gram, sums = background.integral(_normal(controls), None, f)
+  rest = f - background.at_points(_combined(controls), _solution(gram, sums))
+  return rest, len(gram)
+
+
+def _solution(gram, rhs):
+  values, vectors = np.linalg.eigh(gram)
+  kept = values > _CUTOFF * values[-1]
+  return (vectors[:, kept] / values[kept]) @ (vectors[:, kept].T @ rhs)
+
+
+def _ones(background):
+  return jnp.ones_like(background.rows.volume)[:, None]
 
 
 def _deviation(_, rows, factor):
@@ -100,18 +121,18 @@ def _deviation(_, rows, factor):
 
 
 @functools.lru_cache(maxsize=16)
-def _gram(controls):
-  def sums(_, rows):
+def _normal(controls):
+  def sums(_, rows, f):
     h = _with_one(controls(rows))
     weighted = rows.volume[:, None] * h
-    return weighted.T @ h, jnp.sum(weighted, axis=0)
+    return weighted.T @ h, weighted.T @ f
 
   return sums
 
 
 @functools.lru_cache(maxsize=16)
-def _factor(controls):
-  return lambda c, rows: 1 + _with_one(controls(rows)) @ c
+def _combined(controls):
+  return lambda c, rows: _with_one(controls(rows)) @ c
 
 
 def _with_one(h):

@@ -1,0 +1,87 @@
+"""The spectrum of a metric at points: calibrated integrals, eigenfunctions, levels with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trainer.devices import parallel
+from trainer.quadrature import calibrate
+from trainer.quadrature.background import Background
+from trainer.quadrature.calibrate import Controls
+from trainer.quadrature.functions import Functions
+from trainer.spectrum import levels, ritz
+from trainer.spectrum.levels import Level
+from trainer.spectrum.ritz import Modes
+
+# Eigenfunctions that are looked at.
+MOST = 160
+
+
+class Spectrum(NamedTuple):
+  """What became of a background.
+
+  Attributes:
+    levels: of the metric scaled to volume 1.
+    modes: the eigenfunctions of these levels, mean square 1, eigenvalues at volume 1.
+  """
+
+  levels: list[Level]
+  modes: Modes
+
+
+def spectrum(
+  background: Background,
+  functions: Functions,
+  controls: Controls | None = None,
+  *,
+  count: int = MOST,
+  progress: Callable[[str], None] = lambda text: None,
+) -> Spectrum:
+  """The lowest levels of the Laplacian.
+
+  Each half of the points is calibrated by itself, so that both halves and their mean obey what is
+  known: the mean gives the levels, the halves their bias.
+
+  Args:
+    background: points, whole slices, as many on every device, half of them too.
+    functions: among which eigenfunctions are looked for.
+    controls: functions whose integral vanishes; None: plain weights.
+    count: of eigenfunctions, at most.
+    progress: told what begins.
+  """
+  halves = background.halves()
+  if controls is not None:
+    progress("calibrating weights")
+    halves = [calibrate.calibrated(half, controls).background for half in halves]
+  progress("inner products of functions")
+  matrices = [ritz.grams(half, functions) for half in halves]
+  progress("eigenvalues")
+  modes = ritz.solve(ritz.Grams(*(np.mean(m, axis=0) for m in zip(*matrices))), count)
+  of_halves = [ritz.solve(m, count).values for m in matrices]
+  progress("errors")
+  terms = [_terms(half, functions, controls, modes) for half in halves]
+  scale = background.total ** (1 / background.dimension)
+  found = levels.levels(
+    scale * modes.values,
+    scale * np.mean([values[: len(modes.values)] for values in of_halves], axis=0),
+    scale * np.concatenate(terms),
+    complete=modes.complete,
+  )
+  kept = sum(level.multiplicity for level in found)
+  forms = background.total**0.5 * modes.forms[:kept]
+  return Spectrum(found, Modes(scale * modes.values[:kept], forms, modes.complete))
+
+
+def _terms(half, functions, controls, modes) -> Any:
+  """What each slice of half the points adds to the eigenvalues of all, (C, L)."""
+  rest, penalty = ritz.defects(half, functions, modes), 1.0
+  slices = half.num_points // half.points_per_slice
+  if controls is not None:
+    rest, count = calibrate.unexplained(half, controls, rest)
+    # Least squares explain as much of the noise as they have unknowns.
+    penalty = 1 / max(1 - count / slices, 0.1)
+  terms = np.asarray(parallel.gather_rows(half.rows.volume[:, None] * rest))[: half.num_points]
+  return penalty / 2 * terms.reshape(slices, -1, terms.shape[1]).sum(axis=1)
