@@ -15,7 +15,12 @@ from trainer import default_config, variety
 
 def get_config(degree: str = "10"):
   config = default_config()
-  config.variety = variety((4,), polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5")
+  # psi stays 0: it names the deformation that --harmonic and --moduli measure.
+  config.variety = variety(
+    (4,),
+    polynomials="z0^5 + z1^5 + z2^5 + z3^5 + z4^5 - 5*psi*z0*z1*z2*z3*z4",
+    parameters=dict(psi="0"),
+  )
   config.network = (
     f"invariant(degree={degree}, order=5, "
     "phases=((1,0,0,0,0),(0,1,0,0,0),(0,0,1,0,0),(0,0,0,1,0)), "

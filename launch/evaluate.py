@@ -6,14 +6,7 @@
   ricciflat-evaluate --compare runs/fermat_quintic runs/fermat_quintic_fine
   ricciflat-evaluate --moduli --config=dwork_quintic:0.5
 
-Instead of a certificate --curvature writes curvature.npz: the metric, connection, Riemann tensor
-and Chern densities at points (trainer.use.archive); --spectrum writes spectrum.json, .npz and .png:
-the levels of the scalar Laplacian (trainer.spectrum.write); --harmonic harmonic.json and .npz: the
-harmonic (1, 1) forms and their inner products (trainer.harmonic.write); --bundle=k_1,.. the
-Hermitian Yang-Mills metric of the line bundle O(k_1, ..), or of a sum of several, separated by ";",
-in files named after it (trainer.bundles.write). --compare puts several runs beside each other, with
-a picture, comparison.png, in the current directory. --moduli measures the Weil-Petersson metric and
-the normalised Yukawa coupling along each named parameter of a config, without a metric.
+Fields are written to files in --workdir instead: .json values with errors, .npz fields at points.
 """
 
 import pathlib
@@ -41,22 +34,36 @@ _POINTS = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", None, "Seed of the held-out points; default: the run's.")
 _CURVATURE = flags.DEFINE_boolean(
-  "curvature", False, "Write the curvature at points to curvature.npz in --workdir instead."
+  "curvature",
+  False,
+  "Metric, connection, Riemann tensor and Chern densities at points (trainer.use.archive).",
 )
-_MODULI = flags.DEFINE_boolean("moduli", False, "Measure the moduli space of --config instead.")
+_MODULI = flags.DEFINE_boolean(
+  "moduli",
+  False,
+  "Weil-Petersson metric and Yukawa couplings along parameters of --config; takes no metric.",
+)
 _HARMONIC = flags.DEFINE_boolean(
-  "harmonic", False, "Write the harmonic forms of --workdir instead."
+  "harmonic",
+  False,
+  "Harmonic (1, 1) forms; H^1(T), G and y along named parameters (trainer.harmonic.write).",
 )
 _SPECTRUM = flags.DEFINE_boolean(
-  "spectrum", False, "Write the Laplacian's levels of --workdir instead."
+  "spectrum", False, "Levels of the scalar Laplacian and their picture (trainer.spectrum.write)."
 )
 _BUNDLE = flags.DEFINE_string(
-  "bundle", None, "Write the Hermitian Yang-Mills metric of O(k_1, ..), given as k_1,.., instead."
+  "bundle",
+  None,
+  'k_1,.., or several separated by ";": Hermitian Yang-Mills (trainer.bundles.write).',
 )
 _DEGREE = flags.DEFINE_integer(
   "degree", None, "Degree of the functions that fields are made of; default: what time allows."
 )
-_COMPARE = flags.DEFINE_boolean("compare", False, "Compare the runs in the directories given.")
+_COMPARE = flags.DEFINE_boolean(
+  "compare",
+  False,
+  "Put the runs in the directories given beside each other, in comparison.png, too.",
+)
 _CONFIG = cli.define_config_flag()
 
 _MODULI_POINTS = 2_000_000

@@ -1,5 +1,6 @@
-"""The metric of an ansatz at one point in the coordinates of any chart, to be differentiated."""
+"""The metric of an ansatz at one point, in any chart or directions, to be differentiated."""
 
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -11,6 +12,9 @@ from trainer.geometry import fubini_study, hermitian, patches
 from trainer.geometry.variety import Variety
 from trainer.metric.ansatz import Ansatz
 from trainer.points.batch import Batch
+
+# (params, batch) -> g packed, as trainer.metric.ansatz.Ansatz has it.
+Metric = Callable[[Any, Batch], jax.Array]
 
 
 def metric_in_chart(
@@ -28,12 +32,29 @@ def metric_in_chart(
   Returns:
     (n, n) complex, in the precision of z.
   """
+  return metric_along(variety, ansatz.metric, params, z, patches.pullback(variety, z, chart))
+
+
+def metric_along(
+  variety: Variety, metric: Metric, params: Any, z: jax.Array, directions: jax.Array
+) -> jax.Array:
+  """K_{A Bbar} = d_A dbar_B K at a point along any directions, on and off the variety.
+
+  Args:
+    variety: the manifold.
+    metric: that of an ansatz whose potential K is a function near the variety.
+    params: its parameters, in the precision of z.
+    z: (N,) complex.
+    directions: (D, N) complex.
+
+  Returns:
+    (D, D) complex, in the precision of z.
+  """
   chex.assert_shape(z, (variety.num_coordinates,))
-  pullback = patches.pullback(variety, z, chart)
-  start = fubini_study.metric(variety, z, pullback)
+  start = fubini_study.metric(variety, z, directions)
   x = jnp.concatenate([z.real, z.imag])
   one = jnp.ones((), x.dtype)
-  batch = Batch(x, pullback, one, one, hermitian.pack(start))
+  batch = Batch(x, directions, one, one, hermitian.pack(start))
   batch = jax.tree.map(lambda a: a[None], batch)
   with reverse.plain():
-    return hermitian.unpack(ansatz.metric(params, batch))[0]
+    return hermitian.unpack(metric(params, batch))[0]

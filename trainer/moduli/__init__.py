@@ -2,5 +2,5 @@
 
 Open weil_petersson.py first: the Weil-Petersson metric and the Yukawa coupling along a deformation;
 measure.py takes as many points as these need, sample.py is what the command line calls. Of the
-trainer only use and benchmarks may import it, and launch.
+trainer only harmonic, use and benchmarks may import it, and launch.
 """

@@ -16,6 +16,7 @@ Fubini-Study normal is taken. y is the normalised Yukawa coupling |kappa| e^K G^
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 import functools
 import math
 from typing import NamedTuple
@@ -57,11 +58,17 @@ class Moduli(NamedTuple):
 
 
 class Deformation(NamedTuple):
-  """What a deformation does at a point; shapes (...)."""
+  """What m deformations do at a point.
 
-  stretch: jax.Array  # k, complex
-  square: jax.Array  # tr(mu conj(mu)), real
-  volume: jax.Array  # det(mu) Omega / conj(Omega), complex
+  Attributes:
+    stretch: (m,) complex, k.
+    mu: (m, n, n) complex, [i, b, a] = mu^a_b of deformation i.
+    phase: () complex, Omega / conj(Omega) = conj(det(dQ_elim)) / det(dQ_elim).
+  """
+
+  stretch: jax.Array
+  mu: jax.Array
+  phase: jax.Array
 
 
 def weil_petersson(
@@ -93,7 +100,10 @@ def weil_petersson(
 def point_sums(variety: Variety, direction: tuple[Polynomial, ...], points: Points) -> np.ndarray:
   """What G and y are made of, at each of B points: real rows (B, 6) whose sums are all it takes."""
   chex.assert_equal(len(direction), variety.codimension)
-  stretch, square, volume = map(np.asarray, _deform(variety, direction, points.z))
+  found = _deform(variety, direction, points.z)
+  stretch, mu = np.asarray(found.stretch)[:, 0], np.asarray(found.mu)[:, 0]
+  square = np.sum(mu * mu.conj().swapaxes(1, 2), axis=(1, 2)).real
+  volume = np.linalg.det(mu) * np.asarray(found.phase)
   rows = np.stack(
     [
       np.ones_like(square),
@@ -151,45 +161,69 @@ def _spread(terms):
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _deform(variety, direction, z):
-  return jax.vmap(functools.partial(deformation_at, variety, direction))(z)
+  def at(z):
+    chart = patches.choose_chart(variety, z)
+    return deformations_at(variety, (direction,), z, chart, normal(variety, direction, chart))
+
+  return jax.vmap(at)(z)
 
 
-def deformation_at(
-  variety: Variety, direction: tuple[Polynomial, ...], z: jax.Array
-) -> Deformation:
-  """How a deformation changes Omega at one point z (N,) complex, normalised."""
-  chex.assert_shape(z, (variety.num_coordinates,))
-  chart = patches.choose_chart(variety, z)
+def normal(
+  variety: Variety, direction: tuple[Polynomial, ...], chart: patches.Chart
+) -> Callable[[jax.Array], jax.Array]:
+  """z (N,) -> v (1, N), the Fubini-Study normal in affine coordinates of the patch."""
   patch = 1 - jnp.sum(chart.kept, axis=0) - jnp.sum(chart.eliminated, axis=0)
-  pullback = patches.pullback(variety, z, chart)
-  rates = [[p.partial(i) for i in range(variety.num_coordinates)] for p in direction]
 
   def velocity(z):
-    """v in affine coordinates of the patch."""
     dq = patches.gradient(variety, z)
     raised = jnp.concatenate(
       [jnp.sum(jnp.abs(z[s]) ** 2) * dq[:, s].conj() for s in variety.factor_slices], axis=1
     )
     rate = jnp.stack([p(z) for p in direction])
-    normal = -raised.T @ (inverse(dq @ raised.T) @ rate)
-    return jnp.concatenate(
-      [normal[s] - z[s] * jnp.sum(patch[s] * normal[s]) for s in variety.factor_slices]
-    )
+    v = -raised.T @ (inverse(dq @ raised.T) @ rate)
+    return jnp.concatenate([v[s] - z[s] * jnp.sum(patch[s] * v[s]) for s in variety.factor_slices])[
+      None
+    ]
+
+  return velocity
+
+
+def deformations_at(
+  variety: Variety,
+  directions: Sequence[tuple[Polynomial, ...]],
+  z: jax.Array,
+  chart: patches.Chart,
+  velocity: Callable[[jax.Array], jax.Array],
+) -> Deformation:
+  """How m deformations change Omega at one point.
+
+  Args:
+    variety: the variety.
+    directions: (P_1, ..., P_K) of each.
+    z: (N,) complex, the constant coordinates of the chart 1.
+    chart: local coordinates.
+    velocity: z (N,) -> v (m, N) smooth, 0 in the constant coordinates, v(Q_a) = -P_a.
+  """
+  chex.assert_shape(z, (variety.num_coordinates,))
+  pullback = patches.pullback(variety, z, chart)
+  rates = [p.partial(i) for d in directions for p in d for i in range(variety.num_coordinates)]
 
   def minor(z, t):
-    dq = patches.gradient(variety, z)
-    rate = jnp.stack([jnp.asarray(evaluate(row, z)) for row in rates])
-    return determinant((dq + t * rate) @ chart.eliminated.T)
+    rate = jnp.asarray(evaluate(rates, z)).reshape(len(directions), variety.codimension, -1)
+    dq = patches.gradient(variety, z) + jnp.tensordot(t, rate, 1)
+    return determinant(dq @ chart.eliminated.T)
 
   v = velocity(z)
   along = jax.vmap(lambda u: jax.jvp(velocity, (z,), (u,))[1])
   real, imaginary = along(pullback), along(1j * pullback)
-  # Rows are directions x^b, columns components v^a of the local coordinates.
+  # Axes: directions x^b, deformations, components v^a of the local coordinates.
   holomorphic = (real - 1j * imaginary) / 2 @ chart.kept.T
   mu = (real + 1j * imaginary) / 2 @ chart.kept.T
-  value, change = jax.jvp(minor, (z, jnp.zeros((), z.dtype)), (v, jnp.ones((), z.dtype)))
+  start, one = jnp.zeros(len(directions), z.dtype), jnp.eye(len(directions), dtype=z.dtype)
+  changes = jax.vmap(lambda v, t: jax.jvp(minor, (z, start), (v, t))[1])(v, one)
+  value = minor(z, start)
   return Deformation(
-    stretch=jnp.trace(holomorphic) - change / value,
-    square=jnp.sum(mu * mu.T.conj()).real,
-    volume=determinant(mu) * value.conj() / value,
+    stretch=jnp.einsum("aia->i", holomorphic) - changes / value,
+    mu=jnp.moveaxis(mu, 1, 0),
+    phase=value.conj() / value,
   )

@@ -1,0 +1,279 @@
+"""Harmonic representatives of H^1(T) along named deformations: their potentials f, G, y, kappa.
+
+With means <.> in |Omega|^2 and of the lifts V_f of any f (trainer.harmonic.lift)
+
+  G_ij = <tr mu_i conj(mu_j)> - <(k_i - <k_i>) conj(k_j - <k_j>)>,
+  kappa_ij.. = n! <det(mu_i, mu_j, ..) Omega / conj(Omega)>,   y_i = |kappa_ii..| G_ii^{-n/2},
+
+det polarised. Nothing but their errors depends on f; at the harmonic one the errors are least.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from trainer.devices import parallel
+from trainer.errors import UserError
+from trainer.geometry.variety import Variety
+from trainer.harmonic import lift
+from trainer.harmonic.lift import Direction
+from trainer.metric.pointwise import Metric
+from trainer.quadrature import calibrate, charged
+from trainer.quadrature import functions as fields
+from trainer.quadrature.background import Background
+from trainer.sampling import statistics
+
+# Unknowns of f at most, complex ones, and the highest degree: more gain nothing beside the metric.
+_UNKNOWNS, _HIGHEST = 1800, 8
+# Calibration biases G by about controls / slices.
+_SLICES_PER_CONTROL = 50
+
+
+class Potentials(NamedTuple):
+  """The functions f of deformations.
+
+  Attributes:
+    degree: k of the sections f are made of, 0 if all are 0.
+    forms: (m, N_k, N_k) complex, see trainer.harmonic.lift.at_rows.
+  """
+
+  degree: int
+  forms: np.ndarray
+
+  def functions(self, variety: Variety) -> fields.Functions | None:
+    """What f are made of."""
+    return fields.of_degree(variety, self.degree) if self.degree else None
+
+
+def degree_for(variety: Variety, directions: tuple[Direction, ...]) -> int:
+  """The degree of f by default, whose unknowns are few enough for all directions."""
+  fits = lambda k: unknowns(variety, directions, k) <= _UNKNOWNS
+  return max(itertools.takewhile(fits, range(1, _HIGHEST + 1)), default=0)
+
+
+def num_points(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
+  """How many points to fit f to: 5 an unknown, and no fewer than 5,000."""
+  return max(5000, 5 * unknowns(variety, directions, degree)) if degree else 1
+
+
+def unknowns(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
+  """The most complex unknowns of an f of some degree."""
+  functions = fields.of_degree(variety, degree)
+  return max(len(charged.pairs(variety, functions, d).left) for d in directions)
+
+
+def solve(
+  variety: Variety,
+  metric: Metric,
+  params: Any,
+  directions: tuple[Direction, ...],
+  fit: Background,
+  degree: int,
+) -> Potentials:
+  """Solves g^{a bbar} d_a d_bbar f = k(V_0) - <k> by least squares at points.
+
+  Raises:
+    UserError: there are too many unknowns.
+  """
+  if not degree:
+    return Potentials(0, np.zeros((len(directions), 0, 0)))
+  if unknowns(variety, directions, degree) > 2 * _UNKNOWNS:
+    most = degree_for(variety, directions)
+    raise UserError(f"--degree={degree} has too many unknowns for a deformation: at most {most}")
+  functions = fields.of_degree(variety, degree)
+  nothing = np.zeros((len(directions), functions.size, functions.size), complex)
+  program = _values(variety, metric, directions, degree)
+  stretch = fit.at_points(program, (params, nothing))["stretch"][0]
+  forms = []
+  for i, direction in enumerate(directions):
+    chosen = charged.pairs(variety, functions, direction)
+    if not chosen.left:
+      forms.append(nothing[i])
+      continue
+    found = charged.solve(fit, functions, chosen, stretch[:, i : i + 1])
+    forms.append(charged.forms(chosen, found, functions.size)[0])
+  return Potentials(degree, np.stack(forms))
+
+
+def at_points(
+  variety: Variety,
+  metric: Metric,
+  params: Any,
+  directions: tuple[Direction, ...],
+  potentials: Potentials,
+  background: Background,
+) -> dict[str, np.ndarray]:
+  """What there is of the deformations at points, numpy arrays on every process.
+
+  Returns:
+    "stretch" (2, B, m) and "mu" (2, B, m, n, n), of V_0 and then of V_f, "phase" (B,); see
+    trainer.harmonic.lift.Lifts. "weight" (B,), quadrature weights of |Omega|^2, and
+    "of_controls" (B, C), functions with integral 0 with which these are calibrated, times their
+    weights of dvol over "weight".
+  """
+  values = background.at_points(
+    _values(variety, metric, directions, potentials.degree), (params, potentials.forms)
+  )
+  controls = _controls(variety, background)
+  if controls is None:
+    calibrated, h = background, jnp.zeros((background.rows.volume.shape[0], 0))
+  else:
+    calibrated = calibrate.calibrated(background, controls).background
+    h = background.at_points(_apply(controls))
+  density = background.at_points(_density)
+  values |= {"weight": calibrated.rows.volume / density, "of_controls": h * density[:, None]}
+  gathered = {name: _gather(a, background.num_points) for name, a in values.items()}
+  return gathered | {name: np.stack(gathered[name]) for name in ("stretch", "mu")}
+
+
+def measure(
+  values: dict[str, np.ndarray], names: list[str], points_per_slice: int
+) -> dict[str, Any]:
+  """G, y and kappa with standard errors, JSON-like.
+
+  Args:
+    values: of `at_points`.
+    names: of the m deformations.
+    points_per_slice: points that are correlated.
+
+  Returns:
+    "deformations": name -> {"G", "y", "residual"}, the first two {"value", "stderr"}, "residual"
+    rms(k - <k>) / sqrt(G) of V_0 and V_f; "hodge" is <|mu|_g^2>, G of a harmonic mu.
+    Of several deformations also "metric" (m, m) and "couplings", the kappa of i <= j <= ..,
+    normalised to integral |Omega|^2 = 1, each {"value", "imaginary", "stderr"}.
+  """
+  means = _Means(values, points_per_slice)
+  (before, k), mu, phase = values["stretch"], values["mu"][1], values["phase"]
+  m, n = mu.shape[1:3]
+  metric = [
+    [means.metric(mu[:, i], mu[:, j], k[:, i], k[:, j]) for j in range(m)] for i in range(m)
+  ]
+  coupling = lambda index: means.mean(
+    math.factorial(n) * _mixed_determinant([mu[:, i] for i in index]) * phase
+  )
+  found = {}
+  for i, name in enumerate(names):
+    g, kappa = metric[i][i], coupling((i,) * n)
+    y = abs(kappa.value) * g.value.real ** (-n / 2)
+    slope = (kappa.terms * np.conj(kappa.value)).real / abs(kappa.value) ** 2
+    terms = y * (slope - n / 2 * g.terms.real / g.value.real)
+    varied = lambda k: means.mean(abs(k - means.mean(k).value) ** 2).value.real
+    rest = [float((varied(s[:, i]) / g.value.real) ** 0.5) for s in (before, k)]
+    found[name] = {
+      "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real)},
+      "y": {"value": float(y), "stderr": means.stderr(terms)},
+      "residual": {"before": rest[0], "after": rest[1]},
+      "hodge": means.mean(_trace(mu[:, i], mu[:, i])).value.real,
+    }
+  result = {"deformations": found, "controls": values["of_controls"].shape[1]}
+  if m > 1:
+    entry = lambda e: {
+      "value": e.value.real,
+      "imaginary": e.value.imag,
+      "stderr": math.hypot(means.stderr(e.terms.real), means.stderr(e.terms.imag)),
+    }
+    result["metric"] = [[entry(e) for e in row] for row in metric]
+    result["couplings"] = [
+      {"deformations": [names[i] for i in index], **entry(coupling(index))}
+      for index in itertools.combinations_with_replacement(range(m), n)
+    ]
+  return result
+
+
+class _Estimate(NamedTuple):
+  """A value, and what each point adds to its error over its weight."""
+
+  value: complex
+  terms: np.ndarray
+
+
+class _Means:
+  """Means of functions with calibrated weights, and their errors."""
+
+  def __init__(self, values, points_per_slice):
+    weight = values["weight"]
+    self._kept = kept = weight != 0
+    self._weight = weight[kept] / np.sum(weight[kept])
+    self._slices = statistics.slice_numbers(kept, points_per_slice)
+    # Errors are those of what regression on the controls leaves.
+    self._root = np.sqrt(np.abs(self._weight))
+    controls = values["of_controls"][kept]
+    fixed = np.concatenate([np.ones_like(controls[:, :1]), controls], axis=1)
+    self._basis = np.linalg.qr(self._root[:, None] * fixed)[0]
+
+  def mean(self, f):
+    f = f[self._kept]
+    value = complex(np.sum(self._weight * f))
+    return _Estimate(value, f - value)
+
+  def metric(self, mu, other, k, other_k):
+    square = self.mean(_trace(mu, other) - k * other_k.conj())
+    a, b = self.mean(k), self.mean(other_k)
+    terms = square.terms + a.terms * np.conj(b.value) + a.value * np.conj(b.terms)
+    return _Estimate(square.value + a.value * np.conj(b.value), terms)
+
+  def stderr(self, terms):
+    weighted = self._root * terms  # sum_p root_p weighted_p is the error.
+    left = weighted - self._basis @ (self._basis.T @ weighted)
+    return statistics.standard_error(np.sign(self._weight) * self._root * left, self._slices)
+
+
+def _trace(mu, other):
+  return np.einsum("pba,pab->p", mu, other.conj())
+
+
+def _mixed_determinant(matrices):
+  """The polarisation of det: sum over sets S of (-1)^{n - |S|} det(sum_S A_i) / n!; (B, n, n)."""
+  n = len(matrices)
+  if all(matrix is matrices[0] for matrix in matrices):
+    return np.linalg.det(matrices[0])
+  total = 0
+  for size in range(1, n + 1):
+    for chosen in itertools.combinations(range(n), size):
+      total = total + (-1) ** (n - size) * np.linalg.det(sum(matrices[i] for i in chosen))
+  return total / math.factorial(n)
+
+
+@functools.lru_cache(maxsize=16)
+def _values(variety, metric, directions, degree):
+  functions = fields.of_degree(variety, degree) if degree else None
+
+  def values(params, rows):
+    network, forms = params
+    lifts = lift.at_rows(variety, metric, directions, functions, network, forms, rows)
+    both = lambda name: tuple(getattr(at, name) for at in lifts)
+    return {"stretch": both("stretch"), "mu": both("mu"), "phase": lifts[0].phase}
+
+  return values
+
+
+def _controls(variety, background):
+  """Box f of all f of charge 0 of the highest degree that leaves 50 slices a control."""
+  slices, best = background.num_points // background.points_per_slice, None
+  for degree in range(1, _HIGHEST + 1):
+    functions = fields.of_degree(variety, degree)
+    if len(charged.pairs(variety, functions).left) * _SLICES_PER_CONTROL > slices:
+      break
+    best = charged.controls(variety, functions)
+  return best
+
+
+@functools.lru_cache(maxsize=16)
+def _apply(controls):
+  return lambda _, rows: controls(rows)
+
+
+def _density(_, rows):
+  """det g / |Omega|^2."""
+  return jnp.linalg.det(rows.metric).real / rows.omega
+
+
+def _gather(array, count):
+  return jax.tree.map(lambda a: np.asarray(parallel.gather_rows(a))[:count], array)
