@@ -61,7 +61,7 @@ class _Job:
   def out_of_time(self):
     return self._left <= 0
 
-  def save(self, manager, state, force):
+  def save(self, manager, state, force, last):
     assert force
     self.saved.append((int(state.step), float(state.params["network"])))
 

@@ -92,9 +92,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       losses = []
       tick, tick_step = time.monotonic(), step
     if due(config.checkpoint_every) and not skipping:
-      job.save(manager, state, force=last)
+      job.save(manager, state, force=last, last=last)
     if not last and manager.reached_preemption(step):
       job.stop_preempted(manager, state)
   segments.close()
-  manager.wait_until_finished()
   return state

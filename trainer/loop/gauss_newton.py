@@ -104,9 +104,8 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       job.stop_preempted(manager, state)
     if not skipping or last:
       # A step takes seconds to minutes: every one is worth a checkpoint.
-      job.save(manager, state, force=True)
+      job.save(manager, state, force=True, last=last)
   segments.close()
-  manager.wait_until_finished()
   return state
 
 

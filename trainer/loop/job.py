@@ -12,17 +12,20 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
+from trainer.errors import UserError
 from trainer.optimizers.state import TrainState, skipped
 from trainer.points import dataset
 from trainer.points.kept import Kept
 from trainer.points.segments import Segments
 from trainer.problem.evaluation import Evaluator
-from trainer.run import checkpoint, metrics
+from trainer.run import checkpoint, disk, metrics
 from trainer.run.host import Host, PreemptedError
 from trainer.run.mending import Mending
 from trainer.run.phases import Phase
 from trainer.run.run import Run
 
+# How often, and after how many seconds, the last checkpoint of a phase is tried to be saved.
+_TRIES, _PAUSE = 7, 10.0
 # Steps skipped in a row, which are no accident.
 _ROW = 5
 
@@ -153,9 +156,40 @@ class Job(NamedTuple):
     self.writer.write(row)
     self.progress.update(step, row)
 
-  def save(self, manager: ocp.CheckpointManager, state: TrainState, force: bool) -> None:
-    """Saves a state if it is due, or if `force` says so."""
-    checkpoint.save(manager, int(state.step), parallel.globalise(state, self.mesh), force=force)
+  def save(
+    self, manager: ocp.CheckpointManager, state: TrainState, force: bool, last: bool = False
+  ) -> None:
+    """Saves a state if it is due, or if `force` says so; training goes on where the disk is full.
+
+    Args:
+      manager: the phase's checkpoints.
+      state: the state.
+      force: whether to save it in any case.
+      last: whether none follows: it is tried again for a while, and is on disk at the end.
+
+    Raises:
+      UserError: the last could not be saved.
+    """
+    state = parallel.globalise(state, self.mesh)
+    step = int(state.step)
+    for left in range(_TRIES if last else 1, 0, -1):
+      main_process = jax.process_index() == 0
+      reason = parallel.of_first_process(disk.obstacle(manager, state) if main_process else None)
+      if reason is None:
+        checkpoint.save(manager, step, state, force=force)
+        if last:
+          manager.wait_until_finished()
+        return
+      hint = f"; trying again for {(left - 1) * _PAUSE:.0f} s" if last else ", going on without"
+      self.progress.note(f"cannot save a checkpoint of step {step}: {reason}{hint}")
+      if left > 1:
+        time.sleep(_PAUSE)
+    if last:
+      saved = manager.latest_step()
+      where = "" if saved is None else f"; the same command goes on from step {saved}"
+      raise UserError(
+        f"what was trained cannot be saved in {manager.directory} ({reason}): make room{where}"
+      )
 
   def stop_preempted(self, manager: ocp.CheckpointManager, state: TrainState) -> None:
     """Saves and ends a run whose process was told to terminate."""

@@ -1,5 +1,6 @@
 """Metrics of a run: one JSON line a row in metrics.jsonl, and progress on the terminal."""
 
+import contextlib
 import json
 import math
 import os
@@ -17,11 +18,15 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class MetricsWriter:
-  """Appends rows to a file of JSON lines; does nothing where `enabled` is false."""
+  """Appends rows to a file of JSON lines; does nothing where `enabled` is false.
+
+  Rows that the disk does not take are kept, and written with those that follow.
+  """
 
   def __init__(self, path: pathlib.Path, enabled: bool):
     self._path = path
     self._enabled = enabled
+    self._kept = ""
 
   def resume(self, step: int) -> float:
     """Drops, atomically, the rows a run that resumes after `step` will write again.
@@ -42,9 +47,18 @@ class MetricsWriter:
 
   def write(self, row: dict[str, Any]) -> None:
     """Appends a row, on disk when this returns; numbers that are not finite become null."""
-    if self._enabled:
+    if not self._enabled:
+      return
+    self._kept += _line(row)
+    size = self._path.stat().st_size if self._path.exists() else 0
+    try:
       with self._path.open("a") as file:
-        file.write(_line(row))
+        file.write(self._kept)
+    except OSError:
+      with contextlib.suppress(OSError):
+        os.truncate(self._path, size)
+    else:
+      self._kept = ""
 
 
 def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
