@@ -167,7 +167,11 @@ def _initialize_distributed() -> None:
     if _NUM_PROCESSES.value is None or _PROCESS_ID.value is None:
       raise UserError("--coordinator_address needs --num_processes and --process_id")
     jax.distributed.initialize(
-      _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, **timeouts
+      _COORDINATOR.value,
+      _NUM_PROCESSES.value,
+      _PROCESS_ID.value,
+      cluster_detection_method="deactivate",
+      **timeouts,
     )
     return
   try:

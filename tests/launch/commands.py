@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from trainer.run import run as runs
 ROOT = pathlib.Path(__file__).parents[2]
 # Exit status, stdout, stderr.
 Outcome = tuple[int, str, str]
+# One for each job, by its number.
+_SLURM_PORTS = range(65535 - 2**12 + 1, 65536)
 
 # A budget that takes seconds; every number of it can be overridden.
 TINY = {
@@ -69,11 +72,11 @@ def _command(module, without):
   return [sys.executable, *prefix, f"launch.{module}"]
 
 
-def _popen(command, devices):
+def _popen(command, devices, **variables):
   return subprocess.Popen(
     command,
     cwd=ROOT,
-    env=_environment(devices),
+    env=_environment(devices) | variables,
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
@@ -116,24 +119,33 @@ def _environment(devices):
 
 
 def start_several(
-  count: int, module: str, data_dir: pathlib.Path, **flags
+  count: int, module: str, data_dir: pathlib.Path, without: str = "", **flags
 ) -> list[subprocess.Popen]:
-  """Starts `count` processes of two fake devices that find each other, each with its own points."""
-  with socket.socket() as probe:
-    probe.bind(("localhost", 0))
-    port = probe.getsockname()[1]
+  """Starts `count` processes of two fake devices, each with its own points, as Slurm does."""
+  variables = {
+    "SLURM_JOB_ID": str(_free_port() - _SLURM_PORTS.start),
+    "SLURM_STEP_NODELIST": "localhost",
+    "SLURM_NTASKS": str(count),
+  }
   return [
-    start(
-      module,
+    _popen(
+      [*_command(module, without), *arguments(**flags, data_dir=data_dir / f"points{i}")],
       devices=2,
-      **flags,
-      data_dir=data_dir / f"points{i}",
-      coordinator_address=f"localhost:{port}",
-      num_processes=count,
-      process_id=i,
+      **variables,
+      SLURM_PROCID=str(i),
+      SLURM_LOCALID=str(i),
     )
     for i in range(count)
   ]
+
+
+def _free_port():
+  """A port at which JAX may expect process 0 of a job of Slurm."""
+  for port in random.sample(_SLURM_PORTS, len(_SLURM_PORTS)):
+    with socket.socket() as probe, contextlib.suppress(OSError):
+      probe.bind(("", port))
+      return port
+  raise AssertionError("no port is free")
 
 
 def signal_once(
