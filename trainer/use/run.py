@@ -101,6 +101,15 @@ class TrainedRun:
       raise UserError(f"{tuple(k)} must be one whole number for each projective space")
     return self._form(np.pi * np.array(k, float))
 
+  def nearby(self, moduli: Sequence[float]) -> Form:
+    """The metric at Kaehler moduli t' near t, to first order: sum_i t'_i alpha_i.
+
+    Of the class t' exactly, and Ricci-flat up to the square of t' - t; see harmonic_11.
+    """
+    if len(moduli) != len(self.variety.ambient):
+      raise UserError(f"{tuple(moduli)} must be one number for each projective space")
+    return self._form(np.array(moduli, float))
+
   def _form(self, weights):
     forms = solve.load(self.workdir, self.params)
     if forms is None:
