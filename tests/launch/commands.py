@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+
 from trainer.loop.state import load_state
 from trainer.optimizers.state import TrainState
 from trainer.run import run as runs
@@ -188,3 +190,26 @@ def history(workdir: pathlib.Path) -> list[dict]:
 def losses(workdir: pathlib.Path) -> list[float]:
   """The losses a run logged, in the order of their steps."""
   return [row["loss"] for row in history(workdir) if "loss" in row]
+
+
+def compare_certificates(
+  workdir: pathlib.Path, reference: pathlib.Path, by_differences: Sequence[str] = ()
+) -> None:
+  """Asserts that two runs have the same certificate to 1e-9: every measure and its error.
+
+  Measures `by_differences` of the metric, which multiply rounding errors, to 1e-5.
+  """
+  there, here = (
+    json.loads((path / "certificate.json").read_text())["measures"] for path in (reference, workdir)
+  )
+  assert there.keys() == here.keys()
+  for name, measure in there.items():
+    for part in ("value", "stderr"):
+      # What is rounding alone, such as how far the metric is from Kaehler, is so in both.
+      np.testing.assert_allclose(
+        here[name][part],
+        measure[part],
+        rtol=1e-5 if name in by_differences else 1e-9,
+        atol=1e-13,
+        err_msg=f"{name} {part}",
+      )

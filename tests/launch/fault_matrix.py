@@ -1,5 +1,7 @@
 """Faults of one of two processes in every stage of a run, after which the same command goes on.
 
+Also a truncated checkpoint, a full disk and a workdir that is read only.
+
   python -m tests.launch.fault_matrix --times=20 [--cell=SIGKILL,1,training]
 
 prints a line a cell: how often it passed, and the seconds until the surviving process ended.
@@ -18,10 +20,10 @@ from absl import app, flags
 import jax
 import numpy as np
 
-from tests.launch.commands import TINY, finish, start_several, succeed, trained_state
+from tests.launch.commands import TINY, finish, signal_once, start_several, succeed, trained_state
 
 _TIMES = flags.DEFINE_integer("times", 1, "How often each cell is tried.")
-_CELL = flags.DEFINE_multi_string("cell", None, "SIGNAL,PROCESS,STAGE; default: all.")
+_CELL = flags.DEFINE_multi_string("cell", None, "One of them; default: all.")
 
 SIGNALS = ("SIGTERM", "SIGKILL", "SIGSTOP")
 # What process 0 says first in each stage.
@@ -31,7 +33,6 @@ STAGES = {
   "training": "adam 20/60",
   "certificate": "measuring on",
 }
-CELLS = [(name, process, stage) for stage in STAGES for name in SIGNALS for process in (0, 1)]
 _FLAGS = TINY | {"heartbeat_timeout": 10, "without": "pictures"}
 _TO_THE_END = _FLAGS | {"without": "certificate"}
 # Seconds: the heartbeat's timeout, and what the runtime takes to notice and to tell.
@@ -97,6 +98,51 @@ def _finish(process, reader):
   return status, "".join(reader[1])
 
 
+def _signalled(name, process, stage):
+  """A cell: workdir, points -> seconds; the run then goes on."""
+  return lambda *places: strike(name, process, stage, *places)
+
+
+def truncated(workdir: pathlib.Path, data: pathlib.Path) -> float:
+  """Kills a run and cuts off its latest checkpoint: it goes on from the one before, and says so."""
+  pair = start_several(2, "train", data, workdir=workdir, **_FLAGS)
+  signal_once(pair[1], workdir, "0/40", signal.SIGKILL)
+  finish(pair[0])
+  finish(pair[1])
+  for path in (workdir / "checkpoints" / "0" / "40").rglob("*"):
+    if path.is_file():
+      path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+  text, _ = [succeed(p) for p in start_several(2, "train", data, workdir=workdir, **_TO_THE_END)]
+  assert "the checkpoint of step 40 is damaged: going on from that of step 20" in text, text
+  return 0.0
+
+
+def full(workdir: pathlib.Path, data: pathlib.Path) -> float:
+  """The disk is full for the first checkpoints and when the last is first tried."""
+  flags = _FLAGS | {"without": "space", "workdir": workdir}
+  text, _ = [succeed(process) for process in start_several(2, "train", data, **flags)]
+  assert text.count("cannot save a checkpoint of step 60: No space left on device") == 2, text
+  return 0.0
+
+
+def read_only(workdir: pathlib.Path, data: pathlib.Path) -> float:
+  """Nothing can be written to the workdir: one line from each process."""
+  for process in start_several(2, "train", data, **_FLAGS, workdir=f"/proc/{workdir.name}"):
+    status, _, text = finish(process)
+    assert status == 1 and text.count("error: cannot write to the workdir") == 1, text
+    assert "Traceback" not in text
+  workdir.mkdir()
+  return 0.0
+
+
+CELLS = {
+  f"{name},{process},{stage}": _signalled(name, process, stage)
+  for stage in STAGES
+  for name in SIGNALS
+  for process in (0, 1)
+} | {"truncated": truncated, "full": full, "read_only": read_only}
+
+
 def main(argv):
   """Runs the matrix."""
   del argv
@@ -105,24 +151,23 @@ def main(argv):
   for process in start_several(2, "train", root, workdir=whole, **_TO_THE_END):
     succeed(process)
   expected = trained_state(whole).params
-  cells = [tuple(c.split(",")) for c in _CELL.value or []] or CELLS
-  passed, worst = collections.Counter(), collections.Counter()
+  passed, worst, cells = collections.Counter(), collections.Counter(), _CELL.value or list(CELLS)
   for turn in range(_TIMES.value):
-    for name, process, stage in cells:
-      workdir = root / f"{name}{process}{stage}{turn}"
+    for cell in cells:
+      workdir = root / f"{cell}-{turn}"
       try:
-        seconds = strike(name, int(process), stage, workdir, root)
+        seconds = CELLS[cell](workdir, root)
         for again in start_several(2, "train", root, workdir=workdir, **_TO_THE_END):
           succeed(again)
         jax.tree.map(np.testing.assert_array_equal, trained_state(workdir).params, expected)
       except AssertionError as error:
-        print(f"{name} {process} {stage}: {error}", flush=True)
+        print(f"{cell}: {error}", flush=True)
         continue
-      passed[name, process, stage] += 1
-      worst[name, process, stage] = max(worst[name, process, stage], seconds)
-      print(f"{name} {process} {stage}: {seconds:.1f} s", flush=True)
+      passed[cell] += 1
+      worst[cell] = max(worst[cell], seconds)
+      print(f"{cell}: {seconds:.1f} s", flush=True)
   for cell in cells:
-    print(f"{' '.join(map(str, cell))}: {passed[cell]}/{_TIMES.value}, at most {worst[cell]:.1f} s")
+    print(f"{cell}: {passed[cell]}/{_TIMES.value}, at most {worst[cell]:.1f} s")
   sys.exit(any(passed[cell] < _TIMES.value for cell in cells))
 
 

@@ -2,8 +2,10 @@
 
 import inspect
 
+import jax.numpy as jnp
 import optax
 
+from trainer.devices import parallel
 from trainer.errors import UserError
 
 
@@ -47,4 +49,6 @@ def make_optimizer(
     warmup_steps=warmup_steps,
     decay_steps=num_steps,
   )
-  return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer(schedule))
+  # Counted in int32 it would be a float32, whose rounding depends on the devices.
+  rate = lambda count: schedule(jnp.asarray(count, parallel.widest_dtype()))
+  return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer(rate))
