@@ -17,7 +17,7 @@ from trainer.geometry.variety import Variety
 from trainer.harmonic import solve
 from trainer.loop.state import load_state
 from trainer.run import run as runs
-from trainer.use import points
+from trainer.use import points, spectrum
 from trainer.use.chart import Chart, make_chart
 from trainer.use.curvature import Curvature, curvature
 from trainer.use.fields import Fields
@@ -118,6 +118,11 @@ class TrainedRun:
         f"ricciflat-evaluate --workdir={self.workdir} --harmonic makes them"
       )
     return Form(self.fields, self.params, forms.degree, forms.h, weights)
+
+  @property
+  def spectrum(self) -> spectrum.Eigenfunctions:
+    """The levels of `ricciflat-evaluate --spectrum`: run.spectrum(z) are eigenfunctions."""
+    return spectrum.load(self.workdir, self.variety, self.params)
 
   def points(self, n: int, seed: int = 0) -> RunPoints:
     """n points of the manifold, a stream of their own for every seed; consecutive ones depend."""
