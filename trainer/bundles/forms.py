@@ -72,8 +72,7 @@ class Sections(NamedTuple):
   def frames(self, rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
     """s_A and D_i s_A, (B, 1 + n, N_A) complex; those of t_B; the trace of t's norm (B,)."""
     s, t = self.holomorphic.frame(rows), self.conjugate.frame(rows)
-    join = lambda e: jax.lax.complex(*jnp.split(e, 2, axis=-1))
-    return join(s.e), join(t.e), t.trace
+    return _complex(s.e), _complex(t.e), t.trace
 
 
 @functools.lru_cache(maxsize=32)
@@ -89,17 +88,40 @@ def exact_forms(of: Sections, h: jax.Array, rows: Rows) -> Values:
   """dbar s of sections h (R, N_A, N_B) complex."""
   chex.assert_shape(h, (None, *of.shape))
   s, t, trace = of.frames(rows)
-  products = jnp.einsum("pia,rab->prib", s, h)
-  nu = jnp.einsum("prb,pib->pri", products[:, :, 0], t[:, 1:].conj())
-  second = jnp.einsum("prib,pib->pr", products[:, :, 1:], t[:, 1:].conj())
-  value = jnp.einsum("prb,pb->pr", products[:, :, 0], t[:, 0].conj())
-  return Values(nu, second - trace[:, None] * value)
+  product = _times(s[:, 0], h)
+  total = lambda p, i: jnp.sum(p * t[:, i, None].conj(), axis=-1)
+  n = t.shape[1] - 1
+  nu = jnp.stack([total(product, i) for i in range(1, 1 + n)], axis=2)
+  # Another product for each direction, which where it is not asked for is not computed.
+  second = sum(total(_times(s[:, i], h), i) for i in range(1, 1 + n))
+  return Values(nu, second - trace[:, None] * total(product, 0))
 
 
 def transposed(of: Sections, nu: jax.Array, rows: Rows) -> jax.Array:
   """The adjoint of h -> nu in `exact_forms`: (B, R, n) -> (R, N_A, N_B)."""
   s, t, _ = of.frames(rows)
-  return jnp.einsum("pa,prb->rab", s[:, 0].conj(), jnp.einsum("pri,pib->prb", nu, t[:, 1:]))
+  product = sum(nu[:, :, i, None] * t[:, i + 1, None] for i in range(nu.shape[2]))
+  points, systems, _ = product.shape
+  left, right = _packed(s[:, 0]), _packed(product).reshape(points, -1)
+  parts = (left.T @ right).reshape(2, of.shape[0], systems, 2, of.shape[1])
+  re, im = parts[0, :, :, 0] + parts[1, :, :, 1], parts[0, :, :, 1] - parts[1, :, :, 0]
+  return jnp.moveaxis(jax.lax.complex(re, im), 1, 0)
+
+
+def _times(s, h):
+  """s_A h_rAB (B, R, N_B), by one product of real matrices: complex ones are slow on processors."""
+  points, (systems, size, width) = len(s), h.shape
+  top, bottom = _packed(h), _packed(1j * h)
+  matrix = jnp.moveaxis(jnp.concatenate([top, bottom], axis=1), 0, 1).reshape(2 * size, -1)
+  return _complex((_packed(s) @ matrix).reshape(points, systems, 2 * width))
+
+
+def _packed(v):
+  return jnp.concatenate([v.real, v.imag], axis=-1)
+
+
+def _complex(v):
+  return jax.lax.complex(*jnp.split(v, 2, axis=-1))
 
 
 def _values(forms, ambient, x, rows, e):

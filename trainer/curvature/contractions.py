@@ -51,8 +51,7 @@ def unitary_frame(g: jax.Array) -> jax.Array:
     (..., n, n) complex, [i, a] = e_i^a, lower triangular.
   """
   chex.assert_shape(g, (..., g.shape[-1], g.shape[-1]))
-  one = jnp.broadcast_to(jnp.eye(g.shape[-1], dtype=g.dtype), g.shape)
-  return jax.lax.linalg.triangular_solve(jnp.linalg.cholesky(g), one, left_side=True, lower=True)
+  return jnp.moveaxis(small.unitary_frame(jnp.moveaxis(g, (-2, -1), (0, 1))), (0, 1), (-2, -1))
 
 
 def torsion_length(g: jax.Array, slopes: jax.Array) -> jax.Array:

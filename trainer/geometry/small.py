@@ -30,6 +30,26 @@ def inverse(matrix: jax.Array) -> jax.Array:
   return jnp.stack([jnp.stack(column) for column in zip(*adjugate)]) / det
 
 
+def unitary_frame(matrix: jax.Array) -> jax.Array:
+  """L^{-1} of Cholesky's matrix = L L^*; (k, k, ...) Hermitian -> (k, k, ...), nan unless positive.
+
+  LAPACK's of several batches at once wait for each other forever on two cores (jaxlib 0.10).
+  """
+  k = matrix.shape[0]
+  lower, made = {}, {}
+  for j in range(k):
+    square = matrix[j, j].real - sum(jnp.abs(lower[j, c]) ** 2 for c in range(j))
+    scale = 1 / jnp.sqrt(square)
+    for i in range(j + 1, k):
+      rest = matrix[i, j] - sum(lower[i, c] * lower[j, c].conj() for c in range(j))
+      lower[i, j] = rest * scale
+    made[j, j] = scale.astype(matrix.dtype)
+    for c in range(j):
+      made[j, c] = -scale * sum(lower[j, r] * made[r, c] for r in range(c, j))
+  zero = jnp.zeros_like(matrix[0, 0])
+  return jnp.stack([jnp.stack([made.get((i, j), zero) for j in range(k)]) for i in range(k)])
+
+
 def _minors(matrix, rows, k):
   """Determinants of the given rows with every subset of as many columns, {columns: value}."""
   minors = {(): 1}
