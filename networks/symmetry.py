@@ -180,7 +180,7 @@ def check_group(
       )
   if group.conjugation and np.max(np.abs(projector.imag)) > _PRESERVED:
     raise ValueError("complex conjugation does not preserve the variety: leave it out")
-  rows = _closed_phases(group)
+  rows = closed_phases(group)
   charges = exponents @ np.array(rows, int).reshape(len(rows), exponents.shape[1]).T % group.order
   return projector, maps, np.unique(charges, axis=0, return_inverse=True)[1].ravel()
 
@@ -192,7 +192,7 @@ def _check_length(row, exponents, what):
     )
 
 
-def _closed_phases(group: Generators) -> list[tuple[int, ...]]:
+def closed_phases(group: Generators) -> list[tuple[int, ...]]:
   """The phases and all that permutations make of them."""
   known, new = set(), {tuple(p % group.order for p in row) for row in group.phases}
   while new:

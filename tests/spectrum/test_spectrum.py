@@ -69,7 +69,7 @@ def test_standard_errors_are_those_of_repetitions():
     entries = (entries + entries.transpose(0, 2, 1)) / 2**0.5
     values, vectors = np.linalg.eigh(np.sum(entries, axis=0))
     terms = np.einsum("cij,ik,jk->ck", entries, vectors, vectors)
-    (level,) = levels.levels(10_000 + values, 10_000 + values, terms, complete=True)
+    (level,) = levels.levels(10_000 + values, 10_000 + values, terms, range(3), complete=True)
     found.append([level.stderr**2, level.spread**2 + (level.value - 10_000) ** 2])
   stated, seen = np.mean(found, axis=0)
   assert stated == pytest.approx(seen, rel=0.15)

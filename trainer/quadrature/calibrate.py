@@ -47,9 +47,12 @@ class Calibrated(NamedTuple):
   least: float
 
 
-def degree_for(variety: Variety, num_points: int, most: int) -> int:
-  """The largest k_c, at most `most`, whose N_k^2 functions have enough points; 0 if none has."""
-  enough = lambda k: POINTS_PER_CONTROL * size_of(variety, k) ** 2 <= num_points
+def degree_for(variety: Variety, num_points: int, most: int, order: int = 1) -> int:
+  """The largest k_c, at most `most`, whose functions have enough points; 0 if none has.
+
+  They are N_k^2, or those of them that are invariant under a group, about N_k^2 / order.
+  """
+  enough = lambda k: POINTS_PER_CONTROL * size_of(variety, k) ** 2 <= num_points * order
   return max((k for k in range(1, most + 1) if enough(k)), default=0)
 
 

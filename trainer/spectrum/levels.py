@@ -4,7 +4,8 @@ To first order an eigenvalue is off by sum_p m_p q_p, q = 4 |d u|^2 - lambda u^2
 eigenfunction, and what is known of the points' integrals (trainer.quadrature.calibrate) takes away
 all of q but a rest: its sums over slices give the standard error s of each eigenvalue. Within a
 multiplet of d members the noise is a symmetric matrix. If no direction is special the members
-deviate from their mean by s sqrt((d - 1) (d + 2) / (2 d)), rms.
+deviate from their mean by s sqrt((d - 1) (d + 2) / (2 d)), rms. Where means over a group are taken
+d counts representations, not members.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ class Level(NamedTuple):
 
 
 def levels(
-  values: np.ndarray, halves: np.ndarray, terms: np.ndarray, *, complete: bool
+  values: np.ndarray,
+  halves: np.ndarray,
+  terms: np.ndarray,
+  irreps: np.ndarray,
+  *,
+  complete: bool,
 ) -> list[Level]:
   """The levels, but the last where others may belong to it.
 
@@ -47,6 +53,7 @@ def levels(
     values: (L,), ascending.
     halves: (L,) values from half as many points.
     terms: (C, L), what each of C slices adds to each eigenvalue.
+    irreps: (L,) whole numbers, ascending; equal ones mark values that are equal for certain.
     complete: whether there are no others.
   """
   chex.assert_equal_shape([values, halves])
@@ -54,7 +61,7 @@ def levels(
   parts = multiplets(values, _standard_errors(terms))
   if not complete and len(parts) > 1:
     parts = parts[:-1]
-  return [_level(values[part], halves[part], terms[:, part]) for part in parts]
+  return [_level(values[part], halves[part], terms[:, part], irreps[part]) for part in parts]
 
 
 def multiplets(values: np.ndarray, errors: np.ndarray) -> list[slice]:
@@ -64,15 +71,15 @@ def multiplets(values: np.ndarray, errors: np.ndarray) -> list[slice]:
   return [slice(*pair) for pair in zip([0, *ends], [*ends, len(values)])]
 
 
-def _level(values, halves, terms):
-  mean, count = np.mean(values), len(values)
+def _level(values, halves, terms, irreps):
+  mean, count = np.mean(values), len(np.unique(irreps))
   of_mean = _standard_errors(np.mean(terms, axis=1))
   of_one = np.mean(_standard_errors(terms) ** 2)
   return Level(
     value=float(mean),
     stderr=float(np.sqrt(of_mean**2 + (count - 1) * (count + 2) / (2 * count) * of_one)),
     bias=float(mean - np.mean(halves)),
-    multiplicity=count,
+    multiplicity=len(values),
     spread=float(np.std(values)),
   )
 

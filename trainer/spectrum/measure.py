@@ -7,17 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from networks.symmetry import Generators
 from trainer.devices import parallel
 from trainer.quadrature import calibrate
 from trainer.quadrature.background import Background
 from trainer.quadrature.calibrate import Controls
 from trainer.quadrature.functions import Functions
+from trainer.spectrum import group as groups
 from trainer.spectrum import levels, ritz
 from trainer.spectrum.levels import Level
 from trainer.spectrum.ritz import Modes
 
 # Eigenfunctions that are looked at.
 MOST = 160
+# Values that a group makes equal differ by less than this part of the largest.
+_EXACT = 1e-8
 
 
 class Spectrum(NamedTuple):
@@ -37,6 +41,7 @@ def spectrum(
   functions: Functions,
   controls: Controls | None = None,
   *,
+  group: Generators | None = None,
   count: int = MOST,
   progress: Callable[[str], None] = lambda text: None,
 ) -> Spectrum:
@@ -49,6 +54,7 @@ def spectrum(
     background: points, whole slices, as many on every device, half of them too.
     functions: among which eigenfunctions are looked for.
     controls: functions whose integral vanishes; None: plain weights.
+    group: of maps that keep the metric; inner products are averaged over it.
     count: of eigenfunctions, at most.
     progress: told what begins.
   """
@@ -58,21 +64,34 @@ def spectrum(
     halves = [calibrate.calibrated(half, controls).background for half in halves]
   progress("inner products of functions")
   matrices = [ritz.grams(half, functions) for half in halves]
+  if group is not None:
+    mean = groups.mean(functions, group)
+    matrices = [ritz.Grams(*map(mean, m)) for m in matrices]
   progress("eigenvalues")
   modes = ritz.solve(ritz.Grams(*(np.mean(m, axis=0) for m in zip(*matrices))), count)
   of_halves = [ritz.solve(m, count).values for m in matrices]
   progress("errors")
-  terms = [_terms(half, functions, controls, modes) for half in halves]
+  terms = np.concatenate([_terms(half, functions, controls, modes) for half in halves])
+  irreps = np.arange(len(modes.values)) if group is None else _irreps(modes.values)
+  # The mean over a group of a member's term is that of all members (Schur's lemma).
+  together = irreps[:, None] == irreps
+  terms = terms @ (together / together.sum(axis=0))
   scale = background.total ** (1 / background.dimension)
   found = levels.levels(
     scale * modes.values,
     scale * np.mean([values[: len(modes.values)] for values in of_halves], axis=0),
-    scale * np.concatenate(terms),
+    scale * terms,
+    irreps,
     complete=modes.complete,
   )
   kept = sum(level.multiplicity for level in found)
   forms = background.total**0.5 * modes.forms[:kept]
   return Spectrum(found, Modes(scale * modes.values[:kept], forms, modes.complete))
+
+
+def _irreps(values):
+  """Numbers (L,) of the representations of a group, in each of which values agree exactly."""
+  return np.concatenate([[0], np.cumsum(np.diff(values) > _EXACT * values[-1])])
 
 
 def _terms(half, functions, controls, modes) -> Any:

@@ -52,6 +52,7 @@ def make(
   block: int,
   rate: float,
   memory: int,
+  order: int = 1,
 ) -> Plan:
   """Plans a spectrum.
 
@@ -62,11 +63,12 @@ def make(
     block: points come in multiples of it.
     rate: float32 operations a second, see trainer.devices.speed.
     memory: bytes of a device for results.
+    order: of the group that means are taken over.
 
   Raises:
     UserError: the degree is not positive, needs too much memory or more points.
   """
-  of_degree = lambda k: _plan(variety, k, num_points, block, rate)
+  of_degree = lambda k: _plan(variety, k, num_points, block, rate, order)
   fits = lambda k: _bytes(of_degree(k)) <= memory
   if degree is None:
     degree = 1
@@ -90,12 +92,12 @@ def make(
   return plan
 
 
-def _plan(variety, degree, num_points, block, rate):
+def _plan(variety, degree, num_points, block, rate, order):
   functions = calibrate.size_of(variety, degree) ** 2
   points = num_points or max(_FEWEST, _POINTS_PER_FUNCTION * functions)
   points = -(-points // block) * block
-  control_degree = calibrate.degree_for(variety, points // 2, 2 * degree)
-  controls = calibrate.size_of(variety, control_degree) ** 2 if control_degree else 0
+  control_degree = calibrate.degree_for(variety, points // 2, 2 * degree, order)
+  controls = calibrate.size_of(variety, control_degree) ** 2 / order if control_degree else 0
   n = variety.dimension
   per_point = 2 * (1 + 2 * n) * functions**2 + 4 * controls**2 + 8 * (1 + n) * functions * MOST
   flops = points * per_point + 60 * functions**3

@@ -9,6 +9,7 @@ from trainer.devices import parallel, speed
 from trainer.quadrature import calibrate, of_run
 from trainer.quadrature import functions as fields
 from trainer.run import checkpoint, metrics
+from trainer.spectrum import group as groups
 from trainer.spectrum import measure, plan
 
 FILE = "spectrum.npz"
@@ -28,8 +29,9 @@ def write_spectrum(
 
   spectrum.json has "levels", a list of trainer.spectrum.levels.Level, of the metric scaled to
   volume 1; the "degree" of the functions, the "control_degree" of calibrated weights, 0 if these
-  are plain, and "points". spectrum.npz has the "values" (L,) and "forms" (L, N_k, N_k) of
-  trainer.spectrum.ritz.Modes, and the "level" (L,) that each belongs to.
+  are plain, "points", and the order of the "group" that means were taken over.
+  spectrum.npz has the "values" (L,) and "forms" (L, N_k, N_k) of trainer.spectrum.ritz.Modes, and
+  the "level" (L,) that each belongs to.
 
   Args:
     workdir: the directory of a run.
@@ -49,7 +51,8 @@ def write_spectrum(
   progress = metrics.Progress(enabled=jax.process_index() == 0)
   progress.stage(f"loading {workdir}")
   run, params = of_run.load(workdir)
-  variety = run.problem.variety
+  variety, group = run.problem.variety, groups.of_run(run)
+  order = 1 if group is None else groups.order(variety, group)
   chosen = parallel.of_first_process(
     plan.make(
       variety,
@@ -58,6 +61,7 @@ def write_spectrum(
       block=2 * run.problem.points_per_slice * mesh.size,
       rate=speed.measure(mesh.size).flops,
       memory=memory,
+      order=order,
     )
   )
   chosen = plan.Plan(*chosen)
@@ -66,14 +70,17 @@ def write_spectrum(
   at = of_run.background(run, params, settings, progress, "heldout", chosen.points, seed)
   controls = None
   if chosen.control_degree:
-    controls = calibrate.all_of_degree(fields.of_degree(variety, chosen.control_degree))
+    known = fields.of_degree(variety, chosen.control_degree)
+    whole = group is None
+    controls = calibrate.all_of_degree(known) if whole else calibrate.invariants(known, group)
   functions = fields.of_degree(variety, chosen.degree)
-  found = measure.spectrum(at, functions, controls, progress=progress.stage)
+  found = measure.spectrum(at, functions, controls, group=group, progress=progress.stage)
   if jax.process_index() == 0:
     content = {
       "degree": chosen.degree,
       "control_degree": chosen.control_degree,
       "points": chosen.points,
+      "group": order,
       "levels": [level._asdict() for level in found.levels],
     }
     arrays = dict(
