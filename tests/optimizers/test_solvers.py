@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trainer.devices import microbatch, parallel
-from trainer.optimizers import solvers
+from trainer.optimizers import cholesky, solvers
 from trainer.problem.linearise import Linearisation
 
 _MATRIX = Linearisation(
@@ -68,6 +68,17 @@ def test_all_solvers_solve_the_damped_normal_equations(name, shape, devices):
   _, expected = _expected(name, rows, scale, residual, damping)
   np.testing.assert_allclose(got.delta, expected, rtol=1e-9, atol=1e-11)
   decrease = residual @ residual - np.sum((residual + j @ expected) ** 2)
+  np.testing.assert_allclose(got.decrease, decrease, rtol=1e-9)
+
+
+def test_devices_that_factor_together_find_the_same(monkeypatch):
+  for name, value in {"_WORTHWHILE": 1, "_FEWEST": 2, "_NARROWEST": 2}.items():
+    monkeypatch.setattr(cholesky, name, value)
+  problem = _problem(40, 7)
+  got = _solve("parameter_space", 4, *problem, 0.05)
+  j, expected = _expected("parameter_space", *problem, 0.05)
+  np.testing.assert_allclose(got.delta, expected, rtol=1e-9, atol=1e-11)
+  decrease = problem[2] @ problem[2] - np.sum((problem[2] + j @ expected) ** 2)
   np.testing.assert_allclose(got.decrease, decrease, rtol=1e-9)
 
 

@@ -1,8 +1,7 @@
 """What a step costs each of 1 to 64 devices, counted in the compiled program; nothing is run.
 
 A loop's body counts once: one iteration of conjugate gradients, one trial of a damping. LAPACK's
-routines are not counted by the compiler: the dense solvers' Cholesky factorisation, which every
-device does for itself, is listed apart.
+routines are not counted by the compiler: the dense solvers' Cholesky factorisation is listed apart.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import optax
 from trainer.devices import microbatch, parallel
 from trainer.geometry.variety import Variety
 from trainer.metric.problem import MetricProblem
-from trainer.optimizers import gauss_newton, solvers
+from trainer.optimizers import cholesky, gauss_newton, solvers
 from trainer.optimizers.first_order_step import make_step
 from trainer.optimizers.state import new_state
 from trainer.points import batch as batches
@@ -67,7 +66,7 @@ def count_work(
     A row for each case and number of devices: solver, network, parameters, points, devices, and of
       each device
     flops and bytes (read and written), communicated_bytes (the results of all-reduces and
-    all-gathers), collectives (their number), cholesky_flops.
+    all-gathers), collectives (their number), dense (unknowns of a dense system), cholesky_flops.
   """
   settings = {"jax_platforms": "cpu", "jax_num_cpu_devices": max(counts), "jax_enable_x64": True}
   with multiprocessing.get_context("spawn").Pool(1, _configure, (settings,)) as pool:
@@ -114,7 +113,8 @@ def _count(variety, case, devices):
     "bytes": cost["bytes accessed"],
     "collectives": collectives,
     "communicated_bytes": communicated,
-    "cholesky_flops": dense**3 / 3,
+    "dense": dense,
+    "cholesky_flops": cholesky.flops(dense, devices),
   }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from trainer.benchmarks import scaling
+from trainer.benchmarks import scaling, scaling_model
 from trainer.benchmarks.curvature import time_curvature
 from trainer.benchmarks.devices import time_devices
 from trainer.benchmarks.points import some_points
@@ -45,7 +45,9 @@ def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[t
     return
   quintic = varieties[_MANIFOLD]
   if suite == "scaling":
-    yield "scaling", scaling.count_work(quintic, scaling.CASES, _SCALING_COUNTS)
+    rows = scaling.count_work(quintic, scaling.CASES, _SCALING_COUNTS)
+    yield "scaling", rows
+    yield "predicted", scaling_model.predict(rows)
     return
   batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
@@ -74,7 +76,7 @@ def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[t
 
 def table(name: str, section: Any) -> str:
   """A section as text."""
-  if name == "scaling":
+  if name in ("scaling", "predicted"):
     return _columns(section)
   if isinstance(section, list):
     return "\n".join(table(name, row) for row in section)

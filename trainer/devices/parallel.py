@@ -97,9 +97,31 @@ def all_gather(tree: Any) -> Any:
   return jax.lax.all_gather(tree, AXIS, tiled=True)
 
 
+def psum_scatter(blocks: jax.Array) -> jax.Array:
+  """Sums (D, ...) over the devices; each keeps the block with its number."""
+  return jax.lax.psum_scatter(blocks, AXIS, tiled=False)
+
+
+def columns(rows: jax.Array) -> jax.Array:
+  """Exchanges each device's rows (b, P) for columns: (D b, ceil(P / D)), at the end zeros."""
+  devices = num_devices()
+  padded = jnp.pad(rows, ((0, 0), (0, -rows.shape[1] % devices)))
+  return jax.lax.all_to_all(padded, AXIS, split_axis=1, concat_axis=0, tiled=True)
+
+
+def num_devices() -> int:
+  """D; inside a per-device function only."""
+  return jax.lax.psum(1, AXIS)
+
+
+def device_index() -> jax.Array:
+  """This device's number; inside a per-device function only."""
+  return jax.lax.axis_index(AXIS)
+
+
 def local_part(rows: jax.Array, num_rows: int) -> jax.Array:
   """This device's `num_rows` rows of what `all_gather` joined."""
-  return jax.lax.dynamic_slice_in_dim(rows, jax.lax.axis_index(AXIS) * num_rows, num_rows)
+  return jax.lax.dynamic_slice_in_dim(rows, device_index() * num_rows, num_rows)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

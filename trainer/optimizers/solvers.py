@@ -1,7 +1,8 @@
 """Three ways to solve damped normal equations (J^T J + lambda D) delta = -J^T r over all devices.
 
-  parameter_space      few unknowns: J^T J is accumulated on every device and all-reduced
-  sample_space         fewer points than unknowns: rows of J are gathered and J J^T is solved
+  parameter_space      few unknowns: J^T J is accumulated on every device and summed; many devices
+                       factor it together
+  sample_space         fewer points than unknowns: J J^T is summed and solved
   conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P numbers
                        an iteration
 
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from trainer.devices import microbatch, parallel
+from trainer.optimizers import cholesky
 from trainer.problem.linearise import Linearisation
 
 # The largest dense system that is cheaper to solve than to iterate on, for networks and
@@ -112,16 +114,23 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
       return rows.T @ rows
 
     gram = microbatch.accumulate(products, system.prepared, system.scale, plan)
-    return system, parallel.psum(gram)
+    made = cholesky.layout(len(gram), parallel.num_devices())
+    return system, cholesky.spread(gram, made) if made else parallel.psum(gram)
 
   def solve(normal, residual, damping, iterations):
     del iterations
     system, a = normal
     b = _gradient(linear, plan, system, residual)
-    diagonal = jnp.diag(a)
-    damped = a + jnp.diag(damping * (diagonal + jnp.mean(diagonal)))
-    delta = -_solve_positive(damped, b)
-    return Step(delta, -(2 * b @ delta + delta @ (a @ delta)), jnp.int32(0))
+    made = cholesky.layout(len(b), parallel.num_devices())
+    diagonal = cholesky.diagonal(a, made) if made else jnp.diag(a)
+    shift = damping * (diagonal + jnp.mean(diagonal))
+    if made:
+      delta = -cholesky.solve(cholesky.add_diagonal(a, made, shift), made, b)
+      square = cholesky.square(a, made, delta)
+    else:
+      delta = -_solve_positive(a + jnp.diag(shift), b)
+      square = delta @ (a @ delta)
+    return Step(delta, -(2 * b @ delta + square), jnp.int32(0))
 
   return Solver(prepare, solve)
 
@@ -129,16 +138,16 @@ def parameter_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
 def sample_space(linear: Linearisation, plan: microbatch.Plan) -> Solver:
   """Solves (J J^T + lambda tr / B) y = -r, delta = J^T y.
 
-  J J^T is made in the precision of J, the rest in the widest. Every device makes its own block of
-  rows of J J^T; r is gathered, too.
+  J J^T is made in the precision of J, the rest in the widest. Devices exchange rows of J for
+  columns, P / D of them each, so that all of J is on none; what these give of J J^T is summed.
   """
   del plan
 
   def prepare(system):
     rows = linear.rows(system.at, system.prepared)
     rows = _scaled_rows(rows, system.scale.astype(rows.dtype))
-    kernel = parallel.all_gather(rows @ parallel.all_gather(rows).T)
-    return rows, _wide(kernel)
+    columns = parallel.columns(rows)
+    return rows, parallel.psum(_wide(columns @ columns.T))
 
   def solve(prepared, residual, damping, iterations):
     del iterations
