@@ -12,6 +12,7 @@ from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.loop import train
 from trainer.run import config as configs
+from trainer.run.profile import Profile
 
 _CONFIG = cli.define_config_flag()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of the run: checkpoints, certificate.")
@@ -19,6 +20,9 @@ _SEED = flags.DEFINE_integer("seed", 0, "Determines points, initial parameters a
 _DTYPE = flags.DEFINE_string("dtype", "float32", "Precision of training: float32 or float64.")
 _PARALLELISM = flags.DEFINE_enum(
   "parallelism", "shard_map", parallel.MODES, "How a step is spread over devices."
+)
+_PROFILE = flags.DEFINE_string(
+  "profile_steps", None, "a:b traces the steps a <= step < b to profile/ in --workdir."
 )
 
 
@@ -35,6 +39,7 @@ def main() -> None:
     data_dir=cli.path_flag(cli.DATA_DIR.value),
     memory=cli.memory(),
     host=cli.HOST,
+    profile=Profile.of_text(_PROFILE.value) if _PROFILE.value else None,
   )
   cli.judge(certificate)
 

@@ -28,6 +28,7 @@ _MISTAKES = {
   "no points": ({"config.data.train_points": 0}, "at least 1"),
   "workdir not writable": ({"workdir": "/proc/nothing/run"}, "workdir"),
   "wrong dtype": ({"dtype": "float16"}, "float32 or float64"),
+  "no steps to trace": ({"profile_steps": "9:3"}, "such as 10:20"),
   "unknown network": ({"config.network": "phi_mpl"}, "phi_mpl"),
   "unknown optimizer": ({"config.optimizer.name": "adamm"}, "adamm"),
 }

@@ -149,9 +149,10 @@ def test_networks_from_outside_the_repository(tmp_path, data_dir):
     "  return scale * hk.Linear(1)(jnp.tanh(hk.Linear(8)(s)))[0]\n"
   )
   flags = TINY | {"config.network": f"{tmp_path}/mine.py:phi(scale=0.1)"}
-  flags |= {"workdir": tmp_path / "run", "data_dir": data_dir}
+  flags |= {"workdir": tmp_path / "run", "data_dir": data_dir, "profile_steps": "4:6"}
   output = succeed(start("train", without="pictures", **flags))
   assert "general" in output
+  assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
   rows = history(tmp_path / "run")
   assert rows[-1]["loss"] < 0.9 * rows[1]["loss"]
   certificate = json.loads((tmp_path / "run" / "certificate.json").read_text())

@@ -61,6 +61,9 @@ class _Job:
   def out_of_time(self):
     return self._left <= 0
 
+  def trace(self, step, last=False):
+    pass
+
   def save(self, manager, state, force, last):
     assert force
     self.saved.append((int(state.step), float(state.params["network"])))

@@ -67,6 +67,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   losses, late = [], step > 0 and job.out_of_time()
   tick, tick_step = time.monotonic(), step
   while step < config.steps and not late:
+    job.trace(step)
     state, step_metrics = compiled_step(state, segments.of_step(step))
     step += 1
     losses.append(step_metrics["loss"])
@@ -95,5 +96,6 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       job.save(manager, state, force=last, last=last)
     if not last and manager.reached_preemption(step):
       job.stop_preempted(manager, state)
+  job.trace(step, last=True)
   segments.close()
   return state

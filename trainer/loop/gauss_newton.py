@@ -77,6 +77,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       exact = not job.present.rough and level + 1 == len(sizes)
       step = compile_step(job, state, segment, linear, sizes[level], exact)
       compiling, tick = time.monotonic() - tick, time.monotonic()
+    job.trace(int(state.step))
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
     skipping = is_skipping(state, int(state.optimizer.taken) == settings.steps)
@@ -105,6 +106,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if not skipping or last:
       # A step takes seconds to minutes: every one is worth a checkpoint.
       job.save(manager, state, force=True, last=last)
+  job.trace(int(state.step), last=True)
   segments.close()
   return state
 

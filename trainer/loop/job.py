@@ -22,6 +22,7 @@ from trainer.run import checkpoint, disk, metrics
 from trainer.run.host import Host, PreemptedError
 from trainer.run.mending import Mending
 from trainer.run.phases import Phase
+from trainer.run.profile import Profile
 from trainer.run.run import Run
 
 # How often, and after how many seconds, the last checkpoint of a phase is tried to be saved.
@@ -51,6 +52,7 @@ class Job(NamedTuple):
     host: this process.
     mending: repairs of the field so far, see trainer.loop.mend.
     restarts: of this phase, each with more caution, see trainer.loop.recover.
+    profile: which steps are traced.
   """
 
   run: Run
@@ -66,6 +68,7 @@ class Job(NamedTuple):
   host: Host
   mending: Mending | None = None
   restarts: int = 0
+  profile: Profile | None = None
 
   @property
   def present(self) -> Phase:
@@ -149,6 +152,13 @@ class Job(NamedTuple):
       return row
 
     return at
+
+  def trace(self, step: int, last: bool = False) -> None:
+    """Starts or ends the trace of steps that is asked for, `step` steps being done."""
+    if self.profile is not None:
+      self.profile.before(step, self.workdir / "profile")
+      if last:
+        self.profile.close()
 
   def record(self, step: int, row: dict[str, Any]) -> None:
     """Writes and shows a row of metrics."""

@@ -21,6 +21,7 @@ from trainer.run import checkpoint, chosen, code, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
 from trainer.run.host import Host
+from trainer.run.profile import Profile
 
 # Enough to see a measure fall by a few per cent.
 _VALIDATION_POINTS = 5_000
@@ -36,6 +37,7 @@ def train(
   data_dir: pathlib.Path,
   memory: int,
   host: Host | None = None,
+  profile: Profile | None = None,
 ) -> dict[str, Any]:
   """Trains what a config describes; resumes if `workdir` holds part of the same run.
 
@@ -48,6 +50,7 @@ def train(
     data_dir: where sampled points are cached.
     memory: bytes of a device for intermediate results; larger batches are worked on in parts.
     host: this process.
+    profile: steps to be traced.
 
   Returns:
     The certificate.
@@ -82,6 +85,7 @@ def train(
     if main_process:
       code.keep(workdir, run.code)
     job = _prepared(run, mesh, parallelism, workdir, data_dir, memory, progress, began, host)
+    job = job._replace(profile=profile)
     job, state = _all_phases(job)
     progress.close()
     # What does not make sense somewhere is mended first.
