@@ -92,6 +92,22 @@ def psum(tree: Any) -> Any:
   return jax.lax.psum(tree, AXIS)
 
 
+def first(tree: Any) -> Any:
+  """What the first device has of it, on all of them; inside a per-device function only.
+
+  The same operations on the same numbers differ in their last digits from device to device, as
+  sums do by how an array lies in memory. What decides on the way of a loop with collectives, or is
+  kept from step to step, has to be the same everywhere, or devices wait for each other for ever.
+  """
+  is_first = jax.lax.axis_index(AXIS) == 0
+
+  def of_first(a):
+    number = a.astype(jnp.int32) if a.dtype == bool else a
+    return psum(jnp.where(is_first, number, jnp.zeros_like(number))).astype(a.dtype)
+
+  return jax.tree.map(of_first, tree)
+
+
 def all_gather(tree: Any) -> Any:
   """Joins the devices' rows, in the order of the mesh; inside a per-device function only."""
   return jax.lax.all_gather(tree, AXIS, tiled=True)

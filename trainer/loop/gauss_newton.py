@@ -85,6 +85,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if not skipping:
       row |= evaluate(state)
       row["points_per_second"] = sizes[level] / (time.monotonic() - tick)
+      row = parallel.of_first_process(row)  # What follows is decided by it.
       state = schedule.judge(job, state, linear, row, len(sizes), unknowns)
     job.record(int(state.step), row)
     cost = min(cost, (time.monotonic() - tick) / (sizes[level] * max(row["iterations"], 1)))

@@ -135,8 +135,7 @@ def make_gauss_newton_step(
       if after is before:
         return moved, energy
       admitted, _ = ravel_pytree(after)
-      # Every device has the same parameters and goes the same way.
-      changed = jnp.any(admitted != moved)
+      changed = parallel.first(jnp.any(admitted != moved))
       return admitted, jax.lax.cond(changed, lambda: measure(admitted)[0], lambda: energy)
 
     at = linear.at(params)
@@ -183,6 +182,7 @@ def make_gauss_newton_step(
       decrease = energy - parallel.psum(jnp.vdot(target, target)) + solution.decrease
       decrease = part * (2 - part) * decrease
       gain = (energy - moved_energy) / decrease
+      gain, decrease = parallel.first((gain, decrease))
       accepted = ~spoiled & (gain > _ACCEPTED) & (decrease > 0) & jnp.isfinite(moved_energy)
       factor = _damping_factor(trial.damping, gain, accepted, shortened, momentum)
       return _Trial(
@@ -213,6 +213,8 @@ def make_gauss_newton_step(
     trial = jax.lax.while_loop(
       lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start
     )
+    # Devices do not drift apart.
+    trial = trial._replace(**parallel.first({"flat": trial.flat, "delta": trial.delta}))
     metrics = {
       "loss": trial.energy,
       "loss_before": energy,

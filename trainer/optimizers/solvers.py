@@ -199,7 +199,7 @@ def conjugate_gradient(
     shift = damping * trace / jnp.minimum(points, b.shape[0])
 
     def body(carry):
-      delta, res, direction, squared, basis, energies, count = carry
+      delta, res, direction, squared, basis, energies, count, _ = carry
       product = normal_product(system, direction) + shift * direction
       alpha = squared / (direction @ product)
       basis = basis.at[count].set(res * jax.lax.rsqrt(squared))
@@ -208,12 +208,13 @@ def conjugate_gradient(
       res = res - (basis @ res) @ basis
       new = res @ res
       energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
-      return delta, res, res + (new / squared) * direction, new, basis, energies, count + 1
+      count += 1
+      going = parallel.first(unfinished(new, energies, count))
+      return delta, res, res + (new / squared) * direction, new, basis, energies, count, going
 
     # The residual says little: where one unknown's part is by far the largest, such as that of a
     # common factor, it is gone after one iteration.
-    def unfinished(carry):
-      _, _, _, squared, _, energies, count = carry
+    def unfinished(squared, energies, count):
       gaining = energies[-1] - energies[0] > tolerance * energies[0]
       return (count < jnp.minimum(limit, iterations)) & gaining & (squared > 0)
 
@@ -222,8 +223,9 @@ def conjugate_gradient(
     energies = parallel.psum(jnp.vdot(residual, residual)) * jnp.asarray(
       [1.0] + [jnp.inf] * _WINDOW
     )
-    delta, res, *_, count = jax.lax.while_loop(
-      unfinished, body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0))
+    going = parallel.first(unfinished(b @ b, energies, jnp.int32(0)))
+    delta, res, *_, count, _ = jax.lax.while_loop(
+      lambda carry: carry[-1], body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0), going)
     )
     # A delta = -b - res - shift delta.
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
