@@ -27,7 +27,7 @@ import jax
 
 from launch import cli, config_files
 from trainer.benchmarks import accuracy, members, suite
-from trainer.devices import parallel
+from trainer.devices import machine
 from trainer.errors import UserError
 from trainer.geometry.description import make_variety
 
@@ -128,7 +128,7 @@ def _machine() -> dict:
   return {
     "devices": str(jax.devices()[0].device_kind),
     "platform": jax.default_backend(),
-    "cores": parallel.num_cores(),
+    "cores": machine.num_cores(),
     "jax": jax.__version__,
     "python": platform.python_version(),
   }

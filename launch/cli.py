@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from launch import config_files, help, process
 from networks import user_code
 from trainer.certificate import verdict
-from trainer.devices import parallel
+from trainer.devices import machine
 from trainer.errors import UserError, is_disk_full
 from trainer.run.host import Host
 
@@ -115,7 +115,7 @@ def judge(certificate: Mapping[str, Any]) -> None:
 def memory() -> int:
   """The bytes of --memory_mib, or the default of this machine."""
   if _MEMORY.value is None:
-    return parallel.default_memory()
+    return machine.default_memory()
   if _MEMORY.value < 1:
     raise UserError(f"--memory_mib={_MEMORY.value} must be at least 1")
   return _MEMORY.value * 2**20

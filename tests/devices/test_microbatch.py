@@ -59,7 +59,7 @@ def test_the_memory_of_a_gradient_stays_within_the_budget_whatever_the_batch():
 def test_chunks_stay_in_the_caches_of_a_processor(monkeypatch):
   points = microbatch.plan(_function, _batch(4096), budget=2**34).bytes_per_point
   for cache, chunk in ((4096 * points, 4096), (100 * points, 64), (1, 16)):
-    monkeypatch.setattr(microbatch.parallel, "cache_memory", lambda cache=cache: cache)
+    monkeypatch.setattr(microbatch.machine, "cache_memory", lambda cache=cache: cache)
     assert microbatch.plan(_function, _batch(4096), budget=2**34).chunk == chunk
     assert microbatch.plan(_function, _batch(4096), budget=9 * points).chunk == 8
 

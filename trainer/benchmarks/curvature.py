@@ -14,7 +14,7 @@ import numpy as np
 from trainer.benchmarks import timing
 from trainer.benchmarks.step import plain_phi
 from trainer.curvature import potential, tensors
-from trainer.devices import microbatch, parallel
+from trainer.devices import machine, microbatch
 from trainer.geometry.variety import Variety
 from trainer.points.batch import Batch, cast
 
@@ -63,7 +63,7 @@ def time_curvature(
   index = np.arange(num_points) % batch.x.shape[0]
   points = batch.x[index], batch.pullback[index]
   few = jax.tree.map(lambda a: a[:_NESTED_POINTS], points)
-  plan = microbatch.plan(functools.partial(curvature, "jets"), points, parallel.default_memory())
+  plan = microbatch.plan(functools.partial(curvature, "jets"), points, machine.default_memory())
   jets = (
     jax.jit(lambda points: microbatch.apply(functools.partial(curvature, "jets"), points, plan))
     .lower(points)

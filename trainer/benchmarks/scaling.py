@@ -100,7 +100,7 @@ def _count(variety, case, devices):
     lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
     batches.abstract(variety, case.points, jnp.float32),
   )
-  compiled = parallel.compile_step(step, mesh, "shard_map").lower(state, epoch).compile()
+  compiled = parallel.shard_step(step, mesh).lower(state, epoch).compile()
   cost = compiled.cost_analysis()
   collectives, communicated = communication(compiled.as_text())
   parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))

@@ -14,7 +14,7 @@ import optax
 
 from networks import phi
 from trainer.benchmarks import timing
-from trainer.devices import parallel
+from trainer.devices import machine, parallel
 from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
 from trainer.metric.ansatz import Ansatz
@@ -114,7 +114,7 @@ def make_stepper(
   params = jax.tree.map(lambda a: a.astype(jnp.float32), problem.init(jax.random.key(0), 1.0))
   state = new_state(jnp.int32(0), params, optimizer.init(params))
   local = jax.tree.map(lambda a: a[: a.shape[0] // mesh.size], batch)
-  plan = None if whole else plan_memory(problem, params, local, parallel.default_memory())
+  plan = None if whole else plan_memory(problem, params, local, machine.default_memory())
   compiled = parallel.compile_step(make_step(problem, optimizer, plan), mesh, "shard_map")
   state = parallel.replicate(mesh, state)
   epoch = jax.tree.map(lambda a: jax.device_put(a[None], parallel.sharded(mesh, axis=1)), batch)

@@ -18,7 +18,7 @@ import jax
 from jax.extend import core
 import jax.numpy as jnp
 
-from trainer.devices import parallel
+from trainer.devices import machine
 from trainer.errors import UserError
 
 # Points in the trace that the estimate is made from; enough for the batch to dominate constants.
@@ -93,7 +93,7 @@ def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool
       f"one point needs about {bytes_per_point:,} bytes, more than the memory budget "
       f"of {budget:,}: raise the budget or use a smaller network"
     )
-  most = min(budget / bytes_per_point, max(_FEWEST, parallel.cache_memory() / bytes_per_point))
+  most = min(budget / bytes_per_point, max(_FEWEST, machine.cache_memory() / bytes_per_point))
   chunk = 1
   while 2 * chunk <= most and chunk < points:
     chunk *= 2

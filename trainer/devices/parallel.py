@@ -17,8 +17,6 @@ from collections.abc import Callable
 import contextlib
 import functools
 import json
-import math
-import os
 from typing import Any
 
 import jax
@@ -28,8 +26,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
 AXIS = "data"
-# What a core of a processor keeps in its caches, in bytes.
-_CACHE = 2**22
 MODES = ("shard_map", "pmap")
 # Up to these a program at points takes a processor longer to compile to run fast than to run.
 FEW_POINTS = 500
@@ -44,30 +40,6 @@ def make_mesh(devices: list[jax.Device] | None = None) -> Mesh:
 def widest_dtype() -> jnp.dtype:
   """The widest real dtype whose complex numbers the devices compute with: no complex128 on TPUs."""
   return jnp.dtype(jnp.float32 if jax.default_backend() == "tpu" else jnp.float64)
-
-
-def default_memory() -> int:
-  """Bytes of a device for intermediate results.
-
-  Half of an accelerator's memory, or of the host's an eighth shared by its CPU devices.
-  """
-  statistics = jax.local_devices()[0].memory_stats()
-  if statistics and "bytes_limit" in statistics:
-    return statistics["bytes_limit"] // 2
-  host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  return host // 8 // jax.local_device_count()
-
-
-def cache_memory() -> float:
-  """Bytes of results that stay at hand: a processor's caches, shared by its CPU devices."""
-  if jax.default_backend() != "cpu":
-    return math.inf
-  return max(_CACHE, _CACHE * num_cores() / jax.local_device_count())
-
-
-def num_cores() -> int:
-  """The processor cores this process may use."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def of_first_process(value: Any) -> Any:
@@ -243,9 +215,16 @@ def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Calla
   """
   step = trace_once(step)
   if mode == "pmap":
-    return jax.pmap(
+    mapped = jax.pmap(
       step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh), donate_argnums=0
     )
+    return one_at_a_time(mapped, mesh)
+  compiled = shard_step(step, mesh)
+  return one_at_a_time(compiled.lower(*examples).compile() if examples else compiled, mesh)
+
+
+def shard_step(step: Callable, mesh: Mesh) -> Any:
+  """The jitted program of `compile_step` under shard_map."""
   mapped = jax.shard_map(
     step,
     mesh=mesh,
@@ -253,8 +232,18 @@ def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Calla
     out_specs=PartitionSpec(),
     check_vma=False,
   )
-  compiled = jax.jit(mapped, donate_argnums=0)
-  return compiled.lower(*examples).compile() if examples else compiled
+  return jax.jit(mapped, donate_argnums=0)
+
+
+def one_at_a_time(fn: Callable, mesh: Mesh) -> Callable:
+  """`fn`, which waits for its result where processor devices share the threads they run on.
+
+  With many programs under way there devices may wait for one that has no thread left to run on.
+  """
+  local = [device for device in mesh.devices.flat if device.process_index == jax.process_index()]
+  if len(local) == 1 or local[0].platform != "cpu":
+    return fn
+  return lambda *args: jax.block_until_ready(fn(*args))
 
 
 def trace_once(fn: Callable) -> Callable:

@@ -211,4 +211,5 @@ def make_shuffle(mesh: jax.sharding.Mesh, num_points: int, batch_size: int) -> C
     order = order[: steps * batch_size].reshape(steps, batch_size)
     return jax.tree.map(lambda a: a[order], batch)
 
-  return jax.jit(parallel.trace_once(shuffle), out_shardings=parallel.sharded(mesh, axis=1))
+  shuffled = jax.jit(parallel.trace_once(shuffle), out_shardings=parallel.sharded(mesh, axis=1))
+  return parallel.one_at_a_time(shuffled, mesh)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from networks import reverse
-from trainer.devices import microbatch, parallel
+from trainer.devices import machine, microbatch, parallel
 
 # Up to these memory is not a question, and estimating what they need takes as long as tracing them.
 _NEXT_TO_NONE = 16
@@ -44,6 +44,6 @@ def by_chunks(function: Callable[[jax.Array], Any], points: jax.Array) -> Any:
     if len(flat) <= _NEXT_TO_NONE:
       found = function(flat)
     else:
-      plan = microbatch.plan(function, flat, parallel.default_memory())
+      plan = microbatch.plan(function, flat, machine.default_memory())
       found = microbatch.apply(function, flat, plan)
   return jax.tree.map(lambda a: a.reshape(*points.shape[:-1], *a.shape[1:]), found)
