@@ -47,7 +47,7 @@ class Process:
 
   def __init__(self, host: Host):
     self._host = host
-    self._heartbeat_timeout = 0.0
+    self._joined, self._heartbeat_timeout = False, 0.0
     self._told = threading.Event()
     self._status: int | None = None  # With which it is ending.
     self._runtime_handler: Callable[[int], None] | None = None
@@ -84,12 +84,12 @@ class Process:
       initialize: starts JAX's distributed runtime.
       heartbeat_timeout: seconds after which a silent process is lost, as `initialize` has it.
     """
+    _set_handler(signal.SIGABRT, ctypes.cast(self._abort_handler, ctypes.c_void_p))
     initialize()
-    self._heartbeat_timeout = heartbeat_timeout
+    self._joined, self._heartbeat_timeout = True, heartbeat_timeout
     # The runtime's handler tells the others; Python's writes to the pipe. Both are wanted.
     self._runtime_handler = _HANDLER(_set_handler(signal.SIGTERM, None) or 0)
     signal.signal(signal.SIGTERM, lambda *_: None)
-    _set_handler(signal.SIGABRT, ctypes.cast(self._abort_handler, ctypes.c_void_p))
     if _several():
       threading.Thread(target=self._hear_of_preemption, daemon=True).start()
 
@@ -175,6 +175,12 @@ class Process:
     if self._host.preempted.is_set():
       tell(_PREEMPTED)
       os._exit(PreemptedError.status)
+    if not self._joined and "detected fatal errors" in text:
+      tell(
+        "not all processes came within --initialization_timeout: start all of them, each with the "
+        "same coordinator, which they must be able to reach"
+      )
+      os._exit(LOST)
     if _several() and (lost := _lost(text, distributed.global_state.process_id)):
       tell(f"{lost}; {_GOES_ON}")
       os._exit(LOST)
