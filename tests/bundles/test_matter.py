@@ -107,7 +107,7 @@ def test_codifferentials_are_adjoint_to_dbar():
   def sections_and_forms(h, rows):
     s, t, _ = of.frames(rows)
     return jnp.einsum("pa,rab,pb->pr", s[:, 0], h, t[:, 0].conj()), (
-      form_values.exact_forms(of, h, rows).nu[:, :, 0]
+      form_values.exact_forms(of, h, rows)[:, :, 0]
     )
 
   s, dbar_s = background.at_points(sections_and_forms, h)
@@ -116,9 +116,11 @@ def test_codifferentials_are_adjoint_to_dbar():
   left = np.einsum("p,pr,ps->rs", weight, values["codifferential"], s.conj())
   right = np.einsum("p,pr,ps->rs", weight, values["nu"][:, :, 0], dbar_s.conj())
   np.testing.assert_allclose(left, right, atol=1e-9 * np.max(np.abs(right)))
-  nu = np.random.default_rng(2).normal(size=(len(s), 2, 1)) + 0j
-  back = form_values.transposed(of, nu, jax.tree.map(jnp.asarray, rows))
-  np.testing.assert_allclose(np.vdot(h, back), np.vdot(dbar_s, nu[:, :, 0]), rtol=1e-10)
+  arrays = jax.tree.map(jnp.asarray, rows)
+  r = np.random.default_rng(2).normal(size=(len(s), 2)) + 0j
+  back = form_values.box_transposed(of, r, arrays, fibre.slope)
+  there = form_values.box(of, h, arrays, fibre.slope)
+  np.testing.assert_allclose(np.vdot(back, h), np.vdot(r, there), rtol=1e-10)
 
 
 def _on_space(forms, z):

@@ -48,15 +48,45 @@ class Forms(NamedTuple):
   coefficients: np.ndarray
 
 
+class Source(NamedTuple):
+  """A cohomology of A that classes come from: z^m conj(z^n) eps_j / .. or .. eps_i ^ eps_j / ..
+
+  Attributes:
+    polynomials: their numbers, none for type 1, one for type 2.
+    factors: (j,), or (i, j) with k_i >= -1.
+    holomorphic: (M, N) int, exponents m of all classes.
+    conjugate: (M', N) int, exponents n; a class is an m and an n, n fastest.
+  """
+
+  polynomials: tuple[int, ...]
+  factors: tuple[int, ...]
+  holomorphic: np.ndarray
+  conjugate: np.ndarray
+
+
 @functools.lru_cache(maxsize=32)
 def classes(variety: Variety, bundle: tuple[int, ...]) -> tuple[Forms, ...]:
-  """A basis of H^1(X, O(k)), type 1 first; () if it vanishes.
+  """A basis of H^1(X, O(k)), one for each of its sources; () if it vanishes.
+
+  Raises:
+    UserError: see `sources`.
+  """
+  made = []
+  for source in sources(variety, bundle):
+    of_type = _second_type if source.polynomials else _first_type
+    made.append(of_type(variety, bundle, source))
+  return tuple(made)
+
+
+@functools.lru_cache(maxsize=32)
+def sources(variety: Variety, bundle: tuple[int, ...]) -> tuple[Source, ...]:
+  """Where H^1(X, O(k)) comes from, type 1 first.
 
   Raises:
     UserError: maps between cohomologies of A enter, or classes of another type.
   """
   ambient, k = variety.ambient, variety.codimension
-  rest = lambda s: _less(variety, bundle, s)
+  rest = lambda s: [d - sum(row[a] for a in s) for d, row in zip(bundle, variety.degrees)]
   subsets = [s for r in range(k + 1) for s in itertools.combinations(range(k), r)]
   # H^q(A, O(k - sum of r multidegrees)) becomes a part of H^(q - r)(X, O(k)).
   degrees = {s: _degree(ambient, rest(s)) for s in subsets}
@@ -67,49 +97,47 @@ def classes(variety: Variety, bundle: tuple[int, ...]) -> tuple[Forms, ...]:
       raise UserError(f"H^1 of {name} is a kernel or a quotient: such classes are not built")
   made = []
   for s in (s for s in subsets if found.get(s) == 1):
-    negative = [i for i, d in enumerate(rest(s)) if d < 0]
-    if len(s) > 1 or any(ambient[i] > 1 for i in negative):
+    factors = sorted((i for i, d in enumerate(rest(s)) if d < 0), key=lambda i: bundle[i] < -1)
+    if len(s) > 1 or any(ambient[i] > 1 for i in factors):
       raise UserError(f"H^1 of {name} has classes that do not come from factors P^1: not built")
-    made.append(_second_type(variety, bundle, s, negative) if s else _first_type(ambient, bundle))
+    left = [max(d, 0) for d in rest(s)]
+    right = [max(-d - 2, 0) for d in rest(s)]
+    made.append(Source(s, tuple(factors), monomials(ambient, left), monomials(ambient, right)))
   return tuple(made)
 
 
 def dimension(variety: Variety, bundle: tuple[int, ...]) -> int:
   """h^1(X, O(k))."""
-  return sum(len(forms.coefficients) for forms in classes(variety, bundle))
+  return sum(len(s.holomorphic) * len(s.conjugate) for s in sources(variety, bundle))
 
 
-def _first_type(ambient, bundle):
+def _first_type(variety, bundle, source):
   """P conj(Q(x_j)) eps_j / |x_j|^(2 b), b = -k_j."""
-  (j,) = (i for i, k in enumerate(bundle) if k < 0)
-  holomorphic = monomials(ambient, [0 if i == j else k for i, k in enumerate(bundle)])
-  conjugate = monomials(ambient, [-k - 2 if i == j else 0 for i, k in enumerate(bundle)])
-  size = len(holomorphic), len(conjugate)
-  return Forms(j, holomorphic, conjugate, np.eye(size[0] * size[1]).reshape(-1, *size) + 0j)
+  del variety, bundle
+  size = len(source.holomorphic), len(source.conjugate)
+  one = np.eye(size[0] * size[1]).reshape(-1, *size) + 0j
+  return Forms(*source.factors, source.holomorphic, source.conjugate, one)
 
 
-def _second_type(variety, bundle, s, negative):
-  """nu with dbar nu = p omega for all monomials omega, p the polynomial of number s = (a,)."""
-  ambient, polynomial = variety.ambient, variety.polynomials[s[0]]
-  rest = _less(variety, bundle, s)
-  i, j = sorted(negative, key=lambda factor: bundle[factor] < -1)
-  at_i = variety.factor_slices[i]
-  m = -rest[i] - 1
-  of_factor = lambda at_i, at_j, other: monomials(
-    ambient, [{i: at_i, j: at_j}.get(f, other(f)) for f in range(len(ambient))]
-  )
-  holomorphic = of_factor(m + bundle[i], bundle[j] - rest[j], lambda f: bundle[f])
-  conjugate = of_factor(m, -rest[j] - 2, lambda f: 0)
+def _second_type(variety, bundle, source):
+  """nu with dbar nu = p omega for all monomials omega."""
+  (a,), (i, j) = source.polynomials, source.factors
+  polynomial, at_i = variety.polynomials[a], variety.factor_slices[i]
+  # T has one degree more in conj(x_i) than omega.
+  left, right = list(bundle), [0] * len(bundle)
+  m = right[i] = variety.degrees[i][a] - bundle[i] - 1
+  left[i], left[j] = m + bundle[i], variety.degrees[j][a]
+  right[j] = variety.degrees[j][a] - bundle[j] - 2
+  holomorphic, conjugate = monomials(variety.ambient, left), monomials(variety.ambient, right)
   row, column = ({tuple(e): n for n, e in enumerate(rows)} for rows in (holomorphic, conjugate))
   solved = functools.lru_cache(_solve)
   made = []
-  factors = of_factor(0, 0, lambda f: rest[f])
-  for factor, bar in itertools.product(factors, of_factor(m - 1, -rest[j] - 2, lambda f: 0)):
+  for factor, bar in itertools.product(source.holomorphic, source.conjugate):
     c = np.zeros((len(row), len(column)), complex)
     for term, value in zip(np.array(polynomial.exponents), polynomial.coefficients, strict=True):
-      for left, right, part in solved(m, bundle[i], term[at_i][1], bar[at_i][1]):
+      for z_i, zbar_i, part in solved(m, bundle[i], term[at_i][1], bar[at_i][1]):
         z, zbar = term + factor, bar.copy()
-        z[at_i], zbar[at_i] = left, right
+        z[at_i], zbar[at_i] = z_i, zbar_i
         c[row[tuple(z)], column[tuple(zbar)]] += value * part
     made.append(c)
   return Forms(j, holomorphic, conjugate, np.array(made))
@@ -142,8 +170,3 @@ def _degree(ambient: Sequence[int], k: Sequence[int]) -> int | None:
   if any(-n <= d < 0 for n, d in zip(ambient, k, strict=True)):
     return None
   return sum(n for n, d in zip(ambient, k, strict=True) if d < 0)
-
-
-def _less(variety, bundle, s):
-  """k less the multidegrees of the polynomials s."""
-  return [d - sum(row[a] for a in s) for d, row in zip(bundle, variety.degrees, strict=True)]

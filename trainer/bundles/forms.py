@@ -79,33 +79,48 @@ class Sections(NamedTuple):
 def sections_of(variety: Variety, bundle: tuple[int, ...], degree: int) -> Sections:
   """Sections of O(k) of degree D, 1 or more."""
   of = lambda degrees: Functions(variety.ambient, sections.section_basis(variety, degrees))
-  return Sections(
-    of(tuple(degree + max(k, 0) for k in bundle)), of(tuple(degree + max(-k, 0) for k in bundle))
-  )
+  return Sections(*map(of, _degrees(bundle, degree)))
 
 
-def exact_forms(of: Sections, h: jax.Array, rows: Rows) -> Values:
-  """dbar s of sections h (R, N_A, N_B) complex."""
+def shape_of(variety: Variety, bundle: tuple[int, ...], degree: int) -> tuple[int, int]:
+  """(N_A, N_B) of `sections_of`, without making them."""
+  return tuple(sections.expected_count(variety, d) for d in _degrees(bundle, degree))
+
+
+def exact_forms(of: Sections, h: jax.Array, rows: Rows) -> jax.Array:
+  """dbar s of sections h (R, N_A, N_B) complex, (B, R, n)."""
   chex.assert_shape(h, (None, *of.shape))
-  s, t, trace = of.frames(rows)
-  product = _times(s[:, 0], h)
-  total = lambda p, i: jnp.sum(p * t[:, i, None].conj(), axis=-1)
-  n = t.shape[1] - 1
-  nu = jnp.stack([total(product, i) for i in range(1, 1 + n)], axis=2)
-  # Another product for each direction, which where it is not asked for is not computed.
-  second = sum(total(_times(s[:, i], h), i) for i in range(1, 1 + n))
-  return Values(nu, second - trace[:, None] * total(product, 0))
-
-
-def transposed(of: Sections, nu: jax.Array, rows: Rows) -> jax.Array:
-  """The adjoint of h -> nu in `exact_forms`: (B, R, n) -> (R, N_A, N_B)."""
   s, t, _ = of.frames(rows)
-  product = sum(nu[:, :, i, None] * t[:, i + 1, None] for i in range(nu.shape[2]))
-  points, systems, _ = product.shape
-  left, right = _packed(s[:, 0]), _packed(product).reshape(points, -1)
-  parts = (left.T @ right).reshape(2, of.shape[0], systems, 2, of.shape[1])
-  re, im = parts[0, :, :, 0] + parts[1, :, :, 1], parts[0, :, :, 1] - parts[1, :, :, 0]
-  return jnp.moveaxis(jax.lax.complex(re, im), 1, 0)
+  product = _times(s[:, 0], h)
+  parts = [jnp.sum(product * v[:, None].conj(), axis=2) for v in jnp.moveaxis(t[:, 1:], 1, 0)]
+  return jnp.stack(parts, axis=2)
+
+
+def box(of: Sections, h: jax.Array, rows: Rows, slope: jax.Array) -> jax.Array:
+  """dbar* dbar s of sections h (R, N_A, N_B), d_i f given (B, n) complex; (B, R).
+
+  It is sum H_AB (s_A conj(tau t_B + sum_i conj(d_i f) D_i t_B) - sum_i D_i s_A conj(D_i t_B)),
+  tau = pi sum_i m_i g^{a bbar} g^(i)_{a bbar}.
+  """
+  chex.assert_shape(h, (None, *of.shape))
+  pairs = _box_pairs(of, rows, slope)
+  return sum(jnp.sum(_times(s, h) * q[:, None].conj(), axis=2) for s, q in pairs)
+
+
+def box_transposed(of: Sections, r: jax.Array, rows: Rows, slope: jax.Array) -> jax.Array:
+  """The adjoint of `box`: (B, R) complex -> (R, N_A, N_B)."""
+  pairs = _box_pairs(of, rows, slope)
+  return sum(_times_adjoint(s, r[:, :, None] * q[:, None]) for s, q in pairs)
+
+
+def _degrees(bundle, degree):
+  return tuple(tuple(degree + max(sign * k, 0) for k in bundle) for sign in (1, -1))
+
+
+def _box_pairs(of, rows, slope):
+  s, t, trace = of.frames(rows)
+  first = trace[:, None] * t[:, 0] + jnp.einsum("pi,pib->pb", slope.conj(), t[:, 1:])
+  return [(s[:, 0], first), *((s[:, i], -t[:, i]) for i in range(1, t.shape[1]))]
 
 
 def _times(s, h):
@@ -114,6 +129,15 @@ def _times(s, h):
   top, bottom = _packed(h), _packed(1j * h)
   matrix = jnp.moveaxis(jnp.concatenate([top, bottom], axis=1), 0, 1).reshape(2 * size, -1)
   return _complex((_packed(s) @ matrix).reshape(points, systems, 2 * width))
+
+
+def _times_adjoint(s, product):
+  """sum_p conj(s_A) (B, R, N_B) -> (R, N_A, N_B)."""
+  points, systems, width = product.shape
+  parts = _packed(s).T @ _packed(product).reshape(points, -1)
+  parts = parts.reshape(2, s.shape[1], systems, 2, width)
+  re, im = parts[0, :, :, 0] + parts[1, :, :, 1], parts[0, :, :, 1] - parts[1, :, :, 0]
+  return jnp.moveaxis(jax.lax.complex(re, im), 1, 0)
 
 
 def _packed(v):

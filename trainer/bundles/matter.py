@@ -1,11 +1,12 @@
 """Harmonic (0, 1)-forms with values in a line bundle: the matter fields of H^1(X, O(k)).
 
-The harmonic form of a class is the one of least norm,
+The harmonic form of a class is nu = nu_0 + dbar s with dbar* nu = 0, least squares for s,
 
-  G(nu_0 + dbar s),   G(nu) = integral of e^-f |nu|^2 dvol,
+  integral of e^-f |dbar* nu_0 + dbar* dbar s|^2 dvol,
 
-linear least squares for the section s, by conjugate gradients. Any s makes G too large, by the
-norm of what is left of dbar s: an error of second order.
+by conjugate gradients. Any s makes G(nu) = integral of e^-f |nu|^2 dvol too large, by the norm of
+what is left of dbar s: an error of second order. To minimise G itself over points would fit their
+noise, which is as large as nu; here it is as large as what is left of dbar* nu.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from trainer.quadrature import conjugate_gradients
 from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background
 
-ITERATIONS = 60
+ITERATIONS = 30
 
 
 class FibreMetric(NamedTuple):
@@ -73,18 +74,17 @@ def solve(
   Returns:
     (R, N_A, N_B) complex.
   """
+  operator = variety, bundle, degree
   background, fibre = fit
-  weight = lambda extra: (extra.f, _start(variety, bundle, background))
-  right = -background.integral(_gradient(variety, bundle, degree), None, weight(fibre))
-  product = lambda h: background.integral(_product(variety, bundle, degree), h, fibre.f)
+  start = _start(variety, bundle, background, fibre)
+  right = -background.integral(_gradient(*operator), None, (fibre, start))
+  product = lambda h: background.integral(_product(*operator), h, fibre)
   if validation is None:
     return conjugate_gradients.solve(product, right, iterations, None, progress)[0]
-  other, extra = validation
-  at_other = extra.f, _start(variety, bundle, other)
-  first = other.integral(_norms(variety, bundle, degree), np.zeros_like(right), at_other)
-  error = lambda h: float(
-    np.sum(other.integral(_norms(variety, bundle, degree), h, at_other) / first)
-  )
+  other, of_other = validation
+  extra = of_other, _start(variety, bundle, other, of_other)
+  first = other.integral(_squares(*operator), np.zeros_like(right), extra)
+  error = lambda h: float(np.sum(other.integral(_squares(*operator), h, extra) / first))
   return conjugate_gradients.solve(product, right, iterations, error, progress)[0]
 
 
@@ -116,8 +116,9 @@ def at_points(
   return {name: np.asarray(parallel.gather_rows(a))[:count] for name, a in found.items()}
 
 
-def _start(variety, bundle, background):
-  return background.at_points(_representatives(variety, bundle))
+def _start(variety, bundle, background, fibre):
+  """e^(-f/2) dbar* nu_0 (B, R)."""
+  return background.at_points(_values(variety, bundle, None), None, fibre)["codifferential"]
 
 
 @functools.lru_cache(maxsize=16)
@@ -136,9 +137,14 @@ def _fibre_metric(variety, bundle, degree):
 
 
 @functools.lru_cache(maxsize=16)
-def _representatives(variety, bundle):
-  classes = cohomology.classes(variety, bundle)
-  return lambda _, rows: form_values.representatives(classes, variety.ambient, rows).nu
+def _box(variety, bundle, degree):
+  """e^(-f/2) dbar* dbar s."""
+  of = form_values.sections_of(variety, bundle, degree)
+
+  def box(h, rows, fibre):
+    return jnp.exp(-fibre.f / 2)[:, None] * form_values.box(of, h, rows, fibre.slope)
+
+  return box
 
 
 @functools.lru_cache(maxsize=16)
@@ -146,32 +152,29 @@ def _gradient(variety, bundle, degree):
   of = form_values.sections_of(variety, bundle, degree)
 
   def gradient(_, rows, extra):
-    f, nu = extra
-    weight = rows.volume * jnp.exp(-f)
-    return form_values.transposed(of, weight[:, None, None] * nu, rows)
+    fibre, r = extra
+    weight = (rows.volume * jnp.exp(-fibre.f / 2))[:, None]
+    return form_values.box_transposed(of, weight * r, rows, fibre.slope)
 
   return gradient
 
 
 @functools.lru_cache(maxsize=16)
 def _product(variety, bundle, degree):
-  of, gradient = (
-    form_values.sections_of(variety, bundle, degree),
-    _gradient(variety, bundle, degree),
-  )
-  return lambda h, rows, f: gradient(None, rows, (f, form_values.exact_forms(of, h, rows).nu))
+  box, gradient = (part(variety, bundle, degree) for part in (_box, _gradient))
+  return lambda h, rows, fibre: gradient(None, rows, (fibre, box(h, rows, fibre)))
 
 
 @functools.lru_cache(maxsize=16)
-def _norms(variety, bundle, degree):
-  of = form_values.sections_of(variety, bundle, degree)
+def _squares(variety, bundle, degree):
+  box = _box(variety, bundle, degree)
 
-  def norms(h, rows, extra):
-    f, start = extra
-    nu = start + form_values.exact_forms(of, h, rows).nu
-    return (rows.volume * jnp.exp(-f)) @ jnp.sum(nu.real**2 + nu.imag**2, axis=2)
+  def squares(h, rows, extra):
+    fibre, start = extra
+    r = start + box(h, rows, fibre)
+    return rows.volume @ (r.real**2 + r.imag**2)
 
-  return norms
+  return squares
 
 
 @functools.lru_cache(maxsize=16)
@@ -179,12 +182,13 @@ def _values(variety, bundle, degree):
   classes = cohomology.classes(variety, bundle)
 
   def values(h, rows, fibre):
-    nu, divergence = form_values.representatives(classes, variety.ambient, rows)
-    if degree is not None:
-      exact = form_values.exact_forms(form_values.sections_of(variety, bundle, degree), h, rows)
-      nu, divergence = nu + exact.nu, divergence + exact.divergence
     size = jnp.exp(-fibre.f / 2)[:, None]
+    nu, divergence = form_values.representatives(classes, variety.ambient, rows)
     codifferential = jnp.einsum("pri,pi->pr", nu, fibre.slope) - divergence
+    if degree is not None:
+      of = form_values.sections_of(variety, bundle, degree)
+      nu = nu + form_values.exact_forms(of, h, rows)
+      codifferential = codifferential + form_values.box(of, h, rows, fibre.slope)
     return {"nu": size[:, :, None] * nu, "codifferential": size * codifferential}
 
   return values

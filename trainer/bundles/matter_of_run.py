@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainer.bundles import cohomology, matter, topology, yukawa
+from trainer.bundles import algebraic, cohomology, matter, topology, yukawa
 from trainer.bundles import forms as form_values
 from trainer.devices import speed
 from trainer.errors import UserError
@@ -20,12 +20,13 @@ from trainer.quadrature.of_run import Settings
 from trainer.run.metrics import Progress
 from trainer.run.run import Run
 
-DEGREE = 1
 # Points an unknown, and how many at least and at most.
 _POINTS_PER_UNKNOWN, _FEWEST, _MOST = 4, 20_000, 100_000
 _VALIDATION = 10_000
-# Of the float32 rate of a product of matrices: float64 and complex.
-_EFFICIENCY = 0.12
+# Of the float32 rate of a product of matrices: float64, and what is not a product.
+_EFFICIENCY = 0.3
+# Seconds: of default degrees above 1.
+_BUDGET = 100.0
 # A slope this small, relative to what its terms are, is rounding.
 _ROUNDING = 1e-9
 
@@ -76,19 +77,20 @@ def find(
     settings: where it is computed.
     forms: the harmonic (1, 1) forms.
     bundles: rows k.
-    degree: of the sections; None for 1.
+    degree: of the sections; None for 1, or more where time allows.
     heldout: where the forms are wanted.
     progress: says what is done and how long it takes.
   """
-  variety, degree = run.problem.variety, degree or DEGREE
+  variety = run.problem.variety
   wanted = [k for k in dict.fromkeys(bundles) if missing(variety, k) is None]
   if not wanted:
     return {}
-  sizes = [np.prod(form_values.sections_of(variety, k, degree).shape) for k in wanted]
-  points = int(min(max(_FEWEST, _POINTS_PER_UNKNOWN * max(sizes)), _MOST))
-  work = sum(n * cohomology.dimension(variety, k) for n, k in zip(sizes, wanted, strict=True))
   rate = _EFFICIENCY * speed.measure(settings.mesh.size).flops
-  seconds = matter.ITERATIONS * (16 * points + 8 * _VALIDATION) * work / rate
+  if degree is None:
+    degree = 1
+    while _plan(variety, wanted, degree + 1, rate)[2] <= _BUDGET:
+      degree += 1
+  sizes, points, seconds = _plan(variety, wanted, degree, rate)
   progress.stage(
     f"harmonic forms of degree {degree} with values in {len(wanted)} line bundles: "
     f"{', '.join(f'{n:,}' for n in sizes)} unknowns each, {points:,} points, at most "
@@ -143,15 +145,21 @@ def describe(variety: Variety, at: Background, volume: np.ndarray, found: Matter
 
 
 def couple(
-  variety: Variety, at: Background, volume: np.ndarray, found: Sequence[Matter]
+  variety: Variety,
+  bundles: Sequence[tuple[int, ...]],
+  at: Background,
+  volume: np.ndarray,
+  found: Sequence[Matter],
 ) -> dict[str, Any]:
   """Yukawa couplings of three bundles, JSON-like.
 
   Returns:
-    "holomorphic", lambda_abc, entries {"value": [re, im], "stderr"}; "masses", singular values of
-    the physical couplings for each principal field of the first bundle, {"value", "stderr"}, up to
-    one factor; "shift", the largest change of lambda by dbar s in standard errors of the change.
+    "holomorphic", lambda_abc, entries {"value": [re, im], "stderr", "exact"}, null where that is
+    not known; "masses", singular values of the physical couplings for each principal field of the
+    first bundle, {"value", "stderr"}, up to one factor; "shift", the largest change of lambda by
+    dbar s in standard errors of the change.
   """
+  exact = algebraic.couplings(variety, bundles)
   omega, group, scale = yukawa.omega(variety, at), yukawa.groups(at), _scale(variety, volume)
   nu = [matter.harmonic["nu"] for matter in found]
   sums = [
@@ -162,11 +170,12 @@ def couple(
   change, of_change = yukawa.measured(lambda s: s, sums[0] - sums[1])
   metrics = [yukawa.matter_metrics(part, scale * volume, group) for part in nu]
   size = float(scale * volume @ np.abs(omega) ** 2)
+  # By lambda of the same points: its errors and those of G, which are larger alone, cancel in part.
   masses, of_masses = yukawa.measured(
     lambda s, *g: yukawa.physical(s, g, size).masses, sums[0], *metrics
   )
   return {
-    "holomorphic": _entries(value, error),
+    "holomorphic": _entries(value, error, np.full(value.shape, None) if exact is None else exact),
     "shift": float(np.max(np.abs(change) / np.maximum(of_change, 1e-300))),
     "masses": {"value": masses.tolist(), "stderr": of_masses.tolist()},
   }
@@ -177,12 +186,23 @@ def have_couplings(variety: Variety, bundles: Sequence[tuple[int, ...]]) -> bool
   return len(bundles) == 3 == variety.dimension and not any(map(sum, zip(*bundles, strict=True)))
 
 
+def _plan(variety, bundles, degree, rate):
+  """Unknowns of each bundle's forms, points and seconds."""
+  shapes = [form_values.shape_of(variety, k, degree) for k in bundles]
+  sizes = [m * n for m, n in shapes]
+  points = min(max(_FEWEST, _POINTS_PER_UNKNOWN * max(sizes)), _MOST)
+  work = sum(n * cohomology.dimension(variety, k) for n, k in zip(sizes, bundles, strict=True))
+  products = (1 + variety.dimension) * (16 * points + 8 * _VALIDATION) * work
+  return sizes, points, matter.ITERATIONS * products / rate
+
+
 def _scale(variety, volume):
   """What makes the sum of weights the exact volume."""
   return intersections.volume(variety.ambient, variety.degrees, variety.moduli) / np.sum(volume)
 
 
-def _entries(value, error):
+def _entries(value, error, *exact):
   if value.ndim:
-    return [_entries(*rows) for rows in zip(value, error, strict=True)]
-  return {"value": [float(value.real), float(value.imag)], "stderr": float(error)}
+    return [_entries(*rows) for rows in zip(value, error, *exact, strict=True)]
+  entry = {"value": [float(value.real), float(value.imag)], "stderr": float(error)}
+  return entry | {"exact": number for number in exact}

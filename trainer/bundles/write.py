@@ -75,7 +75,7 @@ def write_bundle(
     content = {"bundles": found, "sum": line_bundles.describe_sum(variety, rows)}
   if matter_of_run.have_couplings(variety, rows) and set(rows) <= set(fields):
     three = [fields[row] for row in rows]
-    content["yukawa"] = matter_of_run.couple(variety, at, after["volume"], three)
+    content["yukawa"] = matter_of_run.couple(variety, rows, at, after["volume"], three)
   text_of = lambda row: "_".join(map(str, row))
   name = "bundle_" + "__".join(map(text_of, rows))
   if jax.process_index() == 0:
