@@ -180,9 +180,27 @@ def check_group(
       )
   if group.conjugation and np.max(np.abs(projector.imag)) > _PRESERVED:
     raise ValueError("complex conjugation does not preserve the variety: leave it out")
+  numbers = np.unique(charges(exponents, group), axis=0, return_inverse=True)[1]
+  return projector, maps, numbers.ravel()
+
+
+def charges(exponents: np.ndarray, group: Generators) -> np.ndarray:
+  """How monomials (M, N) turn under the phases and all that permutations make of these, (M, R)."""
   rows = closed_phases(group)
-  charges = exponents @ np.array(rows, int).reshape(len(rows), exponents.shape[1]).T % group.order
-  return projector, maps, np.unique(charges, axis=0, return_inverse=True)[1].ravel()
+  return exponents @ np.array(rows, int).reshape(len(rows), exponents.shape[1]).T % group.order
+
+
+def permutations(exponents: np.ndarray, group: Generators) -> np.ndarray:
+  """What all products of the permutations do to monomials (M, N), the identity first: (K, M)."""
+  new = [tuple(range(exponents.shape[1]))]
+  known = dict.fromkeys(new)
+  while new:
+    products = (tuple(row[i] for i in other) for row in new for other in group.permutations)
+    new = list(dict.fromkeys(row for row in products if row not in known))
+    known |= dict.fromkeys(new)
+  index = {tuple(row): i for i, row in enumerate(exponents)}
+  images = lambda row: [index[tuple(m)] for m in exponents[:, np.argsort(row)]]
+  return np.array([images(row) for row in known])
 
 
 def _check_length(row, exponents, what):

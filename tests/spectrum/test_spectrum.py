@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from networks.symmetry import Generators
 from tests.quadrature import spaces
 from trainer.certificate import pictures
 from trainer.errors import UserError
@@ -90,6 +91,8 @@ def test_plans():
   assert (chosen.degree, chosen.control_degree, chosen.functions) == (3, 3, 1225)
   assert chosen.points == 50_000 and "1,225" in str(chosen) and chosen.seconds < 100
   assert make(rate=1e8).degree == 1
+  phases = Generators(5, tuple(map(tuple, np.eye(5, dtype=int).tolist())), (), False)
+  assert make(group=phases).degree == 4 and make(group=phases).points == 50_000
   with pytest.raises(UserError, match="--degree=4 .* --degree=2 fits"):
     make(degree=4, memory=2**27)
   with pytest.raises(UserError, match="--points=1000 are too few for 1,225 functions"):

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from networks.symmetry import Generators
 from trainer.devices import parallel
 from trainer.quadrature import calibrate
 from trainer.quadrature.background import Background
 from trainer.quadrature.calibrate import Controls
 from trainer.quadrature.functions import Functions
-from trainer.spectrum import group as groups
+from trainer.spectrum import blocks as by_group
 from trainer.spectrum import levels, ritz
+from trainer.spectrum.blocks import Blocks
 from trainer.spectrum.levels import Level
 from trainer.spectrum.ritz import Modes
 
@@ -41,7 +41,7 @@ def spectrum(
   functions: Functions,
   controls: Controls | None = None,
   *,
-  group: Generators | None = None,
+  blocks: Blocks | None = None,
   count: int = MOST,
   progress: Callable[[str], None] = lambda text: None,
 ) -> Spectrum:
@@ -54,7 +54,7 @@ def spectrum(
     background: points, whole slices, as many on every device, half of them too.
     functions: among which eigenfunctions are looked for.
     controls: functions whose integral vanishes; None: plain weights.
-    group: of maps that keep the metric; inner products are averaged over it.
+    blocks: of these functions by a group that keeps the metric; means are taken over it.
     count: of eigenfunctions, at most.
     progress: told what begins.
   """
@@ -62,17 +62,14 @@ def spectrum(
   if controls is not None:
     progress("calibrating weights")
     halves = [calibrate.calibrated(half, controls).background for half in halves]
-  progress("inner products of functions")
-  matrices = [ritz.grams(half, functions) for half in halves]
-  if group is not None:
-    mean = groups.mean(functions, group)
-    matrices = [ritz.Grams(*map(mean, m)) for m in matrices]
-  progress("eigenvalues")
-  modes = ritz.solve(ritz.Grams(*(np.mean(m, axis=0) for m in zip(*matrices))), count)
-  of_halves = [ritz.solve(m, count).values for m in matrices]
+  progress("eigenfunctions")
+  if blocks is None:
+    modes, of_halves = ritz.find(halves, functions, count)
+  else:
+    modes, of_halves = by_group.find(halves, blocks, count)
   progress("errors")
   terms = np.concatenate([_terms(half, functions, controls, modes) for half in halves])
-  irreps = np.arange(len(modes.values)) if group is None else _irreps(modes.values)
+  irreps = np.arange(len(modes.values)) if blocks is None else _irreps(modes.values)
   # The mean over a group of a member's term is that of all members (Schur's lemma).
   together = irreps[:, None] == irreps
   terms = terms @ (together / together.sum(axis=0))

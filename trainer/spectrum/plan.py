@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from networks.symmetry import Generators
 from trainer.errors import UserError
 from trainer.geometry.variety import Variety
 from trainer.quadrature import calibrate
+from trainer.spectrum import group as groups
 from trainer.spectrum.measure import MOST
 
 # Points a function and in all, at least: with fewer the noise of M and S lowers the eigenvalues.
@@ -15,6 +17,8 @@ _POINTS_PER_FUNCTION, _FEWEST = 30, 50_000
 _EFFICIENCY = 0.25
 # Seconds: of a default spectrum, and of what does not depend on its size.
 _BUDGET, _REST = 100.0, 30.0
+# Operations that a function takes at a point, in value or slope, but for products with others.
+_PER_FEATURE = 100
 # Matrices of M's size that there are at one time.
 _MATRICES = 12
 
@@ -52,7 +56,7 @@ def make(
   block: int,
   rate: float,
   memory: int,
-  order: int = 1,
+  group: Generators | None = None,
 ) -> Plan:
   """Plans a spectrum.
 
@@ -63,13 +67,16 @@ def make(
     block: points come in multiples of it.
     rate: float32 operations a second, see trainer.devices.speed.
     memory: bytes of a device for results.
-    order: of the group that means are taken over.
+    group: that means are taken over.
 
   Raises:
     UserError: the degree is not positive, needs too much memory or more points.
   """
-  of_degree = lambda k: _plan(variety, k, num_points, block, rate, order)
-  fits = lambda k: _bytes(of_degree(k)) <= memory
+  order = 1 if group is None else groups.order(variety, group)
+  phases = 1 if group is None else groups.num_phases(variety, group)
+  of_degree = lambda k: _plan(variety, k, num_points, block, rate, order, phases)
+  needs = lambda k: _bytes(of_degree(k).functions, phases)
+  fits = lambda k: needs(k) <= memory
   if degree is None:
     degree = 1
     while fits(degree + 1) and of_degree(degree + 1).seconds <= _BUDGET:
@@ -79,12 +86,12 @@ def make(
   if not fits(degree):
     best = max((k for k in range(1, degree) if fits(k)), default=0)
     raise UserError(
-      f"--degree={degree} needs about {_bytes(of_degree(degree)) / 2**30:,.1f} GiB a device, "
+      f"--degree={degree} needs about {needs(degree) / 2**30:,.1f} GiB a device, "
       f"more than the {memory / 2**30:,.1f} of --memory_mib: "
       + (f"--degree={best} fits" if best else "no degree fits")
     )
   plan = of_degree(degree)
-  if plan.points < 4 * plan.functions:
+  if plan.points < 4 * plan.functions / order:
     raise UserError(
       f"--points={num_points} are too few for {plan.functions:,} functions of degree {degree}: "
       f"give {_POINTS_PER_FUNCTION * plan.functions:,} or a lower degree"
@@ -92,17 +99,23 @@ def make(
   return plan
 
 
-def _plan(variety, degree, num_points, block, rate, order):
+def _plan(variety, degree, num_points, block, rate, order, phases):
   functions = calibrate.size_of(variety, degree) ** 2
-  points = num_points or max(_FEWEST, _POINTS_PER_FUNCTION * functions)
+  points = num_points or max(_FEWEST, _POINTS_PER_FUNCTION * functions // order)
   points = -(-points // block) * block
   control_degree = calibrate.degree_for(variety, points // 2, 2 * degree, order)
   controls = calibrate.size_of(variety, control_degree) ** 2 / order if control_degree else 0
   n = variety.dimension
-  per_point = 2 * (1 + 2 * n) * functions**2 + 4 * controls**2 + 8 * (1 + n) * functions * MOST
-  flops = points * per_point + 60 * functions**3
+  per_point = (1 + 2 * n) * (2 * _entries(functions, phases) + _PER_FEATURE * functions)
+  per_point += 4 * controls**2 + 8 * (1 + n) * functions * MOST
+  flops = points * per_point + 60 * functions**3 / phases**2
   return Plan(degree, control_degree, functions, points, flops / (_EFFICIENCY * rate) + _REST)
 
 
-def _bytes(plan):
-  return 8 * _MATRICES * plan.functions**2
+def _bytes(functions, phases):
+  return 8 * (_MATRICES * _entries(functions, phases) + 6 * MOST * functions)
+
+
+def _entries(functions, phases):
+  """Of M: blocks by charge have real and imaginary parts, and are not all of one size."""
+  return functions**2 * min(1, 4 / phases)

@@ -8,6 +8,7 @@ The values are upper bounds of the true ones where integrals are exact.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import functools
 from typing import NamedTuple
 
@@ -39,11 +40,30 @@ class Modes(NamedTuple):
   complete: bool
 
 
+class Found(NamedTuple):
+  """What is found in two halves of the points.
+
+  Attributes:
+    modes: of all points.
+    of_halves: values of each half, at least as many.
+  """
+
+  modes: Modes
+  of_halves: list[np.ndarray]
+
+
 class Grams(NamedTuple):
   """M and S, (N_k^2, N_k^2) each."""
 
   mass: np.ndarray
   stiffness: np.ndarray
+
+
+def find(halves: Sequence[Background], functions: Functions, count: int) -> Found:
+  """The lowest `count` eigenfunctions of two halves of the points together, and each by itself."""
+  matrices = [grams(half, functions) for half in halves]
+  both = Grams(*(np.mean(m, axis=0) for m in zip(*matrices)))
+  return Found(solve(both, count), [solve(m, count).values for m in matrices])
 
 
 def grams(background: Background, functions: Functions) -> Grams:
@@ -53,6 +73,13 @@ def grams(background: Background, functions: Functions) -> Grams:
 
 def solve(matrices: Grams, count: int) -> Modes:
   """The lowest `count` eigenfunctions, or as many as there are."""
+  values, vectors, rank = eigenvectors(matrices, count)
+  side = round(len(matrices.mass) ** 0.5)
+  return Modes(values, vectors.T.reshape(-1, side, side), len(values) == rank)
+
+
+def eigenvectors(matrices: Grams, count: int) -> tuple[np.ndarray, np.ndarray, int]:
+  """The lowest `count` values (L,) with vectors (M, L), c^T M c = 1, and how many there are."""
   size = len(matrices.mass)
   chex.assert_shape(list(matrices), (size, size))
   norms, vectors = np.linalg.eigh(matrices.mass)
@@ -62,9 +89,7 @@ def solve(matrices: Grams, count: int) -> Modes:
   values, vectors = scipy.linalg.eigh(
     basis.T @ matrices.stiffness @ basis, subset_by_index=[0, last - 1]
   )
-  side = round(size**0.5)
-  forms = (basis @ vectors).T.reshape(-1, side, side)
-  return Modes(values, forms, last == basis.shape[1])
+  return values, basis @ vectors, basis.shape[1]
 
 
 def defects(background: Background, functions: Functions, modes: Modes) -> jax.Array:

@@ -9,6 +9,7 @@ from trainer.devices import parallel, speed
 from trainer.quadrature import calibrate, of_run
 from trainer.quadrature import functions as fields
 from trainer.run import checkpoint, metrics
+from trainer.spectrum import blocks as by_group
 from trainer.spectrum import group as groups
 from trainer.spectrum import measure, plan
 
@@ -52,7 +53,6 @@ def write_spectrum(
   progress.stage(f"loading {workdir}")
   run, params = of_run.load(workdir)
   variety, group = run.problem.variety, groups.of_run(run)
-  order = 1 if group is None else groups.order(variety, group)
   chosen = parallel.of_first_process(
     plan.make(
       variety,
@@ -61,26 +61,28 @@ def write_spectrum(
       block=2 * run.problem.points_per_slice * mesh.size,
       rate=speed.measure(mesh.size).flops,
       memory=memory,
-      order=order,
+      group=group,
     )
   )
   chosen = plan.Plan(*chosen)
   progress.stage(str(chosen))
   settings = of_run.Settings(mesh, data_dir, memory)
   at = of_run.background(run, params, settings, progress, "heldout", chosen.points, seed)
-  controls = None
+  controls = blocks = None
   if chosen.control_degree:
     known = fields.of_degree(variety, chosen.control_degree)
     whole = group is None
     controls = calibrate.all_of_degree(known) if whole else calibrate.invariants(known, group)
+  if group is not None:
+    blocks = by_group.make(variety, chosen.degree, group)
   functions = fields.of_degree(variety, chosen.degree)
-  found = measure.spectrum(at, functions, controls, group=group, progress=progress.stage)
+  found = measure.spectrum(at, functions, controls, blocks=blocks, progress=progress.stage)
   if jax.process_index() == 0:
     content = {
       "degree": chosen.degree,
       "control_degree": chosen.control_degree,
       "points": chosen.points,
-      "group": order,
+      "group": groups.order(variety, group) if group else 1,
       "levels": [level._asdict() for level in found.levels],
     }
     arrays = dict(
