@@ -59,14 +59,13 @@ def degree_for(variety: Variety, directions: tuple[Direction, ...]) -> int:
 
 
 def num_points(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
-  """How many points to fit f to: 5 an unknown, and no fewer than 5,000."""
-  return max(5000, 5 * unknowns(variety, directions, degree)) if degree else 1
+  """How many points to fit f to: 5 an unknown, and no fewer than 2,000."""
+  return max(2000, 5 * unknowns(variety, directions, degree)) if degree else 1
 
 
 def unknowns(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
   """The most complex unknowns of an f of some degree."""
-  functions = fields.of_degree(variety, degree)
-  return max(len(charged.pairs(variety, functions, d).left) for d in directions)
+  return max(charged.of_degree(variety, degree, d).count for d in directions)
 
 
 def solve(
@@ -93,12 +92,8 @@ def solve(
   stretch = fit.at_points(program, (params, nothing))["stretch"][0]
   forms = []
   for i, direction in enumerate(directions):
-    chosen = charged.pairs(variety, functions, direction)
-    if not chosen.left:
-      forms.append(nothing[i])
-      continue
-    found = charged.solve(fit, functions, chosen, stretch[:, i : i + 1])
-    forms.append(charged.forms(chosen, found, functions.size)[0])
+    chosen = charged.of_degree(variety, degree, direction)
+    forms.append(chosen.forms(charged.solve(fit, chosen, stretch[:, i : i + 1]))[0])
   return Potentials(degree, np.stack(forms))
 
 
@@ -255,13 +250,12 @@ def _values(variety, metric, directions, degree):
 
 
 def _controls(variety, background):
-  """Box f of all f of charge 0 of the highest degree that leaves 50 slices a control."""
+  """Box f of all invariant f of the highest degree that leaves 50 slices a control."""
   slices, best = background.num_points // background.points_per_slice, None
   for degree in range(1, _HIGHEST + 1):
-    functions = fields.of_degree(variety, degree)
-    if len(charged.pairs(variety, functions).left) * _SLICES_PER_CONTROL > slices:
+    if charged.of_degree(variety, degree).count * _SLICES_PER_CONTROL > slices:
       break
-    best = charged.controls(variety, functions)
+    best = charged.controls(variety, degree)
   return best
 
 

@@ -1,113 +1,127 @@
-"""Complex functions that turn by one phase under the diagonal symmetries of sparse polynomials.
+"""Complex functions with the symmetries of a deformation, and Poisson's equation for them.
 
-The phases z_i -> exp(i a_i) z_i that keep every Q_a up to a factor are those on which the
-differences of the exponents of each Q_a, which span a lattice L, vanish mod 2 pi. A function
-z^A conj(z^B) / norm turns by the class of A - B mod L, its charge. Along Q_a + t P_a the phases
-that turn all of P_a / Q_a alike turn t: L has the differences of exponents of P_a / Q_a too, and
-t f is invariant if f has their class. Dense polynomials have one class only.
+Few functions f_AB, and sums of them over orbits of permutations, are left where polynomials are
+sparse (trainer.quadrature.charges); the Ricci-flat metric has the symmetries of its manifold.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from networks import sections as section_jets
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 from trainer.quadrature import calibrate
+from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background
+from trainer.quadrature.charges import Charges, permutations
 from trainer.quadrature.functions import Frame, Functions
 
 # As trainer.quadrature.least_squares has it.
 _CUTOFF = 1e-11
+# Singular values below this part of the largest belong to relations.
+_DEPENDENT = 1e-9
 
 
-class Pairs(NamedTuple):
-  """Functions f_j = s_A conj(s_B) / norm of one charge.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Charged:
+  """Independent functions f_p = sum_j weights_jp s_{left_j} conj(s_{right_j}) / norm.
 
   Attributes:
-    left: A of each, M whole numbers.
-    right: B.
+    functions: of what degree.
+    left, right: (M,) whole numbers.
+    weights: (M, P) complex, orthonormal; None for 1.
   """
 
-  left: tuple[int, ...]
-  right: tuple[int, ...]
+  functions: Functions
+  left: np.ndarray
+  right: np.ndarray
+  weights: np.ndarray | None = None
+
+  @property
+  def count(self) -> int:
+    """P."""
+    return len(self.left) if self.weights is None else self.weights.shape[1]
+
+  def box_features(self, frame: Frame) -> jax.Array:
+    """Box f_p (B, P) complex."""
+    e = jax.lax.complex(*jnp.split(frame.e, 2, axis=-1))
+    products = e[..., self.left] * e[..., self.right].conj()
+    f = jnp.sum(products[:, 1:], axis=1) - frame.trace[:, None] * products[:, 0]
+    return f if self.weights is None else f @ self.weights
+
+  def forms(self, coefficients: np.ndarray) -> np.ndarray:
+    """(R, P) -> C (R, N_k, N_k) complex, sum_p c_p f_p = sum_AB conj(s_A) C_AB s_B / norm."""
+    size = self.functions.size
+    c = np.zeros((len(coefficients), size, size), complex)
+    flat = coefficients if self.weights is None else coefficients @ self.weights.T
+    c[:, self.right, self.left] = flat
+    return c
 
 
-def pairs(
-  variety: Variety, functions: Functions, direction: tuple[Polynomial, ...] | None = None
-) -> Pairs:
-  """The functions with the charge of f, t f invariant; of charge 0 without a direction."""
-  rows = [_exponents(q) for q in variety.polynomials]
-  lattice = [row - row[0] for row in rows]
-  charge = np.zeros(variety.num_coordinates, int)
-  if direction is not None:
-    rates = [_exponents(p) - row[0] for p, row in zip(direction, rows, strict=True)]
-    rates = np.concatenate([rate for rate in rates if len(rate)])
-    charge = rates[0]
-    lattice.append(rates - charge)
-  basis = _echelon(np.concatenate(lattice))
-  leading = np.argmax(np.abs(functions.basis.coefficients), axis=0)
-  exponents = np.array(functions.basis.exponents)[leading]
-  size = len(exponents)
-  differences = (exponents[:, None] - exponents[None]).reshape(size * size, -1)
-  same = np.all(_reduce(basis, differences) == _reduce(basis, charge[None]), axis=1)
-  left, right = np.divmod(np.flatnonzero(same), size)
-  return Pairs(tuple(left.tolist()), tuple(right.tolist()))
-
-
-def box_features(frame: Frame, chosen: Pairs) -> jax.Array:
-  """Box f_j (B, M) complex."""
-  e = jax.lax.complex(*jnp.split(frame.e, 2, axis=-1))
-  products = e[..., np.array(chosen.left)] * e[..., np.array(chosen.right)].conj()
-  return jnp.sum(products[:, 1:], axis=1) - frame.trace[:, None] * products[:, 0]
+@functools.lru_cache(maxsize=64)
+def of_degree(
+  variety: Variety, degree: int, direction: tuple[Polynomial, ...] | None = None
+) -> Charged:
+  """The functions of a degree that may be f along a direction; without one, the invariant ones."""
+  functions = fields.of_degree(variety, degree)
+  charges, rows = Charges(variety, direction), permutations(variety, direction)
+  basis = functions.basis
+  # Sections are combinations of monomials of one charge.
+  leading = np.argmax(np.abs(basis.coefficients), axis=0)
+  left, right = charges.pairs(basis.exponents[leading])
+  if len(rows) == 1:
+    return Charged(functions, left, right)
+  first, second = charges.pairs(basis.exponents)
+  orbit = _orbits(basis.exponents, first, second, rows)
+  # Monomials v = U s on the manifold.
+  scales = section_jets.monomial_scales(variety.ambient, basis.exponents)
+  u = basis.coefficients.conj() / scales[:, None]
+  sums = np.zeros((orbit.max(initial=-1) + 1, len(left)), complex)
+  np.add.at(sums, orbit, u[first][:, left] * u[second][:, right].conj())
+  return Charged(functions, left, right, _range(sums.T))
 
 
 @functools.lru_cache(maxsize=32)
-def controls(variety: Variety, functions: Functions) -> calibrate.Controls:
-  """Box f of the real functions of charge 0, as trainer.quadrature.calibrate takes them.
+def controls(variety: Variety, degree: int) -> calibrate.Controls:
+  """Box f of the real invariant functions, as trainer.quadrature.calibrate takes them.
 
-  They are all it takes where means over the phases of the variety are taken at every point.
+  They are all it takes where means over the symmetries of the variety are taken at every point.
   """
-  chosen = pairs(variety, functions)
-  left, right = np.array(chosen.left), np.array(chosen.right)
-  upper, both = left <= right, left < right
-
-  def boxes(rows):
-    f = box_features(functions.frame(rows), chosen)
-    return jnp.concatenate([f.real[:, upper], f.imag[:, both]], axis=1)
-
-  return boxes
-
-
-def forms(chosen: Pairs, coefficients: np.ndarray, size: int) -> np.ndarray:
-  """(R, M) -> C (R, N_k, N_k) complex, sum_j c_j f_j = sum_AB conj(s_A) C_AB s_B / norm."""
-  c = np.zeros((len(coefficients), size, size), complex)
-  c[:, chosen.right, chosen.left] = coefficients
-  return c
+  chosen = of_degree(variety, degree)
+  weights = np.eye(len(chosen.left)) if chosen.weights is None else chosen.weights
+  # The conjugate of f_AB is f_BA: the real and imaginary part of each function, as vectors of R^2M.
+  swap = np.lexsort((chosen.left, chosen.right))
+  assert np.array_equal(chosen.left[swap], chosen.right)
+  parts = [(c + c.conj()[swap]) / 2 for c in (weights, 1j * weights)]
+  both = np.concatenate(parts, axis=1)
+  real = _range(np.concatenate([both.real, both.imag]))
+  m = len(swap)
+  chosen = dataclasses.replace(chosen, weights=real[:m] + 1j * real[m:])
+  return lambda rows: chosen.box_features(chosen.functions.frame(rows)).real
 
 
-def solve(
-  background: Background, functions: Functions, chosen: Pairs, rhs: jax.Array
-) -> np.ndarray:
+def solve(background: Background, chosen: Charged, rhs: jax.Array) -> np.ndarray:
   """Least squares of Box f - rhs up to a constant, by the normal equations.
 
   Args:
     background: points to fit.
-    functions: what f are made of.
-    chosen: the functions f_j.
+    chosen: the functions f_p.
     rhs: (B, R) complex, sharded like the points.
 
   Returns:
-    (R, M) complex coefficients; constants and relations are left at their least.
+    (R, P) complex coefficients; constants and relations are left at their least.
   """
+  if not chosen.count:
+    return np.zeros((rhs.shape[1], 0), complex)
   parts = jnp.concatenate([rhs.real, rhs.imag], axis=1)
-  gram, moments = background.integral(_normal(functions, chosen), None, parts)
-  m, r = 1 + len(chosen.left), rhs.shape[1]
+  gram, moments = background.integral(_normal(chosen), None, parts)
+  m, r = 1 + chosen.count, rhs.shape[1]
   gram = gram[:m, :m] + gram[m:, m:] + 1j * (gram[:m, m:] - gram[m:, :m])
   real, imaginary = moments[:, :r], moments[:, r:]
   b = real[:m] + imaginary[m:] + 1j * (imaginary[:m] - real[m:])
@@ -120,11 +134,11 @@ def solve(
 
 
 @functools.lru_cache(maxsize=16)
-def _normal(functions, chosen):
-  """Real products of [Re | Im] of (1, Box f_j) among each other and with the right-hand sides."""
+def _normal(chosen):
+  """Real products of [Re | Im] of (1, Box f_p) among each other and with the right-hand sides."""
 
   def sums(_, rows, rhs):
-    f = box_features(functions.frame(rows), chosen)
+    f = chosen.box_features(chosen.functions.frame(rows))
     f = jnp.concatenate([jnp.ones_like(f[:, :1]), f], axis=1)
     f = jnp.concatenate([f.real, f.imag], axis=1)
     weighted = rows.volume[:, None] * f
@@ -133,34 +147,19 @@ def _normal(functions, chosen):
   return sums
 
 
-def _exponents(q: Polynomial) -> np.ndarray:
-  """(M, N) of the terms that are there."""
-  kept = [row for row, c in zip(q.exponents, q.coefficients, strict=True) if c]
-  return np.array(kept, int).reshape(len(kept), q.num_coordinates)
+def _orbits(exponents, first, second, rows):
+  """Numbers (Q,) of the orbits of pairs of monomials under permutations of coordinates."""
+  index = {tuple(row): i for i, row in enumerate(exponents)}
+  size, label = len(exponents), np.full(len(first), np.iinfo(int).max)
+  for row in rows:
+    to = np.array([index[tuple(image)] for image in exponents[:, list(row)]])
+    label = np.minimum(label, to[first] * size + to[second])
+  return np.unique(label, return_inverse=True)[1].ravel()
 
 
-def _echelon(rows: np.ndarray) -> list[np.ndarray]:
-  """A basis of the lattice of integer rows, each with a positive pivot right of the last one's."""
-  rows, basis = [row.copy() for row in rows if row.any()], []
-  for column in range(rows[0].size if rows else 0):
-    while True:
-      here = [row for row in rows if row[column]]
-      if len(here) < 2:
-        break
-      pivot = min(here, key=lambda row: abs(row[column]))
-      for row in here:
-        if row is not pivot:
-          row -= row[column] // pivot[column] * pivot
-    if here:
-      basis.append(here[0] * np.sign(here[0][column]))
-      rows = [row for row in rows if row is not here[0] and row.any()]
-  return basis
-
-
-def _reduce(basis: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-  """The representatives (M, N) of rows modulo the lattice."""
-  rows = rows.copy()
-  for row in basis:
-    column = np.flatnonzero(row)[0]
-    rows -= (rows[:, column] // row[column])[:, None] * row
-  return rows
+def _range(matrix):
+  """An orthonormal basis (M, P) of the span of columns."""
+  if not matrix.size:
+    return matrix[:, :0]
+  u, values, _ = np.linalg.svd(matrix, full_matrices=False)
+  return u[:, values > _DEPENDENT * values[0]]
