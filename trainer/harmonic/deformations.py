@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import parallel
-from trainer.errors import UserError
 from trainer.geometry.variety import Variety
 from trainer.harmonic import lift
 from trainer.harmonic.lift import Direction
@@ -30,8 +29,9 @@ from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background
 from trainer.sampling import statistics
 
-# Unknowns of f at most, complex ones, and the highest degree: more gain nothing beside the metric.
-_UNKNOWNS, _HIGHEST = 1800, 8
+# Functions f_AB that f is made of at most, and the highest degree: more gain nothing beside the
+# metric.
+_MOST, _DEGREES = 2000, range(1, 9)
 # Calibration biases G by about controls / slices.
 _SLICES_PER_CONTROL = 50
 
@@ -52,20 +52,17 @@ class Potentials(NamedTuple):
     return fields.of_degree(variety, self.degree) if self.degree else None
 
 
-def degree_for(variety: Variety, directions: tuple[Direction, ...]) -> int:
-  """The degree of f by default, whose unknowns are few enough for all directions."""
-  fits = lambda k: unknowns(variety, directions, k) <= _UNKNOWNS
-  return max(itertools.takewhile(fits, range(1, _HIGHEST + 1)), default=0)
+def degree_for(variety: Variety, directions: tuple[Direction, ...], most: int | None = None) -> int:
+  """The highest degree of f, at most `most`, whose functions are few enough; 0 if there is none."""
+  degrees = _DEGREES if most is None else range(1, most + 1)
+  fits = functools.partial(_fits, variety, directions)
+  return max(itertools.takewhile(fits, degrees), default=0)
 
 
 def num_points(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
-  """How many points to fit f to: 5 an unknown, and no fewer than 2,000."""
-  return max(2000, 5 * unknowns(variety, directions, degree)) if degree else 1
-
-
-def unknowns(variety: Variety, directions: tuple[Direction, ...], degree: int) -> int:
-  """The most complex unknowns of an f of some degree."""
-  return max(charged.of_degree(variety, degree, d).count for d in directions)
+  """How many points to fit f to: 5 a complex unknown, and no fewer than 4,000."""
+  unknowns = [charged.of_degree(variety, degree, d).count for d in directions if degree]
+  return max(4000, 5 * max(unknowns, default=0))
 
 
 def solve(
@@ -76,16 +73,9 @@ def solve(
   fit: Background,
   degree: int,
 ) -> Potentials:
-  """Solves g^{a bbar} d_a d_bbar f = k(V_0) - <k> by least squares at points.
-
-  Raises:
-    UserError: there are too many unknowns.
-  """
+  """Solves g^{a bbar} d_a d_bbar f = k(V_0) - <k> by least squares at points."""
   if not degree:
     return Potentials(0, np.zeros((len(directions), 0, 0)))
-  if unknowns(variety, directions, degree) > 2 * _UNKNOWNS:
-    most = degree_for(variety, directions)
-    raise UserError(f"--degree={degree} has too many unknowns for a deformation: at most {most}")
   functions = fields.of_degree(variety, degree)
   nothing = np.zeros((len(directions), functions.size, functions.size), complex)
   program = _values(variety, metric, directions, degree)
@@ -217,6 +207,8 @@ class _Means:
   def stderr(self, terms):
     weighted = self._root * terms  # sum_p root_p weighted_p is the error.
     left = weighted - self._basis @ (self._basis.T @ weighted)
+    # Points that lead the regression leave too little of themselves.
+    left = left / (1 - np.minimum(np.sum(self._basis**2, axis=1), 0.5))
     return statistics.standard_error(np.sign(self._weight) * self._root * left, self._slices)
 
 
@@ -249,11 +241,16 @@ def _values(variety, metric, directions, degree):
   return values
 
 
+def _fits(variety, directions, degree):
+  return all(len(charged.pairs(variety, degree, d)[0]) <= _MOST for d in directions)
+
+
 def _controls(variety, background):
   """Box f of all invariant f of the highest degree that leaves 50 slices a control."""
   slices, best = background.num_points // background.points_per_slice, None
-  for degree in range(1, _HIGHEST + 1):
-    if charged.of_degree(variety, degree).count * _SLICES_PER_CONTROL > slices:
+  for degree in _DEGREES:
+    few = _fits(variety, (None,), degree)
+    if not few or charged.of_degree(variety, degree).count * _SLICES_PER_CONTROL > slices:
       break
     best = charged.controls(variety, degree)
   return best

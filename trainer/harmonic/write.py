@@ -42,7 +42,7 @@ def write_harmonic(
     memory: bytes of a device for intermediate results.
     num_points: held-out points; by default those of the config.
     seed: of the points; by default the run's.
-    degree: of the functions; by default what time allows.
+    degree: of the functions, those of deformations at most; by default what time allows.
 
   Returns:
     The path of harmonic.json.
@@ -86,7 +86,7 @@ def _deformations(run, params, settings, degree, at, progress):
   named = description.deformations(run.config)
   check_nontrivial(variety, named)
   directions = tuple(named.values())
-  degree = deformations.degree_for(variety, directions) if degree is None else degree
+  degree = deformations.degree_for(variety, directions, degree)
   count = deformations.num_points(variety, directions, degree)
   progress.stage(
     f"deformations along {', '.join(named)}: functions of degree {degree}, {count:,} points"

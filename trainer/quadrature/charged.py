@@ -65,19 +65,27 @@ class Charged:
 
 
 @functools.lru_cache(maxsize=64)
+def pairs(
+  variety: Variety, degree: int, direction: tuple[Polynomial, ...] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+  """A and B (M,) of the f_AB of a degree that have the phases of `of_degree`."""
+  basis = fields.of_degree(variety, degree).basis
+  # Sections are combinations of monomials of one charge.
+  leading = np.argmax(np.abs(basis.coefficients), axis=0)
+  return Charges(variety, direction).pairs(basis.exponents[leading])
+
+
+@functools.lru_cache(maxsize=64)
 def of_degree(
   variety: Variety, degree: int, direction: tuple[Polynomial, ...] | None = None
 ) -> Charged:
   """The functions of a degree that may be f along a direction; without one, the invariant ones."""
-  functions = fields.of_degree(variety, degree)
-  charges, rows = Charges(variety, direction), permutations(variety, direction)
-  basis = functions.basis
-  # Sections are combinations of monomials of one charge.
-  leading = np.argmax(np.abs(basis.coefficients), axis=0)
-  left, right = charges.pairs(basis.exponents[leading])
+  functions, rows = fields.of_degree(variety, degree), permutations(variety, direction)
+  left, right = pairs(variety, degree, direction)
   if len(rows) == 1:
     return Charged(functions, left, right)
-  first, second = charges.pairs(basis.exponents)
+  basis = functions.basis
+  first, second = Charges(variety, direction).pairs(basis.exponents)
   orbit = _orbits(basis.exponents, first, second, rows)
   # Monomials v = U s on the manifold.
   scales = section_jets.monomial_scales(variety.ambient, basis.exponents)
