@@ -55,9 +55,6 @@ class _Job:
   def seconds_left(self):
     return self._left
 
-  def agreed(self, value):
-    return value
-
   def out_of_time(self):
     return self._left <= 0
 

@@ -93,7 +93,7 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if not last:
       following = int(state.schedule.level)
       left = job.seconds_left() - (following != level) * compiling
-      affordable = job.agreed(left / cost)
+      affordable = parallel.of_first_process(left / cost)
       worth = RULES.worth_a_step if row["iterations"] else 1
       if following != level:
         sizes[following] = schedule.affordable_size(job, sizes, level, affordable / worth)

@@ -7,8 +7,6 @@ import time
 from typing import Any, NamedTuple
 
 import jax
-from jax.experimental import multihost_utils
-import numpy as np
 import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
@@ -90,13 +88,7 @@ class Job(NamedTuple):
     limit = self.run.config.time_limit
     if not limit:
       return math.inf
-    return self.agreed(limit - self.elapsed)
-
-  def agreed(self, value: float) -> float:
-    """What process 0 says, for what clocks have a part in: every process goes the same way."""
-    if jax.process_count() > 1:
-      value = float(multihost_utils.broadcast_one_to_all(np.asarray(value)))
-    return value
+    return parallel.of_first_process(limit - self.elapsed)
 
   def out_of_time(self) -> bool:
     """Whether the time limit is over."""

@@ -140,7 +140,7 @@ def make_gauss_newton_step(
 
     at = linear.at(params)
 
-    def start(rows):
+    def begin(rows):
       residual = None if linear.together else linear.residual(params, rows)
       with precision.matmuls(matmul_precision):
         if linear.together:
@@ -149,7 +149,7 @@ def make_gauss_newton_step(
           prepared = linear.prepare(at, rows)
       return residual.rows(wide), residual.admissible, residual.watched, prepared
 
-    rows, admissible_before, watched, prepared = microbatch.apply(start, batch, plan)
+    rows, admissible_before, watched, prepared = microbatch.apply(begin, batch, plan)
     energy = energy_of(rows)
     watched = parallel.psum(jax.tree.map(lambda a: jnp.sum(share * a), watched))
     scale = jnp.sqrt(share)
