@@ -9,14 +9,14 @@ import pytest
 
 from configs import fermat_cubic, k3_quartic
 from trainer.curvature import autodiff, differences, tensors
-from trainer.devices import parallel
+from trainer.devices import compiling
 from trainer.geometry import description, fubini_study, patches
 from trainer.metric import ansatz as ansatze
 from trainer.points.dataset import prepare_on_host
 
 _CUBIC = description.make_variety(fermat_cubic.get_config())
 _QUARTIC = description.make_variety(k3_quartic.get_config())
-_quick = functools.partial(jax.jit, compiler_options=parallel.optimisation(0))
+_quick = functools.partial(jax.jit, compiler_options=compiling.optimisation(0))
 
 
 def _fubini_study(batch):

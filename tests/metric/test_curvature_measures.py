@@ -9,7 +9,7 @@ import pytest
 
 from configs import fermat_cubic, k3_quartic
 from trainer.curvature import tensors
-from trainer.devices import parallel
+from trainer.devices import compiling
 from trainer.geometry import description, members, topology
 from trainer.geometry.parse import parse_polynomial
 from trainer.geometry.variety import Variety
@@ -59,7 +59,7 @@ def _bent(name):
   seen = {}
 
   def evaluate(function):
-    quick = jax.jit(function, compiler_options=parallel.optimisation(0))
+    quick = jax.jit(function, compiler_options=compiling.optimisation(0))
     values = quick({"network": params}, batch) | {"weight": batch.weight}
     seen.update(jax.tree.map(np.asarray, values))
     return seen
@@ -74,7 +74,7 @@ def _bent(name):
 def test_differences_find_what_jets_find():
   variety, batch, per_slice, values, expected = _bent("cubic")
   problem, params = _BENT["cubic"]
-  of_metric = jax.jit(problem.values, compiler_options=parallel.optimisation(0))
+  of_metric = jax.jit(problem.values, compiler_options=compiling.optimisation(0))
 
   def anywhere(z, charts):
     at = prepare_on_host(variety, z, np.ones(len(z)), np.dtype(float), len(z), charts)
@@ -146,7 +146,7 @@ def test_no_curvature_on_a_flat_torus():
   rows = np.zeros((9, len(f)))
   rows[3], rows[6], rows[7] = abs(f) ** 2, (df * f.conj()).real, (df * f.conj()).imag
   rows[8] = abs(df) ** 2
-  quick = jax.jit(curvature.at_points, compiler_options=parallel.optimisation(0))
+  quick = jax.jit(curvature.at_points, compiler_options=compiling.optimisation(0))
   found = quick(*tensors.components(jnp.asarray(rows)), jnp.ones((len(f), 1, 1, 1)))
   np.testing.assert_allclose(found["determinant"], batch.omega, rtol=1e-10)
   scale = abs(df / f) ** 2 / abs(f) ** 2

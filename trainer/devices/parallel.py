@@ -25,6 +25,8 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
+from trainer.devices import compiling
+
 AXIS = "data"
 MODES = ("shard_map", "pmap")
 # Up to these a program at points takes a processor longer to compile to run fast than to run.
@@ -52,10 +54,15 @@ def of_first_process(value: Any) -> Any:
   return json.loads(bytes(np.asarray(multihost_utils.broadcast_one_to_all(buffer))))
 
 
+def geometry_devices() -> list[jax.Device]:
+  """This process' devices that compute in complex128: the host's processor beside TPUs."""
+  return jax.local_devices(backend="cpu" if jax.default_backend() == "tpu" else None)
+
+
 def geometry_device() -> contextlib.AbstractContextManager:
-  """Where points are sampled in complex128: the default device, or the host's CPU beside TPUs."""
+  """Where points are sampled in complex128: the default device, or the host's processor."""
   if jax.default_backend() == "tpu":
-    return jax.default_device(jax.local_devices(backend="cpu")[0])
+    return jax.default_device(geometry_devices()[0])
   return contextlib.nullcontext()
 
 
@@ -148,31 +155,13 @@ def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
   )
 
 
-def processor_options(level: int) -> dict[str, int | bool]:
-  """Options of jax.jit, on processors only, for programs that take longer to compile than to run.
-
-  Args:
-    level: 0, fast to compile, to 3.
-  """
-  # Its newer fusions take twice as long to compile and run no faster; later releases have no other.
-  older = {"xla_cpu_use_fusion_emitters": False} if jax.__version__.startswith("0.10.") else {}
-  return {"xla_backend_optimization_level": level, **older}
-
-
-def optimisation(level: int | None) -> dict[str, int | bool] | None:
-  """`processor_options` where the devices are processors; None leaves everything to XLA."""
-  if level is None or jax.default_backend() != "cpu":
-    return None
-  return processor_options(level)
-
-
 def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable:
   """Compiles `fn(replicated, rows) -> rows`, applied to every device's own rows.
 
   Args:
     fn: per-device function.
     mesh: the mesh it runs on.
-    level: see `optimisation`.
+    level: see `compiling.optimisation`.
   """
   return jax.jit(
     jax.shard_map(
@@ -182,7 +171,7 @@ def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable
       out_specs=PartitionSpec(AXIS),
       check_vma=False,
     ),
-    compiler_options=optimisation(level),
+    compiler_options=compiling.optimisation(level),
   )
 
 

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from trainer.curvature import contractions
-from trainer.devices import parallel
+from trainer.devices import compiling, parallel
 from trainer.geometry import fubini_study, hermitian, local_coordinates, patches
 from trainer.geometry.patches import Chart
 from trainer.geometry.symmetries import Symmetry
@@ -201,7 +201,7 @@ def _geometry(variety, maps):
       "images": images,
     }
 
-  return jax.jit(jax.vmap(at), compiler_options=parallel.optimisation(0))
+  return jax.jit(jax.vmap(at), compiler_options=compiling.optimisation(0))
 
 
 def _moves(directions, step):

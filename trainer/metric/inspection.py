@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from trainer.curvature import differences
-from trainer.devices import parallel
+from trainer.devices import compiling
 from trainer.geometry import hermitian
 from trainer.geometry.symmetries import Symmetry
 from trainer.geometry.variety import Variety
@@ -99,4 +99,4 @@ def _values(variety, functions, z, frame, g):
     batch = batches.prepare(variety, z, np.ones(len(z)))
     return curvature.values_by_differences(variety, batch, frame, g, functions)
 
-  return jax.jit(at, compiler_options=parallel.optimisation(0))(z, frame, g)
+  return jax.jit(at, compiler_options=compiling.optimisation(0))(z, frame, g)

@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
-from trainer.devices import parallel
+from trainer.devices import compiling, parallel
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
 from trainer.points import batch as batches
@@ -163,9 +163,9 @@ def _padded(source: Source, num_points: int) -> int:
   return math.ceil(num_points / source.mesh.size) * source.mesh.size
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
-def _prepare(variety, z, weight, dtype, charts):
-  return batches.cast(batches.prepare(variety, z, weight, charts), dtype)
+@functools.partial(compiling.jit_older_fusions, static_argnums=(0,))
+def _prepare(variety, z, weight, charts):
+  return batches.prepare(variety, z, weight, charts)
 
 
 def prepare_on_host(
@@ -186,8 +186,9 @@ def prepare_on_host(
     missing = at_once - len(z[part])
     pad = lambda a: np.concatenate([a[part], a[:1].repeat(missing, 0)])
     with parallel.geometry_device():
-      block = _prepare(variety, pad(z), pad(weight), dtype, jax.tree.map(pad, charts))
-    blocks.append(jax.tree.map(lambda a: np.asarray(a)[: len(z[part])], block))
+      block = _prepare(variety, pad(z), pad(weight), jax.tree.map(pad, charts))
+    block = jax.tree.map(lambda a: np.asarray(a)[: len(z[part])], block)
+    blocks.append(batches.cast(block, dtype))
   return jax.tree.map(lambda *a: np.concatenate(a), *blocks)
 
 

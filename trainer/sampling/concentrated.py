@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainer.devices import compiling
 from trainer.geometry import patches
 from trainer.geometry.foci import Foci
 from trainer.geometry.variety import Variety
@@ -95,10 +96,11 @@ class ConcentratedSampler(sampler.Sampler):
     in use sees the same mean of (integrand / mixture)^2, which is what the iteration balances.
 
     Args:
-      points: pilot points of this sampler.
+      points: pilot points of this sampler, whole blocks.
       square: (B,), the squares of the linearised deviations of its mean, weights included.
     """
-    table = np.asarray(self.inverse_weights(points.z))
+    blocks = np.split(points.z, len(points.z) // self.points_per_block)
+    table = np.concatenate([self.inverse_weights(z) for z in blocks])
     shares, mixture = self.shares, table @ self.shares
     importance = square * mixture
     for _ in range(_ROUNDS):
@@ -132,7 +134,7 @@ def _concentrate(variety, centers, scales, shares, frames, key):
   return [tuple(turned(f, p[s]) for f, s in zip(group, variety.factor_slices)) for group in frames]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(compiling.jit_older_fusions, static_argnums=(0, 1))
 def _inverse_weights(
   variety: Variety,
   types: tuple[SliceType, ...],

@@ -20,6 +20,7 @@ import zlib
 import jax
 import numpy as np
 
+from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.sampling.points import Points
 from trainer.sampling.sampler import Sampler
@@ -105,7 +106,9 @@ def _blocks(sampler, key, home, indices):
   Blocks run on the devices in turn, one ahead on each. A block is one device's work whichever it
   is, so that points do not depend on the number of devices. Without a home nothing is stored.
   """
-  keys = [jax.device_put(key, device) for device in jax.local_devices()]
+  # A key that lies where it was made compiles the same programs as other callers' keys.
+  others = parallel.geometry_devices()[1:]
+  keys = [key, *(jax.device_put(key, device) for device in others)]
   running = collections.deque()
   for index in indices:
     path = home and home / f"block_{index:06d}.npy"

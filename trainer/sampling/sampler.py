@@ -9,7 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from trainer.devices import parallel
+from trainer.devices import compiling
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.fence import fence
@@ -25,8 +25,6 @@ _POINTS_PER_BLOCK = 10_000
 RESIDUAL_TOLERANCE = 1e-12
 # Two solutions of a slice closer than this, in sine of the angle, count as one found twice.
 _SEPARATION = 1e-7
-# Of programs that run for long.
-_FASTEST = 3
 
 
 class Sampler:
@@ -125,21 +123,15 @@ def solve_slices(
   steps = elimination.plan(variety.degrees, slice_type.dimensions)
   if steps is not None:
     return _solve_elimination(variety, slice_type, steps, frames)
-  return _homotopy()(variety, slice_type, frames)
+  return _solve_homotopy(variety, slice_type, frames)
 
 
-_solve_univariate = jax.jit(univariate.solve, static_argnums=(0, 1))
-_solve_elimination = jax.jit(elimination.solve, static_argnums=(0, 1, 2))
+_solve_univariate = compiling.jit_older_fusions(univariate.solve, (0, 1))
+_solve_elimination = compiling.jit_older_fusions(elimination.solve, (0, 1, 2))
+_solve_homotopy = compiling.jit_older_fusions(homotopy.solve, (0, 1))
 
 
-@functools.cache
-def _homotopy():
-  return jax.jit(
-    homotopy.solve, static_argnums=(0, 1), compiler_options=parallel.optimisation(_FASTEST)
-  )
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(compiling.jit_older_fusions, static_argnums=(0, 1))
 def finish(variety: Variety, types: tuple[SliceType, ...], z: jax.Array) -> Points:
   """Checks, normalises and weighs the solutions of complete clusters.
 

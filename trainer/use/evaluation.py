@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from networks import reverse
-from trainer.devices import machine, microbatch, parallel
+from trainer.devices import compiling, machine, microbatch, parallel
 
 # Up to these memory is not a question, and estimating what they need takes as long as tracing them.
 _NEXT_TO_NONE = 16
@@ -24,7 +24,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     transforms. Its attribute `programs` holds the two jitted functions.
   """
   fast = jax.jit(function, static_argnums=0)
-  quick = jax.jit(function, static_argnums=0, compiler_options=parallel.processor_options(0))
+  quick = jax.jit(function, static_argnums=0, compiler_options=compiling.processor_options(0))
 
   @functools.wraps(function)
   def call(static, params, points):
