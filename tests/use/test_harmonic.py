@@ -31,7 +31,7 @@ def run(tmp_path_factory):
   h = np.random.default_rng(0).normal(size=(4, 4))
   forms = 0.01 * np.stack([2 * h, -h])
   np.savez(workdir / solve.FILE, degree=1, h=forms, metric=of_run.digest(params))
-  return TrainedRun(workdir, fields, params)
+  return TrainedRun(fields, params, workdir)
 
 
 @pytest.fixture(scope="module")
@@ -61,4 +61,4 @@ def test_what_there_is_not_is_told(run, tmp_path):
   with pytest.raises(UserError, match="one number for each"):
     run.nearby((1.0,))
   with pytest.raises(UserError, match="--harmonic makes them"):
-    TrainedRun(tmp_path, run.fields, run.params).harmonic_11(0)
+    TrainedRun(run.fields, run.params, tmp_path).harmonic_11(0)

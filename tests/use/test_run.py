@@ -1,5 +1,6 @@
 """A run from Python: what it gives by name, on any machine, and what it says to wrong points."""
 
+import dataclasses
 import pathlib
 import tarfile
 import warnings
@@ -12,6 +13,7 @@ import pytest
 from tests.run import test_formats
 from trainer import load_metric, load_run
 from trainer.errors import UserError
+from trainer.harmonic import tangent
 from trainer.use import metric
 
 _STORED = pathlib.Path(test_formats.__file__).with_name("format_1.tar.gz")
@@ -136,3 +138,20 @@ def test_curvature_in_the_charts_of_points(workdir):
   ricci = -np.trace(hessian) / 4
   np.testing.assert_allclose(found.ricci[2, 0, 0], ricci, atol=1e-8)
   np.testing.assert_allclose(found.scalar[2], ricci / found.metric[2, 0, 0].real, atol=1e-8)
+
+
+def test_a_network_follows_the_kaehler_modulus(workdir, monkeypatch):
+  monkeypatch.setattr(tangent, "_FEWEST", 400)
+  run = load_run(workdir)
+  z = run.points(50).z
+  moved = run.continued((1.1,))
+  assert moved.variety.moduli == (1.1,)
+  # A curve's flat metric is multiplied, and only the network's part of it is left to follow.
+  np.testing.assert_allclose(moved.metric(z), 1.1 * run.metric(z), rtol=2e-4)
+  left = dataclasses.replace(moved, params=run.params).metric(z) / run.metric(z) - 1.1
+  assert np.max(np.abs(left)) > 2e-3
+  slope = run.params_derivative(0)
+  jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), slope, run.params)
+  chart = moved.chart(z[0])
+  np.testing.assert_allclose(chart.metric(chart.u), moved.metric(z[0]), rtol=1e-9)
+  np.testing.assert_array_equal(run.continued((1.0,)).metric(z), run.metric(z))

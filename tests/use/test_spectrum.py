@@ -30,7 +30,7 @@ def run(tmp_path_factory):
   forms[1] = np.eye(3)
   arrays = dict(degree=1, values=[1.0, 2.0, 2.0], level=[0, 1, 1], forms=forms)
   of_run.save(workdir / write.FILE, arrays | {"metric": of_run.digest(params)})
-  return TrainedRun(workdir, fields, params)
+  return TrainedRun(fields, params, workdir)
 
 
 def test_eigenfunctions_are_functions_of_points_and_in_charts(run):
@@ -52,6 +52,6 @@ def test_what_there_is_not_is_told(run, tmp_path):
   with pytest.raises(UserError, match="levels are 0, .., 1"):
     run.spectrum.of_level(2)
   with pytest.raises(UserError, match="--spectrum makes it"):
-    TrainedRun(tmp_path, run.fields, run.params).spectrum
+    TrainedRun(run.fields, run.params, tmp_path).spectrum
   with pytest.raises(UserError, match="--spectrum makes it"):
-    TrainedRun(run.workdir, run.fields, {"w": np.zeros(2)}).spectrum
+    TrainedRun(run.fields, {"w": np.zeros(2)}, run.workdir).spectrum

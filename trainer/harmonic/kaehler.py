@@ -6,7 +6,8 @@ Of any metric g in the class t, with c_i = V_i / Vol, V_i = d Vol / d t_i,
 
 is of the class of J_i, Box u = g^{a bbar} d_a dbar_b u and tr = tr_g. If Poisson's equation holds,
 tr alpha_i = c_i and alpha_i is harmonic. The middle term makes sum_i t_i alpha_i = g exact, with
-sum_i t_i u_i = 0, and leaves nothing to solve for where there is one modulus.
+sum_i t_i u_i = 0, and would leave nothing to solve for where there is one modulus: alpha = g / t.
+There it is left out, and a solution u is the whole potential of g again, to be compared with it.
 
 Of any representatives, with E_ij = integral of <alpha_i, alpha_j> dvol,
 <alpha, beta> = g^{a dbar} g^{c bbar} alpha_{a bbar} beta_{c dbar},
@@ -59,9 +60,14 @@ def exact(variety: Variety) -> Class:
 
 
 def start(of_class: Class, n: int, rows: Rows, ambient: tuple[int, ...]) -> jax.Array:
-  """g^(i) + (c_i / n) (g - g_FS), the forms for u = 0, at points (B, m, n, n) complex."""
+  """g^(i) + (c_i / n) (g - g_FS), the forms for u = 0, at points (B, m, n, n) complex.
+
+  With one modulus g^(1) alone.
+  """
   z = jax.lax.complex(*jnp.split(rows.x, 2, axis=1))
   factors = jax.vmap(fubini_study.factor_metrics, (None, 0, 0))(ambient, z, rows.pullback)
+  if len(ambient) == 1:
+    return factors
   weights = jnp.asarray(of_class.traces / n, rows.x.dtype)
   rest = rows.metric - jnp.einsum("i,biac->bac", jnp.asarray(of_class.moduli, z.dtype), factors)
   return factors + weights[:, None, None] * rest[:, None]
@@ -86,7 +92,7 @@ def forms(
 
   Args:
     of_class: of the metric.
-    functions: what u_i are made of; None for u = 0.
+    functions: what u_i are made of; None for u = 0, and for g / t where there is one modulus.
     h: (m, N_k, N_k) real, u_i.
     rows: B points.
     ambient: (n_1, .., n_m).
@@ -94,6 +100,8 @@ def forms(
   Returns:
     (B, m, n, n) complex, [i, a, b] = (alpha_i)_{a bbar}, in the points' own coordinates.
   """
+  if functions is None and len(ambient) == 1:
+    return rows.metric[:, None] / of_class.moduli[0]
   alpha = start(of_class, rows.metric.shape[-1], rows, ambient)
   return alpha if functions is None else alpha + hessians(functions, h, rows)
 

@@ -72,7 +72,8 @@ def forms_of_run(
     params: of its network.
     workdir: its directory.
     settings: see there.
-    degree: of the functions; None for what is kept, or the highest that time allows.
+    degree: of the functions; None for what is kept, or the highest that time allows; with one
+      modulus for g / t, without any.
     progress: says what is done and how long it takes.
 
   Raises:
@@ -81,10 +82,10 @@ def forms_of_run(
   if degree is not None and degree < 1:
     raise UserError(f"--degree={degree} must be at least 1")
   variety = run.problem.variety
-  kept = load(workdir, params)
-  if kept is not None and degree in (None, kept.degree):
+  kept, known = load(workdir, params), len(variety.ambient) == 1 and degree is None
+  if kept is not None and (kept.degree == 0 if known else degree in (None, kept.degree)):
     return kept
-  if len(variety.ambient) == 1:
+  if known:
     forms = KaehlerForms(0, np.zeros((1, 0, 0)))
   else:
     forms = _solve(run, params, settings, degree, progress)
@@ -102,6 +103,8 @@ def solve(
   progress: Any = None,
 ) -> KaehlerForms:
   """Solves for u_i of degree k by least squares, of the m - 1 that sum_i t_i u_i = 0 leaves free.
+
+  With one modulus for u itself, see trainer.harmonic.kaehler.
 
   Args:
     variety: the manifold.
@@ -121,6 +124,8 @@ def solve(
     iterations=_ITERATIONS,
     progress=progress,
   ).h
+  if len(variety.ambient) == 1:
+    return KaehlerForms(degree, found)
   t = np.array(variety.moduli)
   last = -np.tensordot(t[:-1], found, 1) / t[-1]
   return KaehlerForms(degree, np.concatenate([found, last[None]]))
@@ -154,7 +159,7 @@ def _num_points(variety, degree):
 
 
 def _flops(variety, degree):
-  size, sides = calibrate.size_of(variety, degree), len(variety.ambient) - 1
+  size, sides = calibrate.size_of(variety, degree), max(1, len(variety.ambient) - 1)
   products = 16 * size**2 * (1 + variety.dimension) * sides
   return _num_points(variety, degree) * products * (_ITERATIONS if size**2 > 3000 else 1) + (
     2 * _num_points(variety, degree) * size**4 if size**2 <= 3000 else 0
@@ -163,11 +168,11 @@ def _flops(variety, degree):
 
 @functools.lru_cache(maxsize=16)
 def _right_hand_sides(variety):
-  """c_i - tr alpha_i for u = 0, i < m."""
-  of_class = kaehler.exact(variety)
+  """c_i - tr alpha_i for u = 0, i < m, or i = 1 = m."""
+  of_class, count = kaehler.exact(variety), max(1, len(variety.ambient) - 1)
 
   def rhs(_, rows: Rows):
     alpha = kaehler.start(of_class, variety.dimension, rows, variety.ambient)
-    return (of_class.traces - kaehler.traces(alpha, rows.metric))[:, :-1]
+    return (of_class.traces - kaehler.traces(alpha, rows.metric))[:, :count]
 
   return rhs

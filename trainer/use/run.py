@@ -14,7 +14,7 @@ from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.geometry import patches
 from trainer.geometry.variety import Variety
-from trainer.harmonic import solve
+from trainer.harmonic import solve, tangent
 from trainer.loop.state import load_state
 from trainer.run import run as runs
 from trainer.use import points, spectrum
@@ -23,6 +23,9 @@ from trainer.use.curvature import Curvature, curvature
 from trainer.use.fields import Fields
 from trainer.use.harmonic import Form
 from trainer.use.metric import Metric
+
+# Of a modulus: over such a way parameters that move by their derivative are judged.
+_WAY = 0.1
 
 
 class RunPoints(NamedTuple):
@@ -45,33 +48,26 @@ class RunPoints(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainedRun:
-  """What a run leaves to use.
+class TrainedMetric:
+  """A network's metric.
 
   Attributes:
-    workdir: its directory.
     fields: its functions, of parameters.
     params: the parameters, numpy arrays.
   """
 
-  workdir: pathlib.Path
   fields: Fields
   params: Any
 
   @property
   def variety(self) -> Variety:
-    """The manifold."""
+    """The manifold, with the Kaehler moduli of the metric."""
     return self.fields.variety
 
   @property
   def metric(self) -> jax.tree_util.Partial:
     """See load_metric."""
     return jax.tree_util.Partial(Metric(self.fields), self.params)
-
-  @property
-  def certificate(self) -> dict[str, Any]:
-    """The run's certificate; UserError if it has none yet."""
-    return read_certificate(self.workdir)
 
   def chart(self, z: jax.Array) -> Chart:
     """The best conditioned local coordinates at a point z (N,) complex or x (2N,) real."""
@@ -81,6 +77,22 @@ class TrainedRun:
     """The curvature at points z (..., N) complex or x (..., 2N) real, each in its own chart."""
     z = points.as_complex(self.variety, z)
     return curvature(self.fields, self.params, z)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun(TrainedMetric):
+  """What a run leaves to use.
+
+  Attributes:
+    workdir: its directory.
+  """
+
+  workdir: pathlib.Path
+
+  @property
+  def certificate(self) -> dict[str, Any]:
+    """The run's certificate; UserError if it has none yet."""
+    return read_certificate(self.workdir)
 
   def harmonic_11(self, i: int) -> Form:
     """The harmonic (1, 1) form dg/dt_i, i = 0, .., m - 1, of `ricciflat-evaluate --harmonic`.
@@ -109,6 +121,33 @@ class TrainedRun:
     if len(moduli) != len(self.variety.ambient):
       raise UserError(f"{tuple(moduli)} must be one number for each projective space")
     return self._form(np.array(moduli, float))
+
+  def params_derivative(self, i: int) -> Any:
+    """d params / d t_i along which training would move, i = 0, .., m - 1, a pytree like `params`.
+
+    Samples some thousand points and solves one Gauss-Newton step; UserError where the network's
+    parameters mean something else at other Kaehler moduli. See trainer.harmonic.tangent.
+    """
+    way = np.zeros(len(self.variety.ambient))
+    way[i] = _WAY * self.variety.moduli[i]
+    change = tangent.of_run(self.workdir, way).params["network"]
+    return jax.tree.map(lambda a: a / way[i], change)
+
+  def continued(self, moduli: Sequence[float]) -> TrainedMetric:
+    """The network's metric at Kaehler moduli t' near t, of parameters params + (t' - t) dparams/dt.
+
+    Of the class t' exactly, Kaehler, with potential and charts; it costs what params_derivative
+    does. Ricci-flat up to the square of t' - t and what the network cannot follow.
+    """
+    there = tangent.at_run(self.workdir, moduli)
+    change = np.array(moduli, float) - np.array(self.variety.moduli)
+    params = self.params
+    if np.any(change):
+      slope = tangent.of_run(self.workdir, change).params["network"]
+      params = jax.tree.map(lambda a, b: (a + b).astype(a.dtype), params, slope)
+    if there.ansatz.admit is not None:
+      params = jax.tree.map(np.asarray, there.ansatz.admit(params))
+    return TrainedMetric(dataclasses.replace(self.fields, variety=there.variety), params)
 
   def _form(self, weights):
     forms = solve.load(self.workdir, self.params)
@@ -154,7 +193,7 @@ def load_run(workdir: str | pathlib.Path) -> TrainedRun:
     params = load_state(run, workdir).params["network"]
   params = jax.tree.map(np.asarray, params)
   fields = Fields(run.problem.variety, run.network, run.share)
-  return TrainedRun(workdir, fields, params)
+  return TrainedRun(fields, params, workdir)
 
 
 def load_metric(workdir: str | pathlib.Path) -> jax.tree_util.Partial:
