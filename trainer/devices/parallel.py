@@ -155,7 +155,7 @@ def shard_rows(mesh: Mesh, local: Any, num_rows: int) -> Any:
   )
 
 
-def compile_rows(fn: Callable, mesh: Mesh, level: int | None = None) -> Callable:
+def compile_rows(fn: Callable, mesh: Mesh, level: int = compiling.FASTEST) -> Callable:
   """Compiles `fn(replicated, rows) -> rows`, applied to every device's own rows.
 
   Args:
@@ -184,11 +184,14 @@ def compile_sums(fn: Callable, mesh: Mesh) -> Callable:
       in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
       out_specs=PartitionSpec(),
       check_vma=False,
-    )
+    ),
+    compiler_options=compiling.optimisation(compiling.FASTEST),
   )
 
 
-def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Callable:
+def compile_step(
+  step: Callable, mesh: Mesh, mode: str, *examples: Any, level: int | None = None
+) -> Callable:
   """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
 
   Args:
@@ -198,6 +201,7 @@ def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Calla
     mode: "shard_map" or "pmap".
     examples: a state and an epoch to compile for at once, so that steps can be timed; without them,
       and under pmap, it is done at the first call.
+    level: see `compiling.optimisation`; not under pmap.
 
   Returns:
     A function of a replicated state and a laid-out epoch. A second trace is an AssertionError.
@@ -208,11 +212,11 @@ def compile_step(step: Callable, mesh: Mesh, mode: str, *examples: Any) -> Calla
       step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh), donate_argnums=0
     )
     return one_at_a_time(mapped, mesh)
-  compiled = shard_step(step, mesh)
+  compiled = shard_step(step, mesh, level)
   return one_at_a_time(compiled.lower(*examples).compile() if examples else compiled, mesh)
 
 
-def shard_step(step: Callable, mesh: Mesh) -> Any:
+def shard_step(step: Callable, mesh: Mesh, level: int | None = None) -> Any:
   """The jitted program of `compile_step` under shard_map."""
   mapped = jax.shard_map(
     step,
@@ -221,7 +225,7 @@ def shard_step(step: Callable, mesh: Mesh) -> Any:
     out_specs=PartitionSpec(),
     check_vma=False,
   )
-  return jax.jit(mapped, donate_argnums=0)
+  return jax.jit(mapped, donate_argnums=0, compiler_options=compiling.optimisation(level))
 
 
 def one_at_a_time(fn: Callable, mesh: Mesh) -> Callable:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from networks import precision
-from trainer.devices import microbatch, parallel
+from trainer.devices import compiling, microbatch, parallel
 from trainer.loop import schedule
 from trainer.loop.job import Job, is_skipping
 from trainer.loop.schedule import RULES, Schedule
@@ -168,7 +168,8 @@ def compile_step(
   step = gauss_newton.make_gauss_newton_step(
     linear, solver, plan, floor, mu, decay, run.problem.admit, run.config.matmul_precision
   )
-  return parallel.compile_step(step, job.mesh, job.parallelism, state, segment)
+  level = compiling.FASTEST if linear.low_rank else None  # They are products of matrices.
+  return parallel.compile_step(step, job.mesh, job.parallelism, state, segment, level=level)
 
 
 def _allow(job: Job, state: TrainState, iterations: float) -> TrainState:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from trainer.devices import microbatch, parallel
+from trainer.devices import compiling, microbatch, parallel
 from trainer.geometry.variety import Variety
 from trainer.points import dataset
 from trainer.problem.problem import Values
@@ -26,7 +26,7 @@ class Evaluator:
     values: Callable[[Any, Any], dict[str, Any]],
     mesh: jax.sharding.Mesh,
     memory: int,
-    level: int | None = None,
+    level: int = compiling.FASTEST,
   ):
     """Builds it.
 
@@ -34,7 +34,7 @@ class Evaluator:
       values: (params, batch) -> nested dictionaries of numbers (B, ...) at points.
       mesh: the devices.
       memory: bytes of each for intermediate results.
-      level: see trainer.devices.parallel.optimisation.
+      level: see trainer.devices.compiling.optimisation.
     """
     self._mesh, self._values = mesh, _compiled(values, mesh, memory, level)
 
@@ -74,7 +74,7 @@ def anywhere(
   mesh: jax.sharding.Mesh,
   memory: int,
   dtype: jnp.dtype,
-  level: int | None = None,
+  level: int = compiling.FASTEST,
 ) -> Callable[..., Values]:
   """A function's values at any points of a variety, wherever they come from.
 
@@ -85,7 +85,7 @@ def anywhere(
     mesh: the devices; every process asks for the same points and gets the same values.
     memory: bytes of a device for intermediate results.
     dtype: real dtype of evaluation.
-    level: see trainer.devices.parallel.optimisation.
+    level: see trainer.devices.compiling.optimisation.
 
   Returns:
     (z (B, N) complex, charts) -> values; charts as trainer.points.batch.prepare takes them, by
