@@ -22,7 +22,7 @@ from trainer.run.run import Run
 # Worst places of each kind that a certificate names.
 _PLACES = 3
 # Resolution of slices that show a field of a closer look.
-_COARSE = 48
+_COARSE = 32
 
 
 def certify(
