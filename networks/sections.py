@@ -16,7 +16,7 @@ Shape letters: A rows, M monomials, N complex coordinates, N_k sections, r rank.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import functools
+import itertools
 import math
 from typing import NamedTuple
 
@@ -160,71 +160,53 @@ def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, 
   """Rows (A, ..., M) of the monomials of coordinates (A, ..., n_i + 1), in the given order."""
   if sum(degrees) == 1:
     return z[0][..., order]
-  groups = []
-  for coordinates, degree in zip(z, degrees):
-    value = coordinates
-    for d in range(1, degree):
-      last = len(z) == 1 and d == degree - 1
-      value = _products(
-        coordinates, value, _tails(coordinates.re.shape[-1], d), order if last else None, pairs
-      )
-    groups.append(value)
+  last = order if len(z) == 1 else None
+  groups = [_powers(c, degree, last, pairs) for c, degree in zip(z, degrees)]
   while len(groups) > 1:
     # Halves of about the same size have the fewest products of one by many.
-    last = len(groups) == 2
+    last = order if len(groups) == 2 else None
     joined = [
-      _products(u, v, [0] * u.re.shape[-1], order if last else None, pairs)
+      _products(u, v, np.indices((u.re.shape[-1], v.re.shape[-1])).reshape(2, -1), last, pairs)
       for u, v in zip(groups[::2], groups[1::2])
     ]
     groups = joined + groups[2 * len(joined) :]
   return groups[0]
 
 
-def _products(u: Complex, v: Complex, starts: Sequence[int], order, pairs) -> Complex:
-  """All u_i v_k with k >= starts[i], k fastest, or those in the given order: (A, ..., M)."""
-  size = v.re.shape[-1]
-  table = [(i, k) for i, start in enumerate(starts) for k in range(start, size)]
-  table = table if order is None else [table[o] for o in order]
-  # Without the fence XLA computes low degrees again for every monomial of a higher one.
-  multiply = functools.partial(_bent_products, pairs=pairs) if pairs else _runs_of_products
-  product = multiply(u, v, table)
-  return Complex(*jax.lax.optimization_barrier((product.re, product.im)))
+def _powers(z: Complex, degree: int, order: np.ndarray | None, pairs) -> Complex:
+  """The monomials of one factor, products of those of half the degree: fewest products in all."""
+  letters = range(z.re.shape[-1])
+  words = lambda d: list(itertools.combinations_with_replacement(letters, d))
+  found = {1: z}
+
+  def of(d):
+    if d not in found:
+      first, second = d // 2, d - d // 2
+      places = [{word: i for i, word in enumerate(words(half))} for half in (first, second)]
+      table = [(places[0][word[:first]], places[1][word[first:]]) for word in words(d)]
+      last = order if d == degree else None
+      found[d] = _products(of(first), of(second), np.array(table).T, last, pairs)
+    return found[d]
+
+  return of(degree)
 
 
-def _runs_of_products(u: Complex, v: Complex, table) -> Complex:
-  """u_i v_k for (i, k) of a table, for jets of type (1, 1): fast to run, by slices."""
-  runs = []
-  for i, k in table:
-    if runs and runs[-1][0] == i and runs[-1][2] == k:
-      runs[-1][2] += 1
-    else:
-      runs.append([i, k, k + 1])
-  slope = _without_value(u)
-  # Slices are traced several times faster than indices.
-  part = lambda c, start, stop, axis=-1: Complex(
-    *(jax.lax.slice_in_dim(a, start, stop, axis=axis) for a in (c.re, c.im))
-  )
-  value = lambda c: part(c, 0, 1, axis=0)
-  products = [
-    value(part(u, i, i + 1)) * part(v, a, b) + part(slope, i, i + 1) * value(part(v, a, b))
-    for i, a, b in runs
-  ]
-  return Complex(
-    *(jnp.concatenate([getattr(c, name) for c in products], axis=-1) for name in ("re", "im"))
-  )
+def _products(u: Complex, v: Complex, table: np.ndarray, order, pairs) -> Complex:
+  """All u_i v_k with (i, k) in the columns of a table, or those in the given order: (A, ..., M).
 
-
-def _bent_products(u: Complex, v: Complex, table, pairs) -> Complex:
-  """The same for jets of type (2, 2): a small program, all at once.
-
-  d_a d_c (u v) has u_a v_c + u_c v_a besides what the first derivatives' rule gives.
+  d_a d_c (u v), for jets of type (2, 2), has u_a v_c + u_c v_a besides what the rule of first
+  derivatives gives.
   """
-  u, v = (c[..., index] for c, index in zip((u, v), np.array(table).T, strict=True))
+  table = table if order is None else table[:, order]
+  u, v = (c[..., index] for c, index in zip((u, v), table, strict=True))
   product = u[:1] * v + _without_value(u) * v[:1]
-  a, c = 1 + np.array(pairs).T
-  bend, start = u[a] * v[c] + u[c] * v[a], u.re.shape[0] - len(pairs)
-  rows = product[:start], product[start:] + bend
-  return Complex(*(jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")))
+  if pairs:
+    a, c = 1 + np.array(pairs).T
+    bend, start = u[a] * v[c] + u[c] * v[a], u.re.shape[0] - len(pairs)
+    rows = product[:start], product[start:] + bend
+    product = Complex(*(jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")))
+  # Without the fence XLA computes low degrees again for every monomial of a higher one.
+  return Complex(*jax.lax.optimization_barrier((product.re, product.im)))
 
 
 def _without_value(c: Complex) -> Complex:
