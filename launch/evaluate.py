@@ -15,17 +15,18 @@ from absl import flags
 import jax
 
 from launch import cli
-from trainer.bundles.write import write_bundle
-from trainer.certificate import certify, compare
+from trainer.bundles import write as bundles
+from trainer.certificate import certify, compare, report_fields
 from trainer.certificate.certificate import read_certificate
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.harmonic.write import write_harmonic
+from trainer.harmonic import write as harmonic
 from trainer.loop.state import load_state
 from trainer.moduli import sample
+from trainer.quadrature import of_run
 from trainer.run import metrics
 from trainer.run import run as runs
-from trainer.spectrum.write import write_spectrum
+from trainer.spectrum import write as spectrum
 from trainer.use import archive
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Directory of a trained run.")
@@ -98,21 +99,33 @@ def main(*directories: str) -> None:
   if _CURVATURE.value:
     print(f"curvature: {archive.write_curvature(workdir, **settings)}")
     return
-  if _HARMONIC.value or _BUNDLE.value or _SPECTRUM.value:
-    cli.judge(read_certificate(workdir))
-    settings["degree"] = _DEGREE.value
-    if _SPECTRUM.value:
-      print(f"spectrum: {write_spectrum(workdir, **settings)}")
-    if _HARMONIC.value:
-      print(f"harmonic forms: {write_harmonic(workdir, **settings)}")
-    if _BUNDLE.value:
-      print(f"bundle: {write_bundle(workdir, _BUNDLE.value, **settings)}")
+  if _SPECTRUM.value or _HARMONIC.value or _BUNDLE.value:
+    _write_fields(workdir, settings)
     return
   progress = metrics.Progress(enabled=jax.process_index() == 0)
   progress.stage(f"loading {workdir}")
   run = runs.load_run(workdir)
   state = load_state(run, workdir)
   cli.judge(certify.certify(run, state, workdir=workdir, progress=progress, **settings))
+
+
+def _write_fields(workdir, settings):
+  """Says what is wrong with any of them first; the report shows what is done so far."""
+  cli.judge(read_certificate(workdir))
+  task = of_run.open_task(workdir, degree=_DEGREE.value, **settings)
+  if _HARMONIC.value:
+    harmonic.check(task)
+  if _BUNDLE.value:
+    bundles.check(task, _BUNDLE.value)
+  for flag, name, write in (
+    (_SPECTRUM, "spectrum", spectrum.write_spectrum),
+    (_HARMONIC, "harmonic forms", harmonic.write_harmonic),
+    (_BUNDLE, "bundle", lambda task: bundles.write_bundle(task, _BUNDLE.value)),
+  ):
+    if flag.value:
+      print(f"{name}: {write(task)}")
+      if jax.process_index() == 0:
+        report_fields.refresh(workdir)
 
 
 def cli_main() -> None:

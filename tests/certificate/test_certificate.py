@@ -31,6 +31,7 @@ def _run():
     seconds=61.5,
     points={"train": 1000, "heldout": 500},
     heldout_seed=3,
+    digest="a",
   )
 
 

@@ -62,6 +62,7 @@ def synthetic():
     seconds=125.0,
     points={"train": 1000, "heldout": 300},
     heldout_seed=0,
+    digest="a",
   )
   variety = Variety((2,), (cubic,), (1.0,))
   content = certificate.make_certificate(

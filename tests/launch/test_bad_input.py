@@ -1,5 +1,7 @@
 """A user's mistake gives one clear line and a non-zero exit, before any sampling starts."""
 
+import json
+
 import pytest
 
 from tests.launch import commands
@@ -56,6 +58,24 @@ def test_one_line_and_a_non_zero_exit(outcomes, name):
   *before, last = stderr.splitlines()
   assert last.startswith("error: ") and before in ([], ["checking the manifold"])
   assert stdout == ""
+
+
+def test_fields_of_a_metric_that_failed_are_refused(tmp_path):
+  line = {"name": "volume", "passed": False, "value": 9.0, "threshold": 4.0, "advice": "train on"}
+  content = json.dumps({"verdict": {"passed": False, "lines": [line]}})
+  (tmp_path / "certificate.json").write_text(content)
+  results = commands.outcomes(
+    {
+      flag: ["launch.evaluate", f"--workdir={tmp_path}", flag]
+      for flag in ("--harmonic", "--spectrum", "--bundle=1,-1")
+    }
+  )
+  for status, stdout, stderr in results.values():
+    assert status == 2 and stdout == ""
+    assert (
+      stderr.startswith("error: the certificate says FAIL: volume is 9") and "train on" in stderr
+    )
+  assert [path.name for path in tmp_path.iterdir()] == ["certificate.json"]
 
 
 def test_nothing_was_written(outcomes):

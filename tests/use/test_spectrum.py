@@ -12,6 +12,7 @@ from trainer import default_config, variety
 from trainer.errors import UserError
 from trainer.geometry.description import make_variety
 from trainer.quadrature import of_run
+from trainer.run import checkpoint
 from trainer.spectrum import write
 from trainer.use.fields import Fields
 from trainer.use.run import TrainedRun
@@ -29,7 +30,7 @@ def run(tmp_path_factory):
   forms[0, 0, 0] = forms[2, 0, 1] = 1
   forms[1] = np.eye(3)
   arrays = dict(degree=1, values=[1.0, 2.0, 2.0], level=[0, 1, 1], forms=forms)
-  of_run.save(workdir / write.FILE, arrays | {"metric": of_run.digest(params)})
+  checkpoint.write_arrays(workdir / write.FILE, arrays | {"metric": of_run.digest(params)})
   return TrainedRun(fields, params, workdir)
 
 

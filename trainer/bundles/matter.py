@@ -59,6 +59,7 @@ def solve(
   validation: tuple[Background, FibreMetric] | None = None,
   iterations: int = ITERATIONS,
   progress: Callable[[int, int], None] | None = None,
+  kept: conjugate_gradients.Kept | None = None,
 ) -> np.ndarray:
   """The sections s that make the classes of H^1(X, O(k)) harmonic.
 
@@ -70,6 +71,7 @@ def solve(
     validation: other points, at which iterations end.
     iterations: at most.
     progress: see trainer.quadrature.conjugate_gradients.
+    kept: see there.
 
   Returns:
     (R, N_A, N_B) complex.
@@ -80,12 +82,12 @@ def solve(
   right = -background.integral(_gradient(*operator), None, (fibre, start))
   product = lambda h: background.integral(_product(*operator), h, fibre)
   if validation is None:
-    return conjugate_gradients.solve(product, right, iterations, None, progress)[0]
+    return conjugate_gradients.solve(product, right, iterations, None, progress, kept)[0]
   other, of_other = validation
   extra = of_other, _start(variety, bundle, other, of_other)
   first = other.integral(_squares(*operator), np.zeros_like(right), extra)
   error = lambda h: float(np.sum(other.integral(_squares(*operator), h, extra) / first))
-  return conjugate_gradients.solve(product, right, iterations, error, progress)[0]
+  return conjugate_gradients.solve(product, right, iterations, error, progress, kept)[0]
 
 
 def at_points(

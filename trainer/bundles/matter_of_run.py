@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from trainer.bundles import algebraic, cohomology, matter, topology, yukawa
 from trainer.bundles import forms as form_values
-from trainer.devices import speed
 from trainer.errors import UserError
 from trainer.geometry import topology as intersections
 from trainer.geometry.variety import Variety
 from trainer.harmonic.solve import KaehlerForms
-from trainer.quadrature import of_run
 from trainer.quadrature.background import Background
-from trainer.quadrature.of_run import Settings
-from trainer.run.metrics import Progress
-from trainer.run.run import Run
+from trainer.quadrature.conjugate_gradients import Kept
+from trainer.quadrature.of_run import Task
 
 # Points an unknown, and how many at least and at most.
 _POINTS_PER_UNKNOWN, _FEWEST, _MOST = 4, 20_000, 100_000
@@ -27,6 +26,10 @@ _VALIDATION = 10_000
 _EFFICIENCY = 0.3
 # Seconds: of default degrees above 1.
 _BUDGET = 100.0
+# Sections of a bundle that there are at one time.
+_COPIES = 20
+# What iterations are kept under.
+UNFINISHED = "matter"
 # A slope this small, relative to what its terms are, is rounding.
 _ROUNDING = 1e-9
 
@@ -59,47 +62,39 @@ def missing(variety: Variety, bundle: tuple[int, ...]) -> str | None:
   return None
 
 
+def check(task: Task, bundles: Sequence[tuple[int, ...]]) -> None:
+  """Raises UserError if sections of the degree that is asked for need too much memory."""
+  wanted = _wanted(task.variety, bundles)
+  task.check_degree(lambda degree: _bytes(task.variety, wanted, degree))
+
+
 def find(
-  run: Run,
-  params: Any,
-  settings: Settings,
-  forms: KaehlerForms,
-  bundles: Sequence[tuple[int, ...]],
-  degree: int | None,
-  heldout: Background,
-  progress: Progress,
+  task: Task, forms: KaehlerForms, bundles: Sequence[tuple[int, ...]], heldout: Background
 ) -> dict[tuple[int, ...], Matter]:
   """The matter fields of those bundles that have some.
 
   Args:
-    run: of a metric.
-    params: of its network.
-    settings: where it is computed.
+    task: checked; without a degree that of the sections is 1, or more where time allows.
     forms: the harmonic (1, 1) forms.
     bundles: rows k.
-    degree: of the sections; None for 1, or more where time allows.
     heldout: where the forms are wanted.
-    progress: says what is done and how long it takes.
   """
-  variety = run.problem.variety
-  wanted = [k for k in dict.fromkeys(bundles) if missing(variety, k) is None]
+  variety, degree, progress = task.variety, task.degree, task.progress
+  wanted = _wanted(variety, bundles)
   if not wanted:
     return {}
-  rate = _EFFICIENCY * speed.measure(settings.mesh.size).flops
+  plan = functools.partial(_plan, variety, wanted, rate=_EFFICIENCY * task.rate)
   if degree is None:
     degree = 1
-    while _plan(variety, wanted, degree + 1, rate)[2] <= _BUDGET:
+    while plan(degree + 1)[2] <= _BUDGET and _bytes(variety, wanted, degree + 1) <= task.memory:
       degree += 1
-  sizes, points, seconds = _plan(variety, wanted, degree, rate)
+  sizes, points, seconds = plan(degree)
   progress.stage(
     f"harmonic forms of degree {degree} with values in {len(wanted)} line bundles: "
     f"{', '.join(f'{n:,}' for n in sizes)} unknowns each, {points:,} points, at most "
     f"{seconds:.0f} s and compilation"
   )
-  at = [
-    of_run.background(run, params, settings, progress, split, count)
-    for split, count in (("train", points), ("validation", _VALIDATION))
-  ]
+  at = task.background("train", points), task.background("validation", _VALIDATION)
   progress.start("conjugate gradients", matter.ITERATIONS, "")
   found = {}
   for k in wanted:
@@ -110,6 +105,7 @@ def find(
       degree,
       *((b, fibre(b)) for b in at),
       progress=lambda done, total: progress.update(done, {}),
+      kept=Kept(task.unfinished, "_".join(map(str, (UNFINISHED, *k)))),
     )
     first, harmonic = (
       matter.at_points(variety, k, degree, s, heldout, fibre(heldout)) for s in (None, h)
@@ -188,12 +184,23 @@ def have_couplings(variety: Variety, bundles: Sequence[tuple[int, ...]]) -> bool
 
 def _plan(variety, bundles, degree, rate):
   """Unknowns of each bundle's forms, points and seconds."""
-  shapes = [form_values.shape_of(variety, k, degree) for k in bundles]
-  sizes = [m * n for m, n in shapes]
+  sizes = [math.prod(form_values.shape_of(variety, k, degree)) for k in bundles]
   points = min(max(_FEWEST, _POINTS_PER_UNKNOWN * max(sizes)), _MOST)
   work = sum(n * cohomology.dimension(variety, k) for n, k in zip(sizes, bundles, strict=True))
   products = (1 + variety.dimension) * (16 * points + 8 * _VALIDATION) * work
   return sizes, points, matter.ITERATIONS * products / rate
+
+
+def _wanted(variety, bundles):
+  return [k for k in dict.fromkeys(bundles) if missing(variety, k) is None]
+
+
+def _bytes(variety, bundles, degree):
+  """What a device needs, above all sections (R, N_A, N_B) of the bundle that has most."""
+  shapes = [
+    (cohomology.dimension(variety, k), *form_values.shape_of(variety, k, degree)) for k in bundles
+  ]
+  return 16 * _COPIES * max(map(math.prod, shapes), default=0)
 
 
 def _scale(variety, volume):

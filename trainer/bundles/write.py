@@ -2,27 +2,18 @@
 
 import pathlib
 
-import jax
-
 from trainer.bundles import line_bundles, matter_of_run
-from trainer.harmonic import measure, write
-from trainer.quadrature import of_run
-from trainer.quadrature.of_run import Settings
-from trainer.run import checkpoint, metrics
-from trainer.run import run as runs
+from trainer.harmonic import measure, solve
+from trainer.quadrature.of_run import Task
 
 
-def write_bundle(
-  workdir: pathlib.Path,
-  text: str,
-  *,
-  mesh: jax.sharding.Mesh,
-  data_dir: pathlib.Path | None,
-  memory: int,
-  num_points: int | None = None,
-  seed: int | None = None,
-  degree: int | None = None,
-) -> pathlib.Path:
+def check(task: Task, text: str) -> None:
+  """Raises UserError, before anything long, if there are no such bundles."""
+  matter_of_run.check(task, line_bundles.parse(text, task.variety))
+  solve.check(task)
+
+
+def write_bundle(task: Task, text: str) -> pathlib.Path:
   """Writes the Hermitian Yang-Mills metrics of line bundles into the directory of a run.
 
   The file is that of trainer.bundles.line_bundles.measure and has the "degree" of the functions,
@@ -33,32 +24,18 @@ def write_bundle(
   e^(-f/2) nu(conj(e_i)) (B, h^1, n) in the frame that trainer.geometry.small.unitary_frame makes.
 
   Args:
-    workdir: the directory of a run.
+    task: checked; without a degree it takes that of the forms kept in the directory, or the highest
+      that time allows.
     text: see trainer.bundles.line_bundles.parse.
-    mesh: the devices.
-    data_dir: where sampled points are cached.
-    memory: bytes of a device for intermediate results.
-    num_points: held-out points; by default those of the config.
-    seed: of the points; by default the run's.
-    degree: of the functions; by default that of the forms kept in the directory, else what time
-      allows.
 
   Returns:
     The path of the JSON file.
-
-  Raises:
-    UserError: there is no trained metric, or the bundle or the degree is wrong.
   """
-  variety = runs.load_run(workdir).problem.variety
-  rows = line_bundles.parse(text, variety)
-  progress = metrics.Progress(enabled=jax.process_index() == 0)
-  settings = Settings(mesh, data_dir, memory)
-  run, params, forms = write.solved(workdir, settings, degree, progress)
-  count = num_points or run.config.data.heldout_points
-  at = of_run.background(run, params, settings, progress, "heldout", count, seed)
+  variety, rows = task.variety, line_bundles.parse(text, task.variety)
+  forms, at = solve.forms_of_run(task), task.heldout()
   before = measure.at_fubini_study(variety, at)
   after = measure.at_points(variety, forms, at)
-  fields = matter_of_run.find(run, params, settings, forms, rows, degree, at, progress)
+  fields = matter_of_run.find(task, forms, rows, at)
 
   def describe(row):
     if row in fields:
@@ -77,12 +54,9 @@ def write_bundle(
     three = [fields[row] for row in rows]
     content["yukawa"] = matter_of_run.couple(variety, rows, at, after["volume"], three)
   text_of = lambda row: "_".join(map(str, row))
-  name = "bundle_" + "__".join(map(text_of, rows))
-  if jax.process_index() == 0:
-    arrays = {key: after[key] for key in ("x", "pullback", "metric", "volume")}
-    arrays |= {"curvature": line_bundles.curvature(rows, after["forms"])}
-    arrays |= {f"matter_{text_of(row)}": part.harmonic["nu"] for row, part in fields.items()}
-    of_run.save(workdir / f"{name}.npz", arrays)
-    checkpoint.write_json(workdir / f"{name}.json", content)
-  progress.close()
-  return workdir / f"{name}.json"
+  arrays = {key: after[key] for key in ("x", "pullback", "metric", "volume")}
+  arrays |= {"curvature": line_bundles.curvature(rows, after["forms"])}
+  arrays |= {f"matter_{text_of(row)}": part.harmonic["nu"] for row, part in fields.items()}
+  path = task.write("bundle_" + "__".join(map(text_of, rows)), content, arrays)
+  task.unfinished.clear(matter_of_run.UNFINISHED)
+  return path

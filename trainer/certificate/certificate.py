@@ -126,6 +126,7 @@ def describe_run(
   seconds: float,
   points: Mapping[str, int],
   heldout_seed: int,
+  digest: str,
 ) -> dict[str, Any]:
   """What was run, JSON-like, with the versions and devices of this process.
 
@@ -139,6 +140,7 @@ def describe_run(
     seconds: wall-clock time of sampling and training, resumed parts added up.
     points: split -> number of points.
     heldout_seed: the seed of the points the measures were taken on.
+    digest: of all parameters, see trainer.run.run.digest.
   """
   return {
     "command": _command(),
@@ -151,6 +153,7 @@ def describe_run(
     "seconds": seconds,
     "points": dict(points),
     "heldout_seed": heldout_seed,
+    "digest": digest,
     "versions": {"python": platform.python_version(), **{p: _version(p) for p in _PACKAGES}},
     "devices": {
       "platform": jax.devices()[0].platform,

@@ -17,6 +17,7 @@ from trainer.problem import evaluation
 from trainer.problem.evaluation import Evaluator
 from trainer.problem.problem import Look
 from trainer.run import metrics
+from trainer.run import run as runs
 from trainer.run.run import Run
 
 # Worst places of each kind that a certificate names.
@@ -109,6 +110,7 @@ def certify(
       seconds=history[-1]["seconds"] if history else 0.0,
       points={"train": run.config.data.train_points, "heldout": num_points},
       heldout_seed=seed,
+      digest=runs.digest(state.params),
     ),
     exact,
     positivity | {"worst_places": _described(places)} | _shrunk(run) | found.sections,

@@ -1,21 +1,17 @@
 """The report of a trained metric: one HTML page that needs nothing but itself."""
 
-import base64
 from collections.abc import Callable, Mapping
 import html
-import os
 import pathlib
 import re
 from typing import Any
 
 import numpy as np
 
-from trainer.certificate import certificate as certificates
-from trainer.certificate import pictures
+from trainer.certificate import markup, pictures, report_fields
 from trainer.certificate.report_page import PAGE
 from trainer.certificate.slice_picture import SlicePicture
 from trainer.geometry.variety import configuration_text
-from trainer.sampling.statistics import format_measure
 
 # name -> (symbol, what it means)
 _MEANINGS = {
@@ -56,7 +52,6 @@ _SLICES = {
     "The same curve, more coarsely: light is where the manifold bends most.",
   ),
 }
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _LONGEST_POLYNOMIAL = 400
 _LOAD = """from trainer import load_run
 run = load_run({workdir!r})
@@ -92,9 +87,7 @@ def write_report(
   figures = []
 
   def add(name: str, title: str, caption: str, alt: str, draw: Callable):
-    light, dark = (pictures.png(draw(theme)) for theme in (pictures.LIGHT, pictures.DARK))
-    (folder / f"{name}.png").write_bytes(light)
-    figures.append(_figure(title, caption, alt, light, dark))
+    figures.append(markup.figure(title, caption, alt, draw, folder / f"{name}.png"))
 
   if any(row.get("sigma") for row in history):
     add(
@@ -144,9 +137,7 @@ def write_report(
     )
 
   path = workdir / "report.html"
-  temporary = path.with_name(path.name + ".tmp")
-  temporary.write_text(_page(workdir, certificate, figures), encoding="utf-8")
-  os.replace(temporary, path)
+  markup.save(path, _page(workdir, certificate, figures))
   return path
 
 
@@ -162,8 +153,8 @@ def _page(workdir: pathlib.Path, certificate: Mapping[str, Any], figures: list[s
       manifold["ambient"], manifold["degrees"], "ℙ<sup>{}</sup>", "×"
     ),
     "polynomials": "".join(_polynomial(text) for text in manifold["polynomials"]),
-    "sigma": _number(after),
-    "sigma_before": _number(before),
+    "sigma": markup.number(after),
+    "sigma_before": markup.number(before),
     "flatter": flatter,
     "verdict": _verdict(certificate),
     "facts": _facts(manifold, run),
@@ -171,6 +162,7 @@ def _page(workdir: pathlib.Path, certificate: Mapping[str, Any], figures: list[s
       _row(name, entry, certificate["fubini_study"].get(name))
       for name, entry in certificate["measures"].items()
     ),
+    "fields": report_fields.sections(workdir, certificate),
     "figures": "\n".join(figures),
     "command": html.escape(run.get("command") or "unknown"),
     "load": html.escape(_LOAD.format(workdir=str(workdir))),
@@ -232,38 +224,16 @@ def _verdict(certificate: Mapping[str, Any]) -> str:
 
 def _row(name: str, entry: Mapping[str, Any], started: Mapping[str, Any] | None) -> str:
   symbol, meaning = _MEANINGS.get(name) or _class_meaning(name)
-  exact = "" if entry["exact"] is None else f"{entry['exact']:.8g}"
-  off = certificates.deviation(entry)
-  deviation = "" if off is None else f"{off:+.1f} s.e.".replace("-", "−")
-  return (
-    f"<tr><th scope=row>{html.escape(symbol)}<small>{html.escape(meaning)}</small></th>"
-    f"<td>{_number(entry)}</td><td>{exact}</td><td>{deviation}</td>"
-    f"<td class=before>{_number(started) if started else ''}</td></tr>"
-  )
+  before = markup.number(started) if started else ""
+  return markup.row(symbol, meaning, *markup.compared(entry), before=before)
 
 
 def _class_meaning(name: str) -> tuple[str, str]:
   """c2_J_1_J_2 -> ("c₂·J₁J₂", ..)."""
   if not name.startswith("c2_J_"):
     return name, ""
-  factors = name.removeprefix("c2").replace("_", "").translate(_SUBSCRIPTS)
+  factors = markup.subscript(name.removeprefix("c2").replace("_", ""))
   return f"c₂·{factors}", "fixed by topology"
-
-
-def _number(entry: Mapping[str, Any]) -> str:
-  text = html.escape(format_measure(entry["value"], entry["stderr"]))
-  text = re.sub(r"e([+-])0*(\d+)", lambda e: f"·10<sup>{e[1].strip('+')}{e[2]}</sup>", text)
-  return text.replace("-", "−")
-
-
-def _figure(title: str, caption: str, alt: str, light: bytes, dark: bytes) -> str:
-  source = lambda data: "data:image/png;base64," + base64.b64encode(data).decode()
-  return (
-    f"<figure><h2>{title}</h2><picture>"
-    f'<source media="(prefers-color-scheme: dark) and screen" srcset="{source(dark)}">'
-    f'<img src="{source(light)}" alt="{html.escape(alt)}"></picture>'
-    f"<figcaption>{caption}</figcaption></figure>"
-  )
 
 
 def _nested(content: Mapping[str, Any]) -> str:

@@ -76,7 +76,9 @@ tbody th { font-weight: 600; min-width: 17rem; }
 th small { display: block; color: var(--muted); font-weight: 400; font-size: 0.8rem; }
 td.before { color: var(--before); padding-right: 0; }
 figure img { display: block; width: 100%; height: auto; }
-figcaption { color: var(--muted); font-size: 0.88rem; margin-top: 0.8rem; max-width: 48rem; }
+figcaption, .note {
+  color: var(--muted); font-size: 0.88rem; margin: 0.8rem 0 0; max-width: 48rem;
+}
 pre {
   margin: 0.6rem 0 0; padding: 0.7rem 0.9rem; background: var(--paper); border-radius: 8px;
   font: 0.84rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; white-space: pre-wrap;
@@ -139,6 +141,7 @@ dl.nested dl.nested > div:first-child { border-top: 0; }
 </div>
 </section>
 {{figures}}
+{{fields}}
 <section>
 <h2>Again, and from Python</h2>
 <pre>{{command}}</pre>

@@ -21,7 +21,7 @@ _TRIVIAL = 1e-9
 
 
 def check_nontrivial(variety: Variety, named: dict[str, tuple[Polynomial, ...]]) -> None:
-  """Raises UserError if a direction is trivial.
+  """Raises UserError if a direction is trivial or nothing at all.
 
   Args:
     variety: X.
@@ -31,6 +31,11 @@ def check_nontrivial(variety: Variety, named: dict[str, tuple[Polynomial, ...]])
   span = _trivial(variety, index)
   for name, direction in named.items():
     row = _vector(index, [(a, e, c) for a, p in enumerate(direction) for e, c in _terms(p)])
+    if not row.any():
+      raise UserError(
+        f"the polynomials do not change with {name} at its value: leave it out of "
+        "config.variety.parameters"
+      )
     rest = row - np.linalg.lstsq(span.T, row, rcond=None)[0] @ span
     if np.linalg.norm(rest) <= _TRIVIAL * np.linalg.norm(row):
       raise UserError(

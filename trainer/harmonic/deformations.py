@@ -10,6 +10,7 @@ det polarised. Nothing but their errors depends on f; at the harmonic one the er
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import functools
 import itertools
 import math
@@ -26,7 +27,7 @@ from trainer.harmonic.lift import Direction
 from trainer.metric.pointwise import Metric
 from trainer.quadrature import calibrate, charged
 from trainer.quadrature import functions as fields
-from trainer.quadrature.background import Background
+from trainer.quadrature.background import Background, Rows
 from trainer.sampling import statistics
 
 # Functions f_AB that f is made of at most, and the highest degree: more gain nothing beside the
@@ -34,6 +35,10 @@ from trainer.sampling import statistics
 _MOST, _DEGREES = 2000, range(1, 9)
 # Calibration biases G by about controls / slices.
 _SLICES_PER_CONTROL = 50
+
+
+# (background, forms) -> what `lifts` gives there, numpy arrays on every process, padding included.
+Evaluate = Callable[[Background, np.ndarray], dict[str, np.ndarray]]
 
 
 class Potentials(NamedTuple):
@@ -65,21 +70,37 @@ def num_points(variety: Variety, directions: tuple[Direction, ...], degree: int)
   return max(4000, 5 * max(unknowns, default=0))
 
 
+@functools.lru_cache(maxsize=16)
+def lifts(
+  variety: Variety, metric: Metric, directions: tuple[Direction, ...], degree: int
+) -> Callable[[Any, Rows], dict[str, jax.Array]]:
+  """((params, forms), rows) -> trainer.harmonic.lift.Lifts of V_0 and V_f, on axis 1, and phase."""
+  functions = fields.of_degree(variety, degree) if degree else None
+
+  def values(params, rows):
+    network, forms = params
+    both = lift.at_rows(variety, metric, directions, functions, network, forms, rows)
+    stacked = lambda name: jnp.stack([getattr(at, name) for at in both], axis=1)
+    return {"stretch": stacked("stretch"), "mu": stacked("mu"), "phase": both[0].phase}
+
+  return values
+
+
 def solve(
   variety: Variety,
-  metric: Metric,
-  params: Any,
   directions: tuple[Direction, ...],
-  fit: Background,
   degree: int,
+  fit: Background,
+  evaluate: Evaluate,
 ) -> Potentials:
   """Solves g^{a bbar} d_a d_bbar f = k(V_0) - <k> by least squares at points."""
   if not degree:
     return Potentials(0, np.zeros((len(directions), 0, 0)))
   functions = fields.of_degree(variety, degree)
   nothing = np.zeros((len(directions), functions.size, functions.size), complex)
-  program = _values(variety, metric, directions, degree)
-  stretch = fit.at_points(program, (params, nothing))["stretch"][0]
+  stretch = evaluate(fit, nothing)["stretch"][:, 0]
+  rows = slice(*parallel.local_rows(fit.mesh, len(stretch)))
+  stretch = parallel.shard_rows(fit.mesh, stretch[rows], len(stretch))
   forms = []
   for i, direction in enumerate(directions):
     chosen = charged.of_degree(variety, degree, direction)
@@ -88,12 +109,7 @@ def solve(
 
 
 def at_points(
-  variety: Variety,
-  metric: Metric,
-  params: Any,
-  directions: tuple[Direction, ...],
-  potentials: Potentials,
-  background: Background,
+  variety: Variety, potentials: Potentials, background: Background, evaluate: Evaluate
 ) -> dict[str, np.ndarray]:
   """What there is of the deformations at points, numpy arrays on every process.
 
@@ -103,9 +119,7 @@ def at_points(
     "of_controls" (B, C), functions with integral 0 with which these are calibrated, times their
     weights of dvol over "weight".
   """
-  values = background.at_points(
-    _values(variety, metric, directions, potentials.degree), (params, potentials.forms)
-  )
+  values = evaluate(background, potentials.forms)
   controls = _controls(variety, background)
   if controls is None:
     calibrated, h = background, jnp.zeros((background.rows.volume.shape[0], 0))
@@ -113,9 +127,11 @@ def at_points(
     calibrated = calibrate.calibrated(background, controls).background
     h = background.at_points(_apply(controls))
   density = background.at_points(_density)
-  values |= {"weight": calibrated.rows.volume / density, "of_controls": h * density[:, None]}
-  gathered = {name: _gather(a, background.num_points) for name, a in values.items()}
-  return gathered | {name: np.stack(gathered[name]) for name in ("stretch", "mu")}
+  weights = {"weight": calibrated.rows.volume / density, "of_controls": h * density[:, None]}
+  values = {
+    name: a[: background.num_points] for name, a in (values | parallel.gather_rows(weights)).items()
+  }
+  return values | {name: np.moveaxis(values[name], 1, 0) for name in ("stretch", "mu")}
 
 
 def measure(
@@ -129,7 +145,8 @@ def measure(
     points_per_slice: points that are correlated.
 
   Returns:
-    "deformations": name -> {"G", "y", "residual"}, the first two {"value", "stderr"}, "residual"
+    "deformations": name -> {"G", "y", "residual"}, the first two {"value", "stderr",
+    "exact"}, exact values being unknown, "residual"
     rms(k - <k>) / sqrt(G) of V_0 and V_f; "hodge" is <|mu|_g^2>, G of a harmonic mu.
     Of several deformations also "metric" (m, m) and "couplings", the kappa of i <= j <= ..,
     normalised to integral |Omega|^2 = 1, each {"value", "imaginary", "stderr"}.
@@ -152,8 +169,8 @@ def measure(
     varied = lambda k: means.mean(abs(k - means.mean(k).value) ** 2).value.real
     rest = [float((varied(s[:, i]) / g.value.real) ** 0.5) for s in (before, k)]
     found[name] = {
-      "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real)},
-      "y": {"value": float(y), "stderr": means.stderr(terms)},
+      "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real), "exact": None},
+      "y": {"value": float(y), "stderr": means.stderr(terms), "exact": None},
       "residual": {"before": rest[0], "after": rest[1]},
       "hodge": means.mean(_trace(mu[:, i], mu[:, i])).value.real,
     }
@@ -228,19 +245,6 @@ def _mixed_determinant(matrices):
   return total / math.factorial(n)
 
 
-@functools.lru_cache(maxsize=16)
-def _values(variety, metric, directions, degree):
-  functions = fields.of_degree(variety, degree) if degree else None
-
-  def values(params, rows):
-    network, forms = params
-    lifts = lift.at_rows(variety, metric, directions, functions, network, forms, rows)
-    both = lambda name: tuple(getattr(at, name) for at in lifts)
-    return {"stretch": both("stretch"), "mu": both("mu"), "phase": lifts[0].phase}
-
-  return values
-
-
 def _fits(variety, directions, degree):
   return all(len(charged.pairs(variety, degree, d)[0]) <= _MOST for d in directions)
 
@@ -264,7 +268,3 @@ def _apply(controls):
 def _density(_, rows):
   """det g / |Omega|^2."""
   return jnp.linalg.det(rows.metric).real / rows.omega
-
-
-def _gather(array, count):
-  return jax.tree.map(lambda a: np.asarray(parallel.gather_rows(a))[:count], array)

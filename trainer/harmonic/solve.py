@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -9,15 +10,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from trainer.devices import speed
-from trainer.errors import UserError
+from trainer.geometry import kaehler_class
 from trainer.geometry.variety import Variety
 from trainer.harmonic import kaehler
 from trainer.quadrature import calibrate, least_squares, of_run
 from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Background, Rows
-from trainer.run.metrics import Progress
-from trainer.run.run import Run
+from trainer.quadrature.conjugate_gradients import Kept
+from trainer.quadrature.of_run import Task
+from trainer.run import checkpoint
 
 FILE = "harmonic_11.npz"
 # Points an unknown, and how many at least and at most.
@@ -28,6 +29,10 @@ _ITERATIONS = 20
 _EFFICIENCY = 0.12
 # Seconds: of a default solution, and of what does not depend on its size.
 _BUDGET, _REST = 100.0, 25.0
+# Matrices that there are at one time: of forms, of sections and normal equations.
+_COPIES, _ROOM = 20, 6
+# What iterations are kept under.
+_UNFINISHED = "harmonic_11"
 
 
 class KaehlerForms(NamedTuple):
@@ -57,41 +62,31 @@ def load(workdir: pathlib.Path, params: Any) -> KaehlerForms | None:
     return KaehlerForms(int(stored["degree"]), stored["h"])
 
 
-def forms_of_run(
-  run: Run,
-  params: Any,
-  workdir: pathlib.Path,
-  settings: of_run.Settings,
-  degree: int | None,
-  progress: Progress,
-) -> KaehlerForms:
+def check(task: Task) -> None:
+  """Raises UserError if the degree that is asked for is not positive or needs too much memory."""
+  task.check_degree(functools.partial(_bytes, task.variety))
+
+
+def forms_of_run(task: Task) -> KaehlerForms:
   """The harmonic forms of a run's metric, read back if they are there, else solved for and kept.
 
   Args:
-    run: of a metric.
-    params: of its network.
-    workdir: its directory.
-    settings: see there.
-    degree: of the functions; None for what is kept, or the highest that time allows; with one
-      modulus for g / t, without any.
-    progress: says what is done and how long it takes.
-
-  Raises:
-    UserError: the degree is not positive.
+    task: checked; without a degree it takes that of what is kept, or the highest that time allows;
+      with one modulus g / t, without any.
   """
-  if degree is not None and degree < 1:
-    raise UserError(f"--degree={degree} must be at least 1")
-  variety = run.problem.variety
-  kept, known = load(workdir, params), len(variety.ambient) == 1 and degree is None
+  variety, degree = task.variety, task.degree
+  kept = load(task.workdir, task.params)
+  known = len(variety.ambient) == 1 and degree is None
   if kept is not None and (kept.degree == 0 if known else degree in (None, kept.degree)):
     return kept
   if known:
     forms = KaehlerForms(0, np.zeros((1, 0, 0)))
   else:
-    forms = _solve(run, params, settings, degree, progress)
+    forms = _solve(task)
   if jax.process_index() == 0:
-    arrays = dict(degree=forms.degree, h=forms.h, metric=of_run.digest(params))
-    of_run.save(workdir / FILE, arrays)
+    arrays = dict(degree=forms.degree, h=forms.h, metric=of_run.digest(task.params))
+    checkpoint.write_arrays(task.workdir / FILE, arrays)
+  task.unfinished.clear(_UNFINISHED)
   return forms
 
 
@@ -100,7 +95,8 @@ def solve(
   fit: Background,
   validation: Background,
   degree: int,
-  progress: Any = None,
+  progress: Callable[[int, int], None] | None = None,
+  kept: Kept | None = None,
 ) -> KaehlerForms:
   """Solves for u_i of degree k by least squares, of the m - 1 that sum_i t_i u_i = 0 leaves free.
 
@@ -112,6 +108,7 @@ def solve(
     validation: other points, at which conjugate gradients end.
     degree: k.
     progress: see trainer.quadrature.least_squares.solve.
+    kept: see there.
   """
   functions = fields.of_degree(variety, degree)
   rhs = _right_hand_sides(variety)
@@ -123,6 +120,7 @@ def solve(
     (validation, sides[1]),
     iterations=_ITERATIONS,
     progress=progress,
+    kept=kept,
   ).h
   if len(variety.ambient) == 1:
     return KaehlerForms(degree, found)
@@ -131,24 +129,22 @@ def solve(
   return KaehlerForms(degree, np.concatenate([found, last[None]]))
 
 
-def _solve(run, params, settings, degree, progress):
-  variety = run.problem.variety
-  rate = _EFFICIENCY * speed.measure(settings.mesh.size).flops
-  seconds = lambda k: _flops(variety, k) / rate + _REST
+def _solve(task):
+  variety, degree, progress = task.variety, task.degree, task.progress
+  seconds = lambda k: _flops(variety, k) / (_EFFICIENCY * task.rate) + _REST
   if degree is None:
     degree = 1
-    while seconds(degree + 1) <= _BUDGET:
+    while seconds(degree + 1) <= _BUDGET and _bytes(variety, degree + 1) <= task.memory:
       degree += 1
   unknowns, points = calibrate.size_of(variety, degree) ** 2, _num_points(variety, degree)
   progress.stage(
     f"harmonic (1, 1) forms of degree {degree}: {unknowns:,} unknowns each, {points:,} points, "
     f"about {seconds(degree):.0f} s"
   )
-  at = functools.partial(of_run.background, run, params, settings, progress)
-  fit, validation = at("train", points), at("validation", _VALIDATION)
+  fit, validation = task.background("train", points), task.background("validation", _VALIDATION)
   progress.start("conjugate gradients", _ITERATIONS, "")
   steps = lambda done, total: progress.update(done, {})
-  forms = solve(variety, fit, validation, degree, steps)
+  forms = solve(variety, fit, validation, degree, steps, Kept(task.unfinished, _UNFINISHED))
   progress.close()
   return forms
 
@@ -164,6 +160,14 @@ def _flops(variety, degree):
   return _num_points(variety, degree) * products * (_ITERATIONS if size**2 > 3000 else 1) + (
     2 * _num_points(variety, degree) * size**4 if size**2 <= 3000 else 0
   )
+
+
+def _bytes(variety, degree):
+  """What a device needs, above all forms (m, N, N) and sections of so many monomials."""
+  size, m = calibrate.size_of(variety, degree), len(variety.ambient)
+  monomials = kaehler_class.num_monomials(variety.ambient, (degree,) * m)
+  normal = _ROOM * size**4 if size**2 <= least_squares.DENSE else 0
+  return 8 * (_COPIES * m * size**2 + _ROOM * monomials * size + normal)
 
 
 @functools.lru_cache(maxsize=16)

@@ -22,7 +22,7 @@ from trainer.quadrature.background import Background
 from trainer.quadrature.functions import Functions
 
 # Unknowns up to which the normal equations are solved.
-_DENSE = 3000
+DENSE = 3000
 # Eigenvalues of the normal matrix below this part of the largest belong to relations: constants,
 # and functions that vanish on the manifold.
 _CUTOFF = 1e-11
@@ -51,8 +51,9 @@ def solve(
   heldout: tuple[Background, jax.Array] | None = None,
   *,
   iterations: int = 100,
-  dense: int = _DENSE,
+  dense: int = DENSE,
   progress: Callable[[int, int], None] | None = None,
+  kept: conjugate_gradients.Kept | None = None,
 ) -> Fit:
   """Fits u to Box u = rhs; constants, which u may be changed by, are left at their least.
 
@@ -65,12 +66,13 @@ def solve(
     iterations: of conjugate gradients, at most.
     dense: unknowns up to which the normal equations are solved.
     progress: called with (iterations done, iterations at most).
+    kept: where iterations are kept.
   """
   chex.assert_shape(rhs, (background.rows.volume.shape[0], None))
   if functions.count <= dense:
     h, count = _normal_equations(background, functions, rhs), 0
   else:
-    h, count = _conjugate_gradients(background, functions, rhs, heldout, iterations, progress)
+    h, count = _conjugate_gradients(background, functions, rhs, heldout, iterations, progress, kept)
   other = residual(heldout[0], functions, h, heldout[1]) if heldout else np.full(len(h), np.nan)
   return Fit(h, residual(background, functions, h, rhs), other, count)
 
@@ -91,12 +93,12 @@ def _normal_equations(background, functions, rhs):
   return h.T.reshape(-1, functions.size, functions.size)
 
 
-def _conjugate_gradients(background, functions, rhs, heldout, iterations, progress):
+def _conjugate_gradients(background, functions, rhs, heldout, iterations, progress, kept):
   gradient = background.integral(_gradient(functions), None, rhs)
   product = lambda v: background.integral(_product(functions), v)
   error = lambda h: float(np.sum(residual(heldout[0], functions, h, heldout[1]) ** 2))
   return conjugate_gradients.solve(
-    product, gradient, iterations, error if heldout else None, progress
+    product, gradient, iterations, error if heldout else None, progress, kept
   )
 
 

@@ -1,6 +1,6 @@
 """Checkpoints and the identity of a run in its working directory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import contextlib
 import fcntl
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import logging
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -37,6 +38,14 @@ def write_json(path: pathlib.Path, content: Any) -> None:
   """Writes JSON so that `path` holds either its old content or the whole new one."""
   temporary = path.with_name(path.name + ".tmp")
   temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+  os.replace(temporary, path)
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
+  """Writes an .npz file so that `path` holds either its old content or the whole new one."""
+  temporary = path.with_name(path.name + ".tmp")
+  with temporary.open("wb") as file:
+    np.savez(file, **arrays)
   os.replace(temporary, path)
 
 

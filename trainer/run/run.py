@@ -1,11 +1,13 @@
 """A run: what is learned, in which phases, and what identifies it; from a config or a workdir."""
 
+import hashlib
 import pathlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from trainer.errors import UserError
 from trainer.geometry.plain import plain
@@ -136,6 +138,14 @@ def load_run(workdir: pathlib.Path) -> Run:
   run = enter_phase(run, checkpoint.latest_phase(workdir))
   done = mending.read(workdir)
   return run.shrunk(done.share) if done else run
+
+
+def digest(params: Any) -> str:
+  """Tells parameters from others: what a field or a certificate is of."""
+  sha = hashlib.sha256()
+  for leaf in jax.tree.leaves(params):
+    sha.update(np.ascontiguousarray(leaf).tobytes())
+  return sha.hexdigest()
 
 
 def _make_problem(config: ml_collections.ConfigDict, phase: Phase, files: code.Code) -> Problem:

@@ -5,10 +5,10 @@ import pathlib
 import jax
 
 from trainer.certificate import pictures
-from trainer.devices import parallel, speed
+from trainer.devices import parallel
 from trainer.quadrature import calibrate, of_run
 from trainer.quadrature import functions as fields
-from trainer.run import checkpoint, metrics
+from trainer.quadrature.of_run import Task
 from trainer.spectrum import blocks as by_group
 from trainer.spectrum import group as groups
 from trainer.spectrum import measure, plan
@@ -16,16 +16,7 @@ from trainer.spectrum import measure, plan
 FILE = "spectrum.npz"
 
 
-def write_spectrum(
-  workdir: pathlib.Path,
-  *,
-  mesh: jax.sharding.Mesh,
-  data_dir: pathlib.Path | None,
-  memory: int,
-  num_points: int | None = None,
-  seed: int | None = None,
-  degree: int | None = None,
-) -> pathlib.Path:
+def write_spectrum(task: Task) -> pathlib.Path:
   """Writes spectrum.json, spectrum.npz and spectrum.png into the directory of a run.
 
   spectrum.json has "levels", a list of trainer.spectrum.levels.Level, of the metric scaled to
@@ -35,39 +26,29 @@ def write_spectrum(
   the "level" (L,) that each belongs to.
 
   Args:
-    workdir: the directory of a run.
-    mesh: the devices.
-    data_dir: where sampled points are cached.
-    memory: bytes of a device for results.
-    num_points: held-out points; by default as many as the degree needs.
-    seed: of the points; by default the run's.
-    degree: of the functions; by default what time allows.
+    task: without a number of points it takes as many as the degree needs.
 
   Returns:
     The path of spectrum.json.
 
   Raises:
-    UserError: there is no trained metric, or degree or points do not suit.
+    UserError: degree or points do not suit.
   """
-  progress = metrics.Progress(enabled=jax.process_index() == 0)
-  progress.stage(f"loading {workdir}")
-  run, params = of_run.load(workdir)
-  variety, group = run.problem.variety, groups.of_run(run)
+  variety, group, progress = task.variety, groups.of_run(task.run), task.progress
   chosen = parallel.of_first_process(
     plan.make(
       variety,
-      degree,
-      num_points,
-      block=2 * run.problem.points_per_slice * mesh.size,
-      rate=speed.measure(mesh.size).flops,
-      memory=memory,
+      task.degree,
+      task.num_points,
+      block=2 * task.run.problem.points_per_slice * task.mesh.size,
+      rate=task.rate,
+      memory=task.memory,
       group=group,
     )
   )
   chosen = plan.Plan(*chosen)
   progress.stage(str(chosen))
-  settings = of_run.Settings(mesh, data_dir, memory)
-  at = of_run.background(run, params, settings, progress, "heldout", chosen.points, seed)
+  at = task.background("heldout", chosen.points, task.seed)
   controls = blocks = None
   if chosen.control_degree:
     known = fields.of_degree(variety, chosen.control_degree)
@@ -77,24 +58,21 @@ def write_spectrum(
     blocks = by_group.make(variety, chosen.degree, group)
   functions = fields.of_degree(variety, chosen.degree)
   found = measure.spectrum(at, functions, controls, blocks=blocks, progress=progress.stage)
+  content = {
+    "degree": chosen.degree,
+    "control_degree": chosen.control_degree,
+    "points": chosen.points,
+    "group": groups.order(variety, group) if group else 1,
+    "levels": [level._asdict() for level in found.levels],
+  }
+  arrays = dict(
+    degree=chosen.degree,
+    values=found.modes.values,
+    forms=found.modes.forms,
+    level=[i for i, level in enumerate(found.levels) for _ in range(level.multiplicity)],
+    metric=of_run.digest(task.params),
+  )
   if jax.process_index() == 0:
-    content = {
-      "degree": chosen.degree,
-      "control_degree": chosen.control_degree,
-      "points": chosen.points,
-      "group": groups.order(variety, group) if group else 1,
-      "levels": [level._asdict() for level in found.levels],
-    }
-    arrays = dict(
-      degree=chosen.degree,
-      values=found.modes.values,
-      forms=found.modes.forms,
-      level=[i for i, level in enumerate(found.levels) for _ in range(level.multiplicity)],
-      metric=of_run.digest(params),
-    )
-    of_run.save(workdir / FILE, arrays)
     figure = pictures.spectrum(found.levels, variety.dimension, pictures.LIGHT)
-    (workdir / "spectrum.png").write_bytes(pictures.png(figure))
-    checkpoint.write_json(workdir / "spectrum.json", content)
-  progress.close()
-  return workdir / "spectrum.json"
+    (task.workdir / "spectrum.png").write_bytes(pictures.png(figure))
+  return task.write("spectrum", content, arrays)

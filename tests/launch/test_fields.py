@@ -1,0 +1,75 @@
+"""Mistakes in what is asked of fields are told before anything long."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from trainer import default_config, variety
+from trainer.bundles import matter_of_run
+from trainer.bundles import write as bundles
+from trainer.devices import parallel
+from trainer.errors import UserError
+from trainer.harmonic import write as harmonic
+from trainer.quadrature import of_run
+from trainer.run.metrics import Progress
+from trainer.run.run import open_run
+
+# A curve on which the slope of O(1, -1) vanishes, smooth where psi is not 0 or +-4.
+_CURVE = "(z0^2 + z1^2)*(z2^2 + z3^2) + psi*z0*z1*z2*z3"
+_BUNDLE = "1,-1"
+
+
+def _config(polynomials=_CURVE):
+  config = default_config()
+  config.variety = variety((1, 1), polynomials=polynomials, parameters={"psi": "3+1j"})
+  config.network = "phi_mlp(widths=(4,))"
+  config.data.concentration = "off"
+  config.data.heldout_points = 300
+  return config
+
+
+def _unloaded(config, degree=None, memory=2**28):
+  """A task of a run that nobody trained."""
+  run = open_run(config, 0, jnp.dtype("float64"))
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  return of_run.Task(
+    None, run, None, "", mesh, None, memory, None, None, degree, Progress(enabled=False)
+  )
+
+
+def test_mistakes_are_told_before_anything_long():
+  small, curve = 2**22, _config()
+  too_much = r"--degree=40 needs about 20 MiB a device, more than the [04] of --memory_mib: "
+  for degree, memory, message in (
+    (0, small, "--degree=0 must be at least 1"),
+    (40, small, too_much + "--degree=20 fits"),
+    (40, 1, too_much + "no degree fits"),
+  ):
+    task = _unloaded(curve, degree, memory)
+    with pytest.raises(UserError, match=message):
+      harmonic.check(task)
+    with pytest.raises(UserError, match=message):
+      bundles.check(task, _BUNDLE)
+  fits = _unloaded(curve, 20, small)
+  harmonic.check(fits)
+  bundles.check(fits, _BUNDLE)
+  for text in ("1", "1,-1,0", "1,-1;1", "1,x"):
+    with pytest.raises(UserError, match="--bundle"):
+      bundles.check(fits, text)
+  # Along z_0 dQ/dz_1, and along nothing.
+  moved = "2*z0*z1*(z2^2 + z3^2) + 3*z0^2*z2*z3"
+  for polynomials, message in (
+    (f"{_CURVE.replace('psi', '3')} + (psi - 3 - 1j)*({moved})", "psi only moves the manifold"),
+    (_CURVE.replace("psi", "3"), "do not change with psi"),
+  ):
+    with pytest.raises(UserError, match=message):
+      harmonic.check(_unloaded(_config(polynomials)))
+
+
+def test_sections_of_bundles_need_memory_of_their_own():
+  config = _config("(z0^2 + z1^2)*(z2^2 + z3^2)*(z4^2 + z5^2) + psi*z0*z1*z2*z3*z4*z5")
+  config.variety.ambient = (1, 1, 1)
+  # h^1 = 4, its slope vanishes.
+  matter_of_run.check(_unloaded(config, 1, 2**21), [(1, -2, 1)])
+  with pytest.raises(UserError, match="--degree=2 needs .*: --degree=1 fits"):
+    matter_of_run.check(_unloaded(config, 2, 2**21), [(1, -2, 1)])
