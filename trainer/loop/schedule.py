@@ -55,8 +55,8 @@ class Rules(NamedTuple):
 
   growth: int = 4
   first: float = 2
-  lifted_first: float = 0.6
-  early: int = 12
+  lifted_first: float = 0.3
+  early: int = 8
   lifted_damping: float = 1e-3
   network_batch: int = 1024
   decay: float = 4

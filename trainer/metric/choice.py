@@ -25,18 +25,21 @@ _EFFICIENCY = 0.7
 # J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
 _FASTER = 1.2
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
-_PHASE, _CERTIFICATE, _REST = 8.0, 30.0, 18.0
+_PHASE, _CERTIFICATE, _REST = 7.0, 30.0, 15.0
+# Points that a certificate evaluates g at, and curvature, in held-out points: search and pictures,
+# too. Rows of sections and what is made of them, of the rate of a matrix product.
+_VALUES, _CURVATURES, _ROWS_EFFICIENCY = 8.0, 1.25, 0.4
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
 # Points an unknown: fewer are not worth a degree, more not their time; those of the first batch of
 # a metric that starts near its end.
-_FEWEST, _MOST, _FIRST = 1.0, 10.0, 0.6
+_FEWEST, _MOST, _FIRST = 1.0, 10.0, 0.3
 # The fewest points of a run.
 _POINTS = 20_000
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
 # Iterations of conjugate gradients on the first batch, on the last, and on the last where a metric
 # starts near its end; what preparing and trying a step costs in iterations.
-_EARLY, _LATE, _LIFTED, _STEP = 12, 25, 15, 5
+_EARLY, _LATE, _LIFTED, _STEP = 8, 25, 20, 5
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
 
@@ -176,9 +179,9 @@ def _frame_bytes(variety: Variety, degree: int) -> float:
 def _certificate_seconds(variety, degree, config, machine) -> float:
   """Sections with their derivatives times H at all held-out points, in float64; compiling."""
   n = variety.dimension
-  rows = 2 * (n + 1) + 1 + n + n * (n + 1) // 2
+  rows = _VALUES * (1 + n) + _CURVATURES * (1 + n + n * (n + 1) // 2)
   work = 2 * 8 * rows * _unknowns(variety, degree) * config.data.heldout_points
-  return machine.slowness * _CERTIFICATE + work / (_EFFICIENCY * machine.flops)
+  return machine.slowness * _CERTIFICATE + work / (_ROWS_EFFICIENCY * machine.flops)
 
 
 def _highest_degree(variety: Variety) -> int:
