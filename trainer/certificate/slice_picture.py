@@ -37,7 +37,7 @@ def compute_slice_picture(
   field: Callable[[np.ndarray], np.ndarray],
   *,
   seed: int = 0,
-  resolution: int = 96,
+  resolution: int = 80,
 ) -> SlicePicture | None:
   """Evaluates a field on a curve.
 

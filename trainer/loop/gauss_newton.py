@@ -157,7 +157,7 @@ def compile_step(
   job.progress.stage("compiling a step")
   tolerance = settings.tolerance if exact else max(settings.tolerance, RULES.rough)
   iterations = settings.iterations
-  if linear.low_rank and batch_size < unknowns:
+  if linear.low_rank and not exact and batch_size < unknowns:
     iterations = min(iterations, RULES.early)
   solver = solvers.make_solver(name, linear, plan, iterations, tolerance)
   mu = schedule.momentum(job, linear)

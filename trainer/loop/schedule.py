@@ -29,8 +29,8 @@ class Rules(NamedTuple):
     growth: a batch is this many times larger than the one before.
     first, lifted_first: the first batch of a problem of low rank has this many points per unknown,
       and that of one which starts from the phase before.
-    early: on batches with fewer points than unknowns iterative solvers take no more iterations:
-      what they would find after that is the batch's own.
+    early: on batches with fewer points than unknowns, but the last, iterative solvers take no more
+      iterations: what they would find after that is the batch's own.
     lifted_damping: the first damping of a problem that bends little and starts from the phase
       before.
     network_batch: all batches of steps with momentum, and the first of others.

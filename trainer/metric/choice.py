@@ -30,16 +30,17 @@ _PHASE, _CERTIFICATE, _REST = 7.0, 30.0, 15.0
 # too. Rows of sections and what is made of them, of the rate of a matrix product.
 _VALUES, _CURVATURES, _ROWS_EFFICIENCY = 8.0, 1.25, 0.4
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
-# Points an unknown: fewer are not worth a degree, more not their time; those of the first batch of
-# a metric that starts near its end.
-_FEWEST, _MOST, _FIRST = 1.0, 10.0, 0.3
+# Points an unknown: fewer are not worth a degree, or one whose start is exactly the metric of half
+# the degree, which is near its end; more are not worth their time; those of the first batch of one
+# whose start is not.
+_FEWEST, _FEWEST_EXACT, _MOST, _FIRST = 1.0, 0.55, 10.0, 0.3
 # The fewest points of a run.
 _POINTS = 20_000
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
-# Iterations of conjugate gradients on the first batch, on the last, and on the last where a metric
-# starts near its end; what preparing and trying a step costs in iterations.
-_EARLY, _LATE, _LIFTED, _STEP = 8, 25, 20, 5
+# Iterations of conjugate gradients on the first batch, on the last, and on the last of a metric that
+# starts from a lower one, exactly or not; what preparing and trying a step costs in iterations.
+_EARLY, _LATE, _EXACT, _LIFTED, _STEP = 8, 25, 12, 20, 5
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
 
@@ -51,6 +52,16 @@ class _Plan(NamedTuple):
   unknowns: int
   points: int
   seconds: float
+
+  @property
+  def exact(self) -> bool:
+    """Whether the last degree starts from exactly the metric of the one before."""
+    return len(self.degrees) > 1 and self.degrees[-1] % self.degrees[-2] == 0
+
+  @property
+  def iterations(self) -> int:
+    """Of conjugate gradients on the last batch."""
+    return _LATE if len(self.degrees) == 1 else _EXACT if self.exact else _LIFTED
 
 
 def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
@@ -89,7 +100,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "continuation": tuple(lower),
     "data.train_points": plan.points,
     "gauss_newton.steps": 20,
-    "gauss_newton.iterations": _LIFTED if lower else _LATE,
+    "gauss_newton.iterations": plan.iterations,
     "matmul_precision": "float32" if _products(machine) == machine.flops else "bfloat16",
     "time_limit": _time_limit(budget, _certificate_seconds(variety, degree, config, machine)),
   }
@@ -132,13 +143,15 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   iteration = _flops(variety, degree) / (_EFFICIENCY * _products(machine))
   iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
   step = _STEP * _products(machine) / machine.flops  # Of single precision.
+  plan = _Plan(tuple(degrees), unknowns, 0, 0.0)
   lifted = len(degrees) > 1
   early = _FIRST * (_EARLY + step) if lifted else 0
-  late = _LIFTED + step if lifted else 6 * (_LATE + step)
+  late = (plan.iterations + step) * (1 if lifted else 6)
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
-  points = max(int(min(max(ratio, _FEWEST), _MOST) * unknowns), _POINTS)
+  ratio = min(max(ratio, _FEWEST_EXACT if plan.exact else _FEWEST), _MOST)
+  points = max(int(ratio * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
-  return _Plan(tuple(degrees), unknowns, points, seconds)
+  return plan._replace(points=points, seconds=seconds)
 
 
 def _products(machine: speed.Speed) -> float:
