@@ -38,8 +38,8 @@ _FEWEST, _FEWEST_EXACT, _MOST, _FIRST = 1.0, 0.55, 10.0, 0.3
 _POINTS = 20_000
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
-# Iterations of conjugate gradients on the first batch, on the last, and on the last of a metric that
-# starts from a lower one, exactly or not; what preparing and trying a step costs in iterations.
+# Iterations of conjugate gradients on the first batch, on the last, and on the last of metrics that
+# start from a lower one, exactly or not; what preparing and trying a step costs in iterations.
 _EARLY, _LATE, _EXACT, _LIFTED, _STEP = 8, 25, 12, 20, 5
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
