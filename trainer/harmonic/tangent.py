@@ -55,8 +55,9 @@ class Tangent(NamedTuple):
 
   Attributes:
     params: d theta, a pytree like the parameters, numpy arrays.
-    unchanged: rms of eta - 1, eta at mean 1, at t + tau and theta, on validation points.
-    moved: the same at t + tau and theta + d theta.
+    unchanged: rms of the change of eta, taken at mean 1, from t to t + tau at fixed theta, on
+      validation points.
+    moved: the same where theta moves by d theta.
   """
 
   params: Any
@@ -107,7 +108,7 @@ def along(
   """d params along a direction of Kaehler moduli.
 
   What the points leave open would take parameters far, where second derivatives count: the damping
-  of the least squares is that with which theta + d theta is best at t + tau.
+  of the least squares is that for which eta changes least from t to t + tau.
 
   Args:
     make: the problem on a variety, which differs in its moduli alone.
@@ -135,8 +136,8 @@ def along(
   def slope(params, batch):
     return (value(ahead, params, batch) - value(behind, params, batch)) / (2 * step)
 
-  at_end = functools.partial(value, there)
-  solution = _solution(problem, slope, at_end, mesh, memory, fit, params)
+  ends = [functools.partial(value, end) for end in (problem, there)]
+  solution = _solution(problem, slope, ends, mesh, memory, fit, params)
   batches = fit.batch._replace(fixed={}), validation.batch._replace(fixed={})
   program = parallel.compile_sums(solution, mesh)
   flat, unchanged, moved = program(parallel.replicate(mesh, params), batches)
@@ -180,7 +181,7 @@ def _num_points(problem, params):
   return min(max(_FEWEST, _POINTS_PER_UNKNOWN * unknowns), _MOST)
 
 
-def _solution(problem, slope, at_end, mesh, memory, fit, params):
+def _solution(problem, slope, ends, mesh, memory, fit, params):
   """The program of `along` for one device."""
   linear = problem.linearise()
   unknowns = sum(leaf.size for leaf in jax.tree.leaves(problem.trained(params)))
@@ -201,25 +202,30 @@ def _solution(problem, slope, at_end, mesh, memory, fit, params):
     solver = solvers.make_solver(name, linear, plan, _ITERATIONS, _TOLERANCE)
     normal = solver.prepare(solvers.System(at, prepared, scale))
 
-    def deviation(flat):
-      """The rms of eta - 1 on validation points at t + tau."""
-      eta_of = functools.partial(at_end, unravel(flat))
+    share = validation.weight / parallel.psum(jnp.sum(validation.weight))
+    mean = lambda f: parallel.psum(share @ f)
+
+    def relative(end, flat):
+      """eta at mean 1 on validation points."""
+      eta_of = functools.partial(end, unravel(flat))
       eta = microbatch.apply(eta_of, validation, plan_of(validation))
-      total, first, second = parallel.psum(
-        [jnp.sum(validation.weight * eta**power) for power in range(3)]
-      )
-      return parallel.first(jnp.sqrt(jnp.maximum(second * total / first**2 - 1, 0)))
+      return eta / mean(eta)
+
+    before = relative(ends[0], flat)
+    change_of_eta = lambda flat: parallel.first(
+      jnp.sqrt(mean((relative(ends[1], flat) - before) ** 2))
+    )
 
     def attempt(carry):
       damping, best, _ = carry
       delta = solver.solve(normal, scale * slopes, damping, jnp.int32(_ITERATIONS)).delta
       change = parallel.first(linear.unfold(at, delta))
-      error = deviation(flat + change)
+      error = change_of_eta(flat + change)
       better = error < best[1]
       best = jax.tree.map(lambda a, b: jnp.where(better, a, b), (change, error), best)
       return damping * _FALL, best, better & (damping > _LEAST)
 
-    unchanged = deviation(flat)
+    unchanged = change_of_eta(flat)
     start = _LARGEST[linear.low_rank], (jnp.zeros_like(flat), jnp.inf), True
     start = jax.tree.map(lambda a: jnp.asarray(a, None if a is True else flat.dtype), start)
     _, (change, moved), _ = jax.lax.while_loop(lambda carry: carry[2], attempt, start)
