@@ -88,14 +88,17 @@ def test_with_one_modulus_the_form_is_the_metric_and_a_solution_finds_it():
 
 
 def test_with_one_modulus_only_a_degree_asks_for_a_solution(tmp_path, monkeypatch):
-  variety = make_variety(k3_quartic.get_config())
-  run = types.SimpleNamespace(problem=types.SimpleNamespace(variety=variety))
-  params, found = {"w": np.ones(1)}, KaehlerForms(1, np.ones((1, 4, 4)))
-  monkeypatch.setattr(solve, "_solve", lambda *arguments: found)
-  forms = lambda degree: solve.forms_of_run(run, params, tmp_path, None, degree, None)
-  for degree, expected in ((None, 0), (1, 1), (1, 1), (None, 0)):
-    assert forms(degree).degree == expected
-    assert solve.load(tmp_path, params).degree == expected
+  found = KaehlerForms(1, np.ones((1, 4, 4)))
+  monkeypatch.setattr(solve, "_solve", lambda task: found)
+  task = types.SimpleNamespace(
+    variety=make_variety(k3_quartic.get_config()),
+    params={"w": np.ones(1)},
+    workdir=tmp_path,
+    unfinished=types.SimpleNamespace(clear=lambda name: None),
+  )
+  for task.degree, expected in ((None, 0), (1, 1), (1, 1), (None, 0)):
+    assert solve.forms_of_run(task).degree == expected
+    assert solve.load(tmp_path, task.params).degree == expected
 
 
 def test_bundles_as_text():
