@@ -1,16 +1,22 @@
-"""Mistakes in what is asked of fields are told before anything long."""
+"""Fields of a run: one device or two processes find the same; mistakes are told at once."""
+
+import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from tests.launch.commands import start_several, succeed
 from trainer import default_config, variety
 from trainer.bundles import matter_of_run
 from trainer.bundles import write as bundles
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.harmonic import write as harmonic
+from trainer.loop.state import first_state
 from trainer.quadrature import of_run
+from trainer.run import checkpoint
 from trainer.run.metrics import Progress
 from trainer.run.run import open_run
 
@@ -26,6 +32,42 @@ def _config(polynomials=_CURVE):
   config.data.concentration = "off"
   config.data.heldout_points = 300
   return config
+
+
+def _make_run(workdir, config):
+  """A run that starts from its first parameters and ends there."""
+  workdir.mkdir()
+  run = open_run(config, 0, jnp.dtype("float64"))
+  checkpoint.claim_workdir(workdir, run.identity, write=True)
+  with checkpoint.open_manager(workdir, run.phase, 1) as manager:
+    checkpoint.save(manager, 0, first_state(run), force=True)
+    manager.wait_until_finished()
+  verdict = {"passed": True, "lines": []}
+  checkpoint.write_json(workdir / "certificate.json", {"verdict": verdict, "run": {}})
+  return workdir
+
+
+def _leaves(path):
+  return jax.tree.leaves(json.loads(path.read_text()))
+
+
+def test_two_processes_find_what_one_device_finds(tmp_path):
+  """Forms, deformations and a bundle in one pair of processes: most of the time is compilation."""
+  one, two = (_make_run(tmp_path / name, _config()) for name in ("one", "two"))
+  flags = dict(workdir=two, harmonic=True, bundle=_BUNDLE, degree=1)
+  processes = start_several(2, "evaluate", tmp_path, **flags)
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  task = of_run.open_task(one, mesh=mesh, data_dir=None, memory=2**28, degree=1)
+  written = harmonic.write_harmonic(task), bundles.write_bundle(task, _BUNDLE)
+  outputs = [succeed(process) for process in processes]
+  assert "harmonic.json" in outputs[0] and "deformations: about" in outputs[0]
+  for path in written:
+    for value, other in zip(_leaves(path), _leaves(two / path.name), strict=True):
+      if isinstance(value, str):
+        assert value == other
+      else:
+        np.testing.assert_allclose(other, value, rtol=1e-9, atol=1e-9, err_msg=path.name)
+  assert not (two / "unfinished").exists()
 
 
 def _unloaded(config, degree=None, memory=2**28):
