@@ -26,7 +26,14 @@ setuptools.setup(
   ],
   extras_require={
     "ode": ["diffrax>=0.7.2,<0.8"],
-    "test": ["pytest>=8,<10", "pytest-xdist>=3.6,<4", "ruff>=0.17,<0.18", "diffrax>=0.7.2,<0.8"],
+    "tensorboard": ["tensorboardX>=2.6,<3"],
+    "test": [
+      "pytest>=8,<10",
+      "pytest-xdist>=3.6,<4",
+      "ruff>=0.17,<0.18",
+      "diffrax>=0.7.2,<0.8",
+      "tensorboardX>=2.6,<3",
+    ],
     "gpu": ["jax[cuda13]>=0.10.2,<0.13"],
     "tpu": ["jax[tpu]>=0.10.2,<0.13"],
   },

@@ -4,10 +4,10 @@
 
 The quick suite takes under 3 minutes, the full one adds sweeps over widths, batches and manifolds;
 the suite `sampling` times the sampler alone, stage by stage; `scaling` counts the work and the
-communication of a step on 1 to 64 devices and predicts the efficiency of up to 4096. What is timed
-is timed in one process and in turns, fake devices in a process of their own; `taskset -c 0` in
-front makes it a single core's. The suite `accuracy` trains the configs of six manifolds from
-nothing:
+communication of a step on 1 to 64 devices, predicts the efficiency of up to 4096, and times steps
+on 1 to 8 devices in one process and in two. What is timed is timed in one process and in turns,
+fake devices in processes of their own; `taskset -c 0` in front makes it a single core's. The suite
+`accuracy` trains the configs of six manifolds from nothing:
 
   ricciflat-benchmark --suite=accuracy --budget_seconds=600 --seeds=0,1 --json=accuracy.json
 

@@ -24,6 +24,9 @@ _PARALLELISM = flags.DEFINE_enum(
 _PROFILE = flags.DEFINE_string(
   "profile_steps", None, "a:b traces the steps a <= step < b to profile/ in --workdir."
 )
+_TENSORBOARD = flags.DEFINE_boolean(
+  "tensorboard", False, "Write metrics as event files too, to tensorboard/ in --workdir."
+)
 
 
 def main() -> None:
@@ -40,6 +43,7 @@ def main() -> None:
     memory=cli.memory(),
     host=cli.HOST,
     profile=Profile.of_text(_PROFILE.value) if _PROFILE.value else None,
+    tensorboard=_TENSORBOARD.value,
   )
   cli.judge(certificate)
 

@@ -4,18 +4,24 @@ import math
 
 import pytest
 
+from configs import pod
 from tests.geometry import varieties
-from trainer.benchmarks import scaling, scaling_model, step, suite
+from trainer.benchmarks import measured, scaling, scaling_model, step, suite
 
 
 def test_communication_adds_up_the_results_of_collectives():
   program = """
   %a = f32[3,5]{1,0} all-reduce(%x), replica_groups={{0,1}}
   %b = (f64[7]{0}, s32[]) all-reduce(%y, %n), replica_groups={{0,1}}
-  %c = pred[8]{0} all-gather-start(%p), dimensions={0}
+  %c = pred[8]{0} all-gather-start(%p), dimensions={0}, metadata={op_name="jit(f)/per tries/while"}
+  %e = f32[2]{0} all-reduce(%q), metadata={op_name="jit(f)/per tries/while/per iterations/psum"}
   %d = f32[100]{0} add(%all-reduce.3, %z)
 """
-  assert scaling.communication(program) == (3, 3 * 5 * 4 + 7 * 8 + 4 + 8)
+  assert scaling.communication(program) == {
+    "": (2, 3 * 5 * 4 + 7 * 8 + 4),
+    "tries": (1, 8),
+    "iterations": (1, 8),
+  }
 
 
 def test_four_devices_do_a_quarter_of_the_work_each():
@@ -35,12 +41,41 @@ def test_four_devices_do_a_quarter_of_the_work_each():
     if one["solver"] != "sample_space":
       assert one["communicated_bytes"] == four["communicated_bytes"] >= 4 * one["parameters"]
   assert 1 < rows[0]["flops"] / step.step_flops(curve, (16, 16), 512) < 2
+  # Twenty iterations, one exchange each.
+  assert 20 < rows[6]["collectives"] == rows[7]["collectives"] < 30
   # A quarter of J instead of all of it, and J J^T.
   quarter = 64 * rows[5]["parameters"]
   assert quarter < rows[5]["communicated_bytes"] - 8 * 64**2 < 2 * quarter
   assert len(suite.table("scaling", rows).splitlines()) == 9
   predicted = scaling_model.predict(rows)
   assert len(suite.table("predicted", predicted).splitlines()) == 1 + 3 * 4
+
+
+def test_steps_are_measured_in_one_process_and_in_two():
+  rows = measured.measure(varieties.random_variety("cubic_curve"), counts=(1, 2), points=32)
+  cases = [(row["scaling"], row["processes"], row["devices"], row["points"]) for row in rows]
+  assert cases == [
+    ("weak", 1, 1, 32),
+    ("strong", 1, 1, 64),
+    ("weak", 1, 2, 64),
+    ("strong", 1, 2, 64),
+    ("weak", 2, 2, 64),
+    ("strong", 2, 2, 64),
+  ]
+  assert rows[0]["throughput"] == rows[1]["throughput"] == 1
+  for row in rows:
+    alone = rows[row["scaling"] == "strong"]
+    assert row["throughput"] == pytest.approx(
+      row["points"] / alone["points"] * alone["milliseconds"] / row["milliseconds"]
+    )
+  assert "cannot grow" in suite.table("measured", rows)
+
+
+def test_the_model_is_asked_about_the_shipped_config():
+  config = pod.get_config("64")
+  assert config.data.train_points == config.gauss_newton.batch_size == scaling.CASES[-1].points
+  assert config.network == scaling.CASES[-1].network
+  assert scaling.CASES[-1].points == scaling.COUNTS[-1] * scaling.POINTS_A_DEVICE
 
 
 _ROW = dict(

@@ -50,6 +50,16 @@ def _assert_equal_runs(workdir, reference):
   assert [row["step"] for row in history(workdir)] == [row["step"] for row in history(reference)]
 
 
+def _assert_the_same_work(several, alone):
+  """Rows of four devices and of one: as much arithmetic a point, and now there is communication."""
+  several_flops, flops = (
+    row["flops_per_second"] / row["points_per_second"] for row in (several, alone)
+  )
+  np.testing.assert_allclose(several_flops, flops, rtol=0.1)
+  assert several["communication_share"] > 0 == alone["communication_share"]
+  np.testing.assert_allclose(several["step_seconds"] * several["points_per_second"], 64)
+
+
 def test_a_run_ends_with_a_certificate(uninterrupted):
   workdir, output = uninterrupted
   certificate = json.loads((workdir / "certificate.json").read_text())
@@ -136,6 +146,7 @@ def test_two_processes_train_as_one_though_one_is_lost(uninterrupted, tmp_path, 
   assert not re.search("Gloo|Traceback|WARNING|    @", output)
   assert "Gloo" in (workdir / "log_0.txt").read_text()
   np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-9)
+  _assert_the_same_work(history(workdir)[-1], history(uninterrupted[0])[-1])
   compare_certificates(workdir, uninterrupted[0])
 
 

@@ -61,9 +61,14 @@ class _Job:
   def trace(self, step, last=False):
     pass
 
-  def save(self, manager, state, force, last):
+  def save(self, saved, state, force, last):
     assert force
     self.saved.append((int(state.step), float(state.params["network"])))
+
+
+class _Meter:
+  def row(self, seconds, numbers):
+    return {}
 
 
 def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
@@ -86,7 +91,7 @@ def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
       {name: jnp.asarray(value) for name, value in row.items()},
     )
 
-  monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: step)
+  monkeypatch.setattr(gauss_newton_loop, "compile_step", lambda *a, **k: (step, _Meter()))
   params = {"network": jnp.float64(start), "log_kappa": jnp.float64(0)}
   optimizer = gauss_newton.init(params, 1.0)._replace(taken=jnp.int32(start))
   state = new_state(jnp.int32(start), params, optimizer, schedule.start(params))

@@ -19,6 +19,7 @@ from trainer.points import dataset
 from trainer.problem.evaluation import Evaluator
 from trainer.run import checkpoint, mending, metrics
 from trainer.run import run as runs
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.host import Host
 
 _POINTS = 200
@@ -134,8 +135,8 @@ def test_what_stays_indefinite_is_shrunk_and_loads_so(tmp_path, data_dir, withou
   }
   job = _job(_config(**fields), tmp_path, data_dir)
   state = _indefinite(job, ["validation"])
-  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
-    checkpoint.save(manager, 5, state, force=True)
+  with Checkpoints(tmp_path, 0, 1) as saved:
+    saved.save(5, state, force=True)
   certificate = certify.certify(
     job.run,
     state,

@@ -11,7 +11,7 @@ from trainer.errors import UserError
 from trainer.loop import recover
 from trainer.loop.job import Job, NonfiniteError, is_skipping
 from trainer.optimizers.state import new_state
-from trainer.run import checkpoint
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.host import Host
 
 
@@ -38,7 +38,7 @@ def _train(monkeypatch, tmp_path, behaviour, start=0, checkpoints=()):
   """Runs recover.train around a loop; what each of its calls was given: restarts, step, damping."""
   calls, notes, mesh = [], [], parallel.make_mesh(jax.devices()[:1])
 
-  def train(job, state, manager):
+  def train(job, state, saved):
     calls.append((job.restarts, int(state.step), float(state.optimizer)))
     return behaviour(len(calls), state)
 
@@ -51,12 +51,12 @@ def _train(monkeypatch, tmp_path, behaviour, start=0, checkpoints=()):
     writer=SimpleNamespace(resume=lambda step: None),
   )
   try:
-    with checkpoint.open_manager(tmp_path, 0, 1) as manager:
+    with Checkpoints(tmp_path, 0, 1) as saved:
       for step in checkpoints:
-        checkpoint.save(manager, step, parallel.replicate(mesh, _state(step, params=step)))
-      manager.wait_until_finished()
-      recover.train(job, parallel.replicate(mesh, _state(start)), manager)
-      steps = list(manager.all_steps())
+        saved.save(step, parallel.replicate(mesh, _state(step, params=step)))
+      saved.finish()
+      recover.train(job, parallel.replicate(mesh, _state(start)), saved)
+      steps = saved.all_steps()
   except UserError as error:
     return calls, notes, str(error)
   return calls, notes, steps

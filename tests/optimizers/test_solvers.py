@@ -6,7 +6,7 @@ from jax.sharding import PartitionSpec
 import numpy as np
 import pytest
 
-from trainer.devices import microbatch, parallel
+from trainer.devices import microbatch, parallel, work
 from trainer.optimizers import cholesky, solvers
 from trainer.problem.linearise import Linearisation
 
@@ -92,6 +92,24 @@ def test_conjugate_gradients_stop_where_time_is_over():
   rows, scale, residual = _problem(40, 7)
   got = _solve("conjugate_gradient", 1, rows, scale, residual, 0.05, limit=3)
   assert int(got.iterations) == 3 and 0 < got.decrease < residual @ residual
+
+
+def test_an_iteration_is_one_exchange():
+  """Of the product and of the three numbers by which devices agree."""
+  run = lambda *problem: _solve("conjugate_gradient", 4, *problem, 0.05)
+  found = work.of_program(jax.make_jaxpr(run)(*_problem(40, 7)))
+  ((exchange, times),) = found.collectives["iterations"]
+  assert exchange.primitive.name == "psum" and times == 1
+  assert [operand.shape for operand in exchange.operands] == [(7 + 3,)]
+
+
+def test_conjugate_gradients_end_where_nothing_is_left():
+  """Of a right-hand side that is zero, and of one that the first iteration solves exactly."""
+  rows, scale, residual = np.eye(8), np.ones(8), np.zeros(8)
+  for residual[0] in (0.0, 2.0):
+    got = _solve("conjugate_gradient", 4, rows, scale, residual, 0.0)
+    np.testing.assert_array_equal(got.delta, -residual)
+    assert int(got.iterations) <= 2
 
 
 @pytest.mark.parametrize(

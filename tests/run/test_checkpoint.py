@@ -10,6 +10,7 @@ import pytest
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.run import checkpoint
+from trainer.run.checkpoints import Checkpoints
 
 _RUN = {"config": {"a": 1, "b": {"c": (1, 2)}}, "seed": 0, "dtype": "float32"}
 
@@ -38,9 +39,9 @@ def test_foreign_run_files_are_refused(tmp_path, content):
 def test_missing_runs_and_checkpoints_are_named(tmp_path):
   with pytest.raises(UserError, match="holds no run"):
     checkpoint.read_run(tmp_path)
-  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
+  with Checkpoints(tmp_path, 0, 1) as saved:
     with pytest.raises(UserError, match="no checkpoint yet"):
-      checkpoint.restore(manager, {"a": jnp.zeros(3)})
+      saved.restore({"a": jnp.zeros(3)})
 
 
 def test_an_unwritable_workdir_is_refused():
@@ -54,23 +55,23 @@ def test_any_device_count_restores_any_other(tmp_path):
   state = {"a": jnp.arange(6.0).reshape(2, 3), "step": jnp.int32(8)}
   four = parallel.make_mesh()
   one = parallel.make_mesh(jax.devices()[2:3])
-  with checkpoint.open_manager(tmp_path, 0, 4) as manager:
+  with Checkpoints(tmp_path, 0, 4) as saved:
     for step in (3, 4, 8):
-      checkpoint.save(manager, step, parallel.replicate(four, state))
-    manager.wait_until_finished()
-    assert list(manager.all_steps()) == [4, 8]
+      saved.save(step, parallel.replicate(four, state))
+    saved.finish()
+    assert saved.all_steps() == [4, 8]
     like = parallel.replicate(one, jax.tree.map(jnp.zeros_like, state))
-    restored = checkpoint.restore(manager, like)
+    restored = saved.restore(like)
     jax.tree.map(np.testing.assert_array_equal, restored, state)
     assert restored["a"].sharding.device_set == {jax.devices()[2]}
     with pytest.raises(UserError, match="does not fit this run"):
-      checkpoint.restore(manager, {"a": jnp.zeros((2, 3))})
+      saved.restore({"a": jnp.zeros((2, 3))})
 
 
 def _two_steps(workdir):
-  with checkpoint.open_manager(workdir, 0, 1) as manager:
+  with Checkpoints(workdir, 0, 1) as saved:
     for step in (1, 2):
-      checkpoint.save(manager, step, {"a": jnp.full(100, float(step))})
+      saved.save(step, {"a": jnp.full(100, float(step))})
 
 
 def _damage(workdir, step):
@@ -84,9 +85,9 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, read_only,
   _two_steps(tmp_path)
   _damage(tmp_path, 2)
   told = []
-  with checkpoint.open_manager(tmp_path, 0, 1, read_only) as manager:
-    state = checkpoint.restore(manager, {"a": jnp.zeros(100)}, told.append)
-    assert manager.latest_step() == (2 if read_only else 1)
+  with Checkpoints(tmp_path, 0, 1, read_only) as saved:
+    state = saved.restore({"a": jnp.zeros(100)}, told.append)
+    assert saved.latest_step() == (2 if read_only else 1)
   np.testing.assert_array_equal(state["a"], 1.0)
   assert told == ["the checkpoint of step 2 is damaged: going on from that of step 1"]
   assert "Traceback" not in "".join(capfd.readouterr())
@@ -95,8 +96,8 @@ def test_a_truncated_checkpoint_gives_way_to_the_one_before(tmp_path, read_only,
 def test_the_latest_checkpoint_is_restored(tmp_path):
   _two_steps(tmp_path)
   told = []
-  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
-    state = checkpoint.restore(manager, {"a": jnp.zeros(100)}, told.append)
+  with Checkpoints(tmp_path, 0, 1) as saved:
+    state = saved.restore({"a": jnp.zeros(100)}, told.append)
   np.testing.assert_array_equal(state["a"], 2.0)
   assert told == []
 
@@ -105,10 +106,10 @@ def test_where_no_checkpoint_is_intact_nothing_is_removed(tmp_path):
   _two_steps(tmp_path)
   for step in (1, 2):
     _damage(tmp_path, step)
-  with checkpoint.open_manager(tmp_path, 0, 1) as manager:
+  with Checkpoints(tmp_path, 0, 1) as saved:
     with pytest.raises(UserError, match="checkpoints/0/2 does not fit this run or is damaged"):
-      checkpoint.restore(manager, {"a": jnp.zeros(100)})
-    assert list(manager.all_steps()) == [1, 2]
+      saved.restore({"a": jnp.zeros(100)})
+    assert saved.all_steps() == [1, 2]
 
 
 def test_one_process_at_a_time_trains_in_a_workdir(tmp_path):

@@ -105,6 +105,6 @@ def test_a_sum_is_relocated_term_by_term(home):
 
 
 def test_runs_without_copies_of_code_are_still_theirs(home):
-  identity = _open().identity
-  checkpoint.claim_workdir(home / "run", {k: identity[k] for k in identity if k != "code"}, True)
-  assert not checkpoint.claim_workdir(home / "run", identity, write=False)
+  found = _open().identity
+  checkpoint.claim_workdir(home / "run", {k: found[k] for k in found if k != "code"}, True)
+  assert not checkpoint.claim_workdir(home / "run", found, write=False)

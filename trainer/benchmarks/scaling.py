@@ -1,7 +1,9 @@
-"""What a step costs each of 1 to 64 devices, counted in the compiled program; nothing is run.
+"""What a step costs each of 1 to 64 devices, counted; nothing is run.
 
-A loop's body counts once: one iteration of conjugate gradients, one trial of a damping. LAPACK's
-routines are not counted by the compiler: the dense solvers' Cholesky factorisation is listed apart.
+Arithmetic is counted in the trace, collectives and memory traffic in the compiled program. A step
+tries one damping, and conjugate gradients take 20 iterations; the compiler counts a loop's body
+once, and its memory traffic is taken in proportion to the arithmetic. The dense solvers' Cholesky
+factorisation is listed apart.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from trainer.devices import microbatch, parallel
+from trainer.devices import microbatch, parallel, work
 from trainer.geometry.variety import Variety
 from trainer.metric.problem import MetricProblem
 from trainer.optimizers import cholesky, gauss_newton, solvers
@@ -39,13 +41,19 @@ class Case(NamedTuple):
   points: int
 
 
+COUNTS = (1, 8, 64)
+# Of configs/pod.py.
+POINTS_A_DEVICE = 65_536
+_ALL = COUNTS[-1] * POINTS_A_DEVICE
 CASES = (
-  Case("first_order", "phi_mlp(widths=(64, 64, 64))", 65_536),
-  Case("parameter_space", "phi_mlp(widths=(32, 32))", 65_536),
+  Case("first_order", "phi_mlp(widths=(64, 64, 64))", _ALL),
+  Case("parameter_space", "phi_mlp(widths=(32, 32))", _ALL),
   Case("sample_space", "phi_mlp(widths=(64, 64, 64))", 1024),
-  Case("conjugate_gradient", "algebraic(degree=4)", 65_536),
+  Case("conjugate_gradient", "algebraic(degree=4)", _ALL),
+  Case("conjugate_gradient", "algebraic(degree=8)", _ALL),
 )
 
+_ITERATIONS = 20
 _COLLECTIVE = re.compile(
   r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
 )
@@ -65,22 +73,31 @@ def count_work(
   Returns:
     A row for each case and number of devices: solver, network, parameters, points, devices, and of
       each device
-    flops and bytes (read and written), communicated_bytes (the results of all-reduces and
-    all-gathers), collectives (their number), dense (unknowns of a dense system), cholesky_flops.
+    flops and bytes (read and written) of all but the factorisation, communicated_bytes (the results
+    of collectives), collectives (their number), dense (unknowns of a dense system), cholesky_flops.
   """
   settings = {"jax_platforms": "cpu", "jax_num_cpu_devices": max(counts), "jax_enable_x64": True}
   with multiprocessing.get_context("spawn").Pool(1, _configure, (settings,)) as pool:
     return pool.apply(_count_all, (variety, tuple(cases), tuple(counts)))
 
 
-def communication(program: str) -> tuple[int, int]:
-  """The number of collectives in the text of a compiled program and the bytes of their results."""
-  shapes = [match.group(1) for match in map(_COLLECTIVE.search, program.splitlines()) if match]
+def communication(program: str) -> dict[str, tuple[int, int]]:
+  """Collectives in the text of a compiled program: how many, bytes of their results.
+
+  By the name of the loop they are in, see trainer.devices.work; "" outside.
+  """
   size = lambda dtype, dims: (
     np.prod([int(d) for d in dims.split(",") if d], dtype=int)
     * max(int(re.sub(r"\D", "", dtype) or 8) // 8, 1)
   )
-  return len(shapes), int(sum(size(*array) for text in shapes for array in _ARRAY.findall(text)))
+  found = {}
+  for line in program.splitlines():
+    if match := _COLLECTIVE.search(line):
+      name = ([""] + work.SCOPE.findall(line))[-1]
+      number, total = found.get(name, (0, 0))
+      here = sum(size(*array) for array in _ARRAY.findall(match.group(1)))
+      found[name] = number + 1, total + int(here)
+  return found
 
 
 def _configure(settings):
@@ -100,21 +117,25 @@ def _count(variety, case, devices):
     lambda a: jax.ShapeDtypeStruct((1, *a.shape), a.dtype),
     batches.abstract(variety, case.points, jnp.float32),
   )
-  compiled = parallel.shard_step(step, mesh).lower(state, epoch).compile()
-  cost = compiled.cost_analysis()
-  collectives, communicated = communication(compiled.as_text())
+  traced = parallel.shard_step(step, mesh).trace(state, epoch)
+  compiled = traced.lower().compile()
+  found, exchanged = work.of_program(traced.jaxpr), communication(compiled.as_text())
+  once = dict.fromkeys({*found.flops, *exchanged}, 1)
+  numbers = once | {"iterations": _ITERATIONS}
   parameters = sum(leaf.size for leaf in jax.tree.leaves(state.params))
   dense = {"parameter_space": parameters, "sample_space": case.points}.get(case.solver, 0)
+  factoring = cholesky.flops(dense, devices)
+  traffic = compiled.cost_analysis()["bytes accessed"] / found.total(once)
   return {
     **case._asdict(),
     "parameters": parameters,
     "devices": devices,
-    "flops": cost["flops"],
-    "bytes": cost["bytes accessed"],
-    "collectives": collectives,
-    "communicated_bytes": communicated,
+    "flops": found.total(numbers) - factoring,
+    "bytes": traffic * found.total(numbers),
+    "collectives": sum(numbers[name] * number for name, (number, _) in exchanged.items()),
+    "communicated_bytes": sum(numbers[name] * size for name, (_, size) in exchanged.items()),
     "dense": dense,
-    "cholesky_flops": cholesky.flops(dense, devices),
+    "cholesky_flops": factoring,
   }
 
 

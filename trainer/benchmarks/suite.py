@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from trainer.benchmarks import scaling, scaling_model
+from trainer.benchmarks import measured, scaling, scaling_model
 from trainer.benchmarks.curvature import time_curvature
 from trainer.benchmarks.devices import time_devices
 from trainer.benchmarks.points import some_points
@@ -21,7 +21,12 @@ SUITES = ("quick", "sampling", "full", "scaling")
 _MANIFOLD = "fermat_quintic"
 _WIDTHS, _BATCH = (64, 64, 64), 1024
 _DEVICE_COUNTS = (1, 2, 4)
-_SCALING_COUNTS = (1, 4, 16, 64)
+_NOTES = {
+  "measured": (
+    "Measured here. Devices of one processor share its cores: throughput, against one device's, is",
+    "what spreading leaves of it, and cannot grow with them.",
+  )
+}
 _SWEEP_WIDTHS, _SWEEP_BATCHES = (32, 64, 128, 256, 512), (256, 4096, 16384)
 
 
@@ -45,9 +50,10 @@ def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[t
     return
   quintic = varieties[_MANIFOLD]
   if suite == "scaling":
-    rows = scaling.count_work(quintic, scaling.CASES, _SCALING_COUNTS)
+    rows = scaling.count_work(quintic, scaling.CASES, scaling.COUNTS)
     yield "scaling", rows
     yield "predicted", scaling_model.predict(rows)
+    yield "measured", measured.measure(quintic)
     return
   batch = some_points(quintic, _BATCH)
   yield "step", time_step(quintic, batch, _WIDTHS, seconds)
@@ -76,8 +82,8 @@ def run(suite: str, varieties: dict[str, Variety], seconds: float) -> Iterator[t
 
 def table(name: str, section: Any) -> str:
   """A section as text."""
-  if name in ("scaling", "predicted"):
-    return _columns(section)
+  if name in ("scaling", "predicted", "measured"):
+    return "\n".join([*_NOTES.get(name, ()), _columns(section)])
   if isinstance(section, list):
     return "\n".join(table(name, row) for row in section)
   lines = [name]

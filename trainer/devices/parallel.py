@@ -189,22 +189,18 @@ def compile_sums(fn: Callable, mesh: Mesh) -> Callable:
   )
 
 
-def compile_step(
-  step: Callable, mesh: Mesh, mode: str, *examples: Any, level: int | None = None
-) -> Callable:
-  """Compiles a per-device `step(state, epoch) -> (state, metrics)`, once, donating the state.
+def compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
+  """Compiles a per-device `step(state, epoch) -> (state, metrics)`, donating the state.
 
   Args:
     step: per-device function; state and metrics are replicated, every array of epoch is this
       device's part of an array of `lay_out_epoch`.
     mesh: the mesh it runs on.
     mode: "shard_map" or "pmap".
-    examples: a state and an epoch to compile for at once, so that steps can be timed; without them,
-      and under pmap, it is done at the first call.
-    level: see `compiling.optimisation`; not under pmap.
 
   Returns:
-    A function of a replicated state and a laid-out epoch. A second trace is an AssertionError.
+    A function of a replicated state and a laid-out epoch, which compiles once, at its first call. A
+    second trace is an AssertionError.
   """
   step = trace_once(step)
   if mode == "pmap":
@@ -212,8 +208,7 @@ def compile_step(
       step, axis_name=AXIS, in_axes=(None, 1), out_axes=None, devices=_local(mesh), donate_argnums=0
     )
     return one_at_a_time(mapped, mesh)
-  compiled = shard_step(step, mesh, level)
-  return one_at_a_time(compiled.lower(*examples).compile() if examples else compiled, mesh)
+  return one_at_a_time(shard_step(step, mesh), mesh)
 
 
 def shard_step(step: Callable, mesh: Mesh, level: int | None = None) -> Any:

@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
-from trainer.devices import parallel
+from trainer.devices import work
+from trainer.devices.meter import Meter
 from trainer.loop.job import Job, is_skipping
 from trainer.optimizers.first_order import make_optimizer
 from trainer.optimizers.first_order_step import make_step, plan_memory
 from trainer.optimizers.state import TrainState
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.run import Run
 
 ADVICE = "lower config.optimizer.learning_rate or config.optimizer.clip_norm"
@@ -36,13 +37,13 @@ def _optimizer(run, restarts=0):
   return make_optimizer(**settings, num_steps=run.config.steps)
 
 
-def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
+def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
   """Trains until config.steps steps are done or the time is over.
 
   Args:
     job: the run, in a first-order phase.
     state: where it starts or goes on from.
-    manager: the phase's checkpoints.
+    saved: the phase's checkpoints.
 
   Returns:
     The final state, which is saved.
@@ -54,15 +55,20 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   plan = plan_memory(run.problem, state.params, points, job.memory)
   job.progress.note(f"each device's part of a batch: {plan}")
   optimizer = _optimizer(run, job.restarts)
-  compiled_step = parallel.compile_step(
-    make_step(run.problem, optimizer, plan, config.matmul_precision), mesh, job.parallelism
-  )
   job.progress.stage("compiling what is measured")
   evaluate = job.evaluator(state)
   job.progress.start(config.optimizer.name, config.steps, run.problem.merit)
   if step == 0:
     job.record(0, evaluate(state))
   job.progress.stage("compiling a step")
+  compiled_step, found = work.compile_step(
+    make_step(run.problem, optimizer, plan, config.matmul_precision),
+    mesh,
+    job.parallelism,
+    state,
+    segments.of_step(step),
+  )
+  meter = Meter(found, mesh)
 
   losses, late = [], step > 0 and job.out_of_time()
   tick, tick_step = time.monotonic(), step
@@ -81,11 +87,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     if due(config.log_every) or due(config.evaluate_every):
       found = np.asarray(jax.device_get(losses))
       finite = np.isfinite(found)
-      now = time.monotonic()
+      steps, seconds = step - tick_step, time.monotonic() - tick
       row = {name: float(value) for name, value in step_metrics.items()} | {
         "loss": float(np.mean(found[finite])) if finite.any() else math.nan,
         "skipped": int(np.sum(~finite)),
-        "points_per_second": (step - tick_step) * config.batch_size / (now - tick),
+        "points_per_second": steps * config.batch_size / seconds,
+        **meter.row(seconds, {"": steps}),
       }
       if due(config.evaluate_every):
         row |= evaluate(state)
@@ -93,9 +100,9 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       losses = []
       tick, tick_step = time.monotonic(), step
     if due(config.checkpoint_every) and not skipping:
-      job.save(manager, state, force=last, last=last)
-    if not last and manager.reached_preemption(step):
-      job.stop_preempted(manager, state)
+      job.save(saved, state, force=last, last=last)
+    if not last and saved.reached_preemption(step):
+      job.stop_preempted(saved, state)
   job.trace(step, last=True)
   segments.close()
   return state

@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import orbax.checkpoint as ocp
 
 from networks import precision
-from trainer.devices import compiling, microbatch, parallel
+from trainer.devices import compiling, microbatch, parallel, work
+from trainer.devices.meter import Meter
 from trainer.loop import schedule
 from trainer.loop.job import Job, is_skipping
 from trainer.loop.schedule import RULES, Schedule
@@ -19,6 +19,7 @@ from trainer.optimizers.gauss_newton import GaussNewtonState
 from trainer.optimizers.state import TrainState
 from trainer.problem.linearise import Linearisation, lazily
 from trainer.problem.network_text import split_terms
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.run import Run
 
 ADVICE = "raise config.gauss_newton.damping, or take a network that is smooth everywhere"
@@ -41,13 +42,13 @@ def careful(state: TrainState) -> TrainState:
   return state._replace(optimizer=state.optimizer._replace(damping=damping))
 
 
-def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
+def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
   """Trains until the measure on the validation points stops falling, or steps or time are over.
 
   Args:
     job: the run, in a Gauss-Newton phase.
     state: where it starts or goes on from.
-    manager: the phase's checkpoints.
+    saved: the phase's checkpoints.
 
   Returns:
     The state with the best parameters, which is saved.
@@ -75,16 +76,17 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
     tick = time.monotonic()
     if larger:
       exact = not job.present.rough and level + 1 == len(sizes)
-      step = compile_step(job, state, segment, linear, sizes[level], exact)
+      step, meter = compile_step(job, state, segment, linear, sizes[level], exact)
       compiling, tick = time.monotonic() - tick, time.monotonic()
     job.trace(int(state.step))
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
+    seconds = time.monotonic() - tick
+    row |= meter.row(seconds, {"": 1} | row) | {"points_per_second": sizes[level] / seconds}
     skipping = is_skipping(state, int(state.optimizer.taken) == settings.steps)
     row |= {"batch_size": sizes[level], "skipped": int(skipping)}
     if not skipping:
       row |= evaluate(state)
-      row["points_per_second"] = sizes[level] / (time.monotonic() - tick)
       row = parallel.of_first_process(row)  # What follows is decided by it.
       state = schedule.judge(job, state, linear, row, len(sizes), unknowns)
     job.record(int(state.step), row)
@@ -102,11 +104,11 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       state = _allow(job, state, min(affordable, settings.iterations))
     if last:
       state = state._replace(params=state.schedule.best)
-    elif manager.reached_preemption(int(state.step)):
-      job.stop_preempted(manager, state)
+    elif saved.reached_preemption(int(state.step)):
+      job.stop_preempted(saved, state)
     if not skipping or last:
       # A step takes seconds to minutes: every one is worth a checkpoint.
-      job.save(manager, state, force=True, last=last)
+      job.save(saved, state, force=True, last=last)
   job.trace(int(state.step), last=True)
   segments.close()
   return state
@@ -119,7 +121,7 @@ def num_unknowns(state: TrainState) -> int:
 
 def compile_step(
   job: Job, state: TrainState, segment: Any, linear: Linearisation, batch_size: int, exact: bool
-) -> Callable:
+) -> tuple[Callable, Meter]:
   """The compiled step for batches of one size; says which solver it uses.
 
   Args:
@@ -131,7 +133,7 @@ def compile_step(
     exact: whether iterative solvers go to the tolerance of the config; if not, to a rougher one.
 
   Returns:
-    See trainer.devices.parallel.compile_step.
+    See trainer.devices.parallel.compile_step; and what tells how fast it is.
   """
   run, settings = job.run, job.run.config.gauss_newton
   unknowns = num_unknowns(state)
@@ -169,7 +171,8 @@ def compile_step(
     linear, solver, plan, floor, mu, decay, run.problem.admit, run.config.matmul_precision
   )
   level = compiling.FASTEST if linear.low_rank else None  # They are products of matrices.
-  return parallel.compile_step(step, job.mesh, job.parallelism, state, segment, level=level)
+  compiled, found = work.compile_step(step, job.mesh, job.parallelism, state, segment, level)
+  return compiled, Meter(found, job.mesh)
 
 
 def _allow(job: Job, state: TrainState, iterations: float) -> TrainState:

@@ -7,7 +7,6 @@ import time
 from typing import Any, NamedTuple
 
 import jax
-import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
 from trainer.errors import UserError
@@ -16,7 +15,8 @@ from trainer.points import dataset
 from trainer.points.kept import Kept
 from trainer.points.segments import Segments
 from trainer.problem.evaluation import Evaluator
-from trainer.run import checkpoint, disk, metrics
+from trainer.run import metrics
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.host import Host, PreemptedError
 from trainer.run.mending import Mending
 from trainer.run.phases import Phase
@@ -154,17 +154,15 @@ class Job(NamedTuple):
 
   def record(self, step: int, row: dict[str, Any]) -> None:
     """Writes and shows a row of metrics."""
-    row = {"step": step, "seconds": self.elapsed, **row}
+    row = {"step": step, "seconds": self.elapsed, "restarts": self.restarts, **row}
     self.writer.write(row)
     self.progress.update(step, row)
 
-  def save(
-    self, manager: ocp.CheckpointManager, state: TrainState, force: bool, last: bool = False
-  ) -> None:
+  def save(self, saved: Checkpoints, state: TrainState, force: bool, last: bool = False) -> None:
     """Saves a state if it is due, or if `force` says so; training goes on where the disk is full.
 
     Args:
-      manager: the phase's checkpoints.
+      saved: the phase's checkpoints.
       state: the state.
       force: whether to save it in any case.
       last: whether none follows: it is tried again for a while, and is on disk at the end.
@@ -172,36 +170,34 @@ class Job(NamedTuple):
     Raises:
       UserError: the last could not be saved.
     """
-    state = parallel.globalise(state, self.mesh)
     step = int(state.step)
     for left in range(_TRIES if last else 1, 0, -1):
-      main_process = jax.process_index() == 0
-      reason = parallel.of_first_process(disk.obstacle(manager, state) if main_process else None)
-      if reason is None:
-        checkpoint.save(manager, step, state, force=force)
-        if last:
-          manager.wait_until_finished()
+      failures = [saved.save(step, state, force), saved.finish() if last else None]
+      failures = [failure for failure in failures if failure]
+      hint = f"trying again for {(left - 1) * _PAUSE:.0f} s" if last else "going on without"
+      for failed, reason in failures:
+        self.progress.note(f"cannot save a checkpoint of step {failed}: {reason}; {hint}")
+      if all(failed != step for failed, _ in failures):
         return
-      hint = f"; trying again for {(left - 1) * _PAUSE:.0f} s" if last else ", going on without"
-      self.progress.note(f"cannot save a checkpoint of step {step}: {reason}{hint}")
       if left > 1:
         time.sleep(_PAUSE)
     if last:
-      saved = manager.latest_step()
-      where = "" if saved is None else f"; the same command goes on from step {saved}"
+      before = saved.latest_step()
+      where = "" if before is None else f"; the same command goes on from step {before}"
       raise UserError(
-        f"what was trained cannot be saved in {manager.directory} ({reason}): make room{where}"
+        f"what was trained cannot be saved in {saved.directory} ({reason}): make room{where}"
       )
 
-  def stop_preempted(self, manager: ocp.CheckpointManager, state: TrainState) -> None:
+  def stop_preempted(self, saved: Checkpoints, state: TrainState) -> None:
     """Saves and ends a run whose process was told to terminate."""
     self.host.saving.set()
     if not skipped(state):
-      self.save(manager, state, force=True)
-    manager.wait_until_finished()
+      self.save(saved, state, force=True)
+    saved.finish()
+    step = saved.latest_step()
+    where = "no checkpoint could be saved" if step is None else f"checkpoint saved at step {step}"
     raise PreemptedError(
-      f"stopped by a termination signal; checkpoint saved at step {manager.latest_step()}: "
-      "the same command goes on from there"
+      f"stopped by a termination signal; {where}: the same command goes on from there"
     )
 
 

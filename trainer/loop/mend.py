@@ -15,7 +15,8 @@ from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
 from trainer.problem.evaluation import Evaluator
-from trainer.run import checkpoint, mending
+from trainer.run import mending
+from trainer.run.checkpoints import Checkpoints
 from trainer.run.mending import Mending
 from trainer.run.phases import GAUSS_NEWTON
 from trainer.run.run import Run
@@ -47,10 +48,10 @@ def mend(job: Job, state: TrainState, bad: np.ndarray) -> tuple[Run, TrainState]
       break
     done = Mending(np.array([*done.places, *bad]), done.rounds + 1)
     job = _remember(job, done)
-    with checkpoint.open_manager(job.workdir, job.run.phase, 1) as manager:
+    with Checkpoints(job.workdir, job.run.phase, 1) as saved:
       again = states.enter_state(job.run, jax.device_get(state.params), np.asarray(state.step))
       again = parallel.replicate(job.mesh, again)
-      state = recover.train(_briefly(job), again, manager)
+      state = recover.train(_briefly(job), again, saved)
     job.progress.close()
     bad = _bad_places(job, job.run, state)
   run = job.run

@@ -10,7 +10,6 @@ import pathlib
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from trainer.devices import parallel
 from trainer.errors import UserError
@@ -18,6 +17,7 @@ from trainer.loop import state as states
 from trainer.loop.job import Job, NonfiniteError
 from trainer.optimizers.state import TrainState
 from trainer.run import checkpoint
+from trainer.run.checkpoints import Checkpoints
 
 _RESTARTS = 2
 _NETWORK = (
@@ -26,13 +26,13 @@ _NETWORK = (
 )
 
 
-def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainState:
+def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
   """Trains the present phase to its end.
 
   Args:
     job: the run.
     state: where it starts or goes on from.
-    manager: the phase's checkpoints.
+    saved: the phase's checkpoints.
 
   Returns:
     The final state, which is saved.
@@ -46,14 +46,14 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
   while True:
     try:
       with job.host.steps():
-        return loop.train(job, state, manager)
+        return loop.train(job, state, saved)
     except NonfiniteError as error:
       (bad,) = error.args
-      _stop_if_hopeless(job, bad, int(beginning.step), manager, loop.ADVICE)
+      _stop_if_hopeless(job, bad, int(beginning.step), saved, loop.ADVICE)
       # The checkpoint of the step before is what the loss is not finite at.
-      if any(step < bad - 1 for step in manager.all_steps()):
+      if any(step < bad - 1 for step in saved.all_steps()):
         like = parallel.replicate(job.mesh, beginning)
-        state = checkpoint.restore(manager, like, job.progress.note, before=bad - 1)
+        state = saved.restore(like, job.progress.note, before=bad - 1)
       else:
         state = parallel.replicate(job.mesh, beginning)
       state = loop.careful(state)
@@ -66,12 +66,12 @@ def train(job: Job, state: TrainState, manager: ocp.CheckpointManager) -> TrainS
       )
 
 
-def _stop_if_hopeless(job, bad, first, manager, advice):
-  saved = manager.latest_step()
-  untrained = bad == first + 1 and saved is None
+def _stop_if_hopeless(job, bad, first, saved, advice):
+  last = saved.latest_step()
+  untrained = bad == first + 1 and last is None
   if not untrained and job.restarts < _RESTARTS:
     return
-  where = "" if saved is None else f"; the checkpoint of step {saved} holds a state before"
+  where = "" if last is None else f"; the checkpoint of step {last} holds a state before"
   reason = _NETWORK if untrained else f"{job.restarts} restarts did not help; {advice}"
   raise UserError(f"the loss is not finite since step {bad}: {reason}{where}")
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from trainer.loop import first_order, gauss_newton
 from trainer.optimizers.state import TrainState, new_state
-from trainer.run import checkpoint
+from trainer.run import checkpoints
 from trainer.run.phases import FIRST_ORDER
 from trainer.run.run import Run
 
 
 def loop_of(run: Run):
-  """The present phase's loop: a module with start(run, params) and train(job, state, manager)."""
+  """The present phase's loop: a module with start(run, params) and train(job, state, saved)."""
   return first_order if run.present.optimizer == FIRST_ORDER else gauss_newton
 
 
@@ -51,5 +51,8 @@ def next_state(run: Run, state: TrainState, following: Run) -> TrainState:
 
 def load_state(run: Run, workdir: pathlib.Path) -> TrainState:
   """Reads the latest checkpoint of the present phase; UserError if there is none that fits."""
-  with checkpoint.quietly(), checkpoint.open_manager(workdir, run.phase, 1, True) as manager:
-    return checkpoint.restore(manager, first_state(run))
+  with (
+    checkpoints.quietly(),
+    checkpoints.Checkpoints(workdir, run.phase, 1, read_only=True) as saved,
+  ):
+    return saved.restore(first_state(run))

@@ -17,9 +17,10 @@ from trainer.loop import state as states
 from trainer.loop.job import Job
 from trainer.optimizers.state import TrainState
 from trainer.points import dataset
-from trainer.run import checkpoint, chosen, code, mending, metrics
+from trainer.run import checkpoint, checkpoints, chosen, code, mending, metrics
 from trainer.run import config as configs
 from trainer.run import run as runs
+from trainer.run.events import EventWriter
 from trainer.run.host import Host
 from trainer.run.profile import Profile
 
@@ -38,6 +39,7 @@ def train(
   memory: int,
   host: Host | None = None,
   profile: Profile | None = None,
+  tensorboard: bool = False,
 ) -> dict[str, Any]:
   """Trains what a config describes; resumes if `workdir` holds part of the same run.
 
@@ -51,6 +53,7 @@ def train(
     memory: bytes of a device for intermediate results; larger batches are worked on in parts.
     host: this process.
     profile: steps to be traced.
+    tensorboard: whether metrics are written as event files too, to workdir/tensorboard.
 
   Returns:
     The certificate.
@@ -63,6 +66,7 @@ def train(
   # --- Check everything before any long work starts.
   mesh = parallel.make_mesh()
   main_process = jax.process_index() == 0
+  events = EventWriter(workdir / "tensorboard") if tensorboard else None
   configs.check_config(config, mesh.size)
   progress = metrics.Progress(enabled=main_process)
   progress.stage("checking the manifold")
@@ -84,7 +88,10 @@ def train(
     host.keep_log(workdir / f"log_{jax.process_index()}.txt")
     if main_process:
       code.keep(workdir, run.code)
-    job = _prepared(run, mesh, parallelism, workdir, data_dir, memory, progress, began, host)
+    writer = metrics.MetricsWriter(workdir / "metrics.jsonl", main_process, events)
+    job = _prepared(
+      run, mesh, parallelism, workdir, data_dir, memory, writer, progress, began, host
+    )
     job = job._replace(profile=profile)
     job, state = _all_phases(job)
     progress.close()
@@ -108,6 +115,7 @@ def _prepared(
   workdir: pathlib.Path,
   data_dir: pathlib.Path,
   memory: int,
+  writer: metrics.MetricsWriter,
   progress: metrics.Progress,
   began: float,
   host: Host,
@@ -118,14 +126,14 @@ def _prepared(
     min(run.config.data.heldout_points, _VALIDATION_POINTS),
   )
   return Job(
-    runs.enter_phase(run, checkpoint.latest_phase(workdir)),
+    runs.enter_phase(run, parallel.of_first_process(checkpoints.latest_phase(workdir))),
     mesh,
     parallelism,
     workdir,
     data_dir,
     memory,
     validation,
-    metrics.MetricsWriter(workdir / "metrics.jsonl", enabled=jax.process_index() == 0),
+    writer,
     progress,
     began,
     host,
@@ -140,16 +148,16 @@ def _all_phases(job: Job) -> tuple[Job, TrainState]:
   resume = True
   while True:
     job.progress.note(job.run.describe(mesh.size))
-    with checkpoint.open_manager(job.workdir, job.run.phase, config.checkpoint_every) as manager:
-      if manager.latest_step() is not None:
-        state = checkpoint.restore(manager, state, job.progress.note)
+    with checkpoints.Checkpoints(job.workdir, job.run.phase, config.checkpoint_every) as saved:
+      if saved.latest_step() is not None:
+        state = saved.restore(state, job.progress.note)
         job.progress.note(f"resumed at step {int(state.step)}")
       elif job.run.phase == 0:
         state = _started(job, state)
       if resume:
         began = job.began - job.writer.resume(int(state.step))
         job, resume = job._replace(began=began), False
-      state = recover.train(job, state, manager)
+      state = recover.train(job, state, saved)
     if job.last_phase or job.out_of_time():
       return job, state
     following = runs.enter_phase(job.run, job.run.phase + 1)

@@ -7,6 +7,7 @@ import optax
 
 from trainer.devices import parallel
 from trainer.errors import UserError
+from trainer.optimizers import line_search
 
 
 def make_optimizer(
@@ -33,7 +34,7 @@ def make_optimizer(
     UserError: a value is out of its range or the name is unknown.
   """
   if name == "lbfgs":
-    return optax.lbfgs()
+    return line_search.lbfgs()
   optimizer = getattr(optax, name, None) if name.islower() else None
   if not callable(optimizer) or "learning_rate" not in inspect.signature(optimizer).parameters:
     raise UserError(f"unknown optimizer {name!r}: use the name of an optax optimizer, such as adam")

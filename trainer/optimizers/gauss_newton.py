@@ -210,9 +210,10 @@ def make_gauss_newton_step(
       jnp.int32(0),
       jnp.int32(0),
     )
-    trial = jax.lax.while_loop(
-      lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start
-    )
+    with jax.named_scope("per tries"):
+      trial = jax.lax.while_loop(
+        lambda trial: ~trial.accepted & (trial.tries < _TRIES), attempt, start
+      )
     # Devices do not drift apart.
     trial = trial._replace(**parallel.first({"flat": trial.flat, "delta": trial.delta}))
     metrics = {

@@ -3,7 +3,7 @@
   parameter_space      few unknowns: J^T J is accumulated on every device and summed; many devices
                        factor it together
   sample_space         fewer points than unknowns: J J^T is summed and solved
-  conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P numbers
+  conjugate_gradient   many of both: only products with J and J^T, one all-reduce of P + 3 numbers
                        an iteration
 
 A solver is a pair of functions for one device of the mesh. `prepare` does what does not
@@ -177,12 +177,17 @@ def conjugate_gradient(
       less than this part of it.
   """
 
-  def normal_product(system, v):
+  def normal_product(system, v, squared):
+    """J^T J v, v J^T J v, and |v|^2 and `squared` as the first device has them: one all-reduce."""
+
     def product(chunk, scale):
       jv = linear.apply(system.at, chunk, v)
       return _wide(linear.transpose(system.at, chunk, per_row(scale * scale, jv) * jv))
 
-    return parallel.psum(microbatch.accumulate(product, system.prepared, system.scale, plan))
+    own = microbatch.accumulate(product, system.prepared, system.scale, plan)
+    of_first = jnp.where(parallel.device_index() == 0, jnp.stack([v @ v, squared]), 0.0)
+    total = parallel.psum(jnp.concatenate([own, (v @ own)[None], of_first]))
+    return total[:-3], total[-3], total[-2], total[-1]
 
   def prepare(system):
     def squares(prepared, scale):
@@ -198,35 +203,35 @@ def conjugate_gradient(
     b = _gradient(linear, plan, system, residual)
     shift = damping * trace / jnp.minimum(points, b.shape[0])
 
+    # Numbers that decide are equal on all devices; each adds up `new` by itself.
     def body(carry):
-      delta, res, direction, squared, basis, energies, count, _ = carry
-      product = normal_product(system, direction) + shift * direction
-      alpha = squared / (direction @ product)
-      basis = basis.at[count].set(res * jax.lax.rsqrt(squared))
+      delta, res, direction, new, basis, energies, count, _ = carry
+      product, curvature, length, squared = normal_product(system, direction, new)
+      alive = squared > 0
+      product, curvature = product + shift * direction, curvature + shift * length
+      alpha = jnp.where(alive, squared / curvature, 0.0)
+      basis = basis.at[count].set(jnp.where(alive, jax.lax.rsqrt(squared), 0.0) * res)
       delta, res = delta + alpha * direction, res - alpha * product
       # Residuals are orthogonal to all before, but for rounding errors that soon grow without this.
       res = res - (basis @ res) @ basis
       new = res @ res
       energies = jnp.roll(energies, 1).at[0].set(energies[0] - alpha * squared)
       count += 1
-      going = parallel.first(unfinished(new, energies, count))
-      return delta, res, res + (new / squared) * direction, new, basis, energies, count, going
-
-    # The residual says little: where one unknown's part is by far the largest, such as that of a
-    # common factor, it is gone after one iteration.
-    def unfinished(squared, energies, count):
+      # The residual says little: where one unknown's part is by far the largest, such as that of a
+      # common factor, it is gone after one iteration.
       gaining = energies[-1] - energies[0] > tolerance * energies[0]
-      return (count < jnp.minimum(limit, iterations)) & gaining & (squared > 0)
+      going = (count < jnp.minimum(limit, iterations)) & gaining & alive
+      direction = res + jnp.where(alive, new / squared, 0.0) * direction
+      return delta, res, direction, new, basis, energies, count, going
 
     zero = jnp.zeros_like(b)
     basis = jnp.zeros((iterations, b.shape[0]), b.dtype)
     energies = parallel.psum(jnp.vdot(residual, residual)) * jnp.asarray(
       [1.0] + [jnp.inf] * _WINDOW
     )
-    going = parallel.first(unfinished(b @ b, energies, jnp.int32(0)))
-    delta, res, *_, count, _ = jax.lax.while_loop(
-      lambda carry: carry[-1], body, (zero, -b, -b, b @ b, basis, energies, jnp.int32(0), going)
-    )
+    start = (zero, -b, -b, b @ b, basis, energies, jnp.int32(0), limit > 0)
+    with jax.named_scope("per iterations"):
+      delta, res, *_, count, _ = jax.lax.while_loop(lambda carry: carry[-1], body, start)
     # A delta = -b - res - shift delta.
     return Step(delta, -(b @ delta - res @ delta - shift * (delta @ delta)), count)
 

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from trainer.errors import UserError
+from trainer.run.events import EventWriter
 
 # Seconds between progress lines where there is no terminal to draw a bar on.
 _SECONDS_BETWEEN_LINES = 10.0
@@ -23,9 +24,11 @@ class MetricsWriter:
   Rows that the disk does not take are kept, and written with those that follow.
   """
 
-  def __init__(self, path: pathlib.Path, enabled: bool):
+  def __init__(self, path: pathlib.Path, enabled: bool, events: EventWriter | None = None):
+    """Args: the file; whether to write; where the same goes for TensorBoard."""
     self._path = path
     self._enabled = enabled
+    self._events = events if enabled else None
     self._kept = ""
 
   def resume(self, step: int) -> float:
@@ -43,12 +46,16 @@ class MetricsWriter:
     temporary = self._path.with_name(self._path.name + ".tmp")
     temporary.write_text("".join(map(_line, rows)))
     os.replace(temporary, self._path)
+    if self._events:
+      self._events.resume(rows[-1]["step"] if rows else -1)
     return rows[-1]["seconds"] if rows else 0.0
 
   def write(self, row: dict[str, Any]) -> None:
     """Appends a row, on disk when this returns; numbers that are not finite become null."""
     if not self._enabled:
       return
+    if self._events:
+      self._events.write(row)
     self._kept += _line(row)
     size = self._path.stat().st_size if self._path.exists() else 0
     try:

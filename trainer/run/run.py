@@ -15,7 +15,7 @@ from trainer.optimizers.first_order import make_optimizer
 from trainer.problem.network_text import parse_network
 from trainer.problem.problem import Problem
 from trainer.problem.registry import PROBLEMS, Choice
-from trainer.run import checkpoint, chosen, code, mending
+from trainer.run import checkpoint, checkpoints, chosen, code, mending
 from trainer.run import config as configs
 from trainer.run.phases import FIRST_ORDER, GAUSS_NEWTON, Phase, make_phases
 
@@ -135,7 +135,7 @@ def load_run(workdir: pathlib.Path) -> Run:
   files = code.of_config(config) | code.stored(workdir, stored.get("code", {}))
   dtype, choice = configs.real_dtype(stored["dtype"]), chosen.stored(stored)
   run = open_run(config, stored["seed"], dtype, files, choice)
-  run = enter_phase(run, checkpoint.latest_phase(workdir))
+  run = enter_phase(run, checkpoints.latest_phase(workdir))
   done = mending.read(workdir)
   return run.shrunk(done.share) if done else run
 
