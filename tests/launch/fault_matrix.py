@@ -20,6 +20,7 @@ from absl import app, flags
 import jax
 import numpy as np
 
+from tests import conftest  # noqa: F401, the environment of commands, and what they compile once
 from tests.launch.commands import TINY, finish, signal_once, start_several, succeed, trained_state
 
 _TIMES = flags.DEFINE_integer("times", 1, "How often each cell is tried.")
