@@ -13,7 +13,7 @@ from tests.quadrature import spaces
 from trainer.curvature import contractions, wirtinger
 from trainer.geometry import hermitian, sections
 from trainer.geometry.sections import SectionBasis
-from trainer.quadrature import calibrate, least_squares
+from trainer.quadrature import calibrate, least_squares, products
 from trainer.quadrature import functions as fields
 from trainer.quadrature.background import Rows
 
@@ -104,3 +104,27 @@ def test_calibrated_weights_integrate_functions_of_that_degree_exactly():
   assert 0 < some.spread < whole.spread < 0.2 and 0 < whole.least < 1
   first, second = (half.integral(mean) for half in background.halves())
   np.testing.assert_allclose((first + second) / 2, background.integral(mean), rtol=1e-12)
+
+
+def test_calibration_is_exact_where_its_matrix_is_rounded(monkeypatch):
+  monkeypatch.setattr(calibrate, "_SINGLE", 0)
+  background, cubic = spaces.projective_space(1, 400), spaces.functions_on(1, 3)
+  controls = calibrate.all_of_degree(cubic)
+  found = calibrate.calibrated(background, controls)
+  box = lambda _, rows: rows.volume @ fields.box_features(cubic.frame(rows))
+  assert np.max(np.abs(background.integral(box))) > 0.1
+  np.testing.assert_allclose(found.background.integral(box), 0, atol=1e-10)
+  some = lambda _, rows: fields.value_features(cubic.frame(rows))
+  rest, count = calibrate.unexplained(background, controls, found, background.at_points(some))
+  # Every function is a constant and a Laplacian.
+  assert count == 17 and np.max(np.abs(rest)) < 1e-4
+
+
+def test_halves_of_products_make_the_matrix(monkeypatch):
+  monkeypatch.setattr(products, "_BLOCK", 2)
+  rng = np.random.default_rng(0)
+  f, weights = jnp.asarray(rng.normal(size=(7, 5))), jnp.asarray(rng.normal(size=7))
+  blocks = products.halves(f, weights)
+  assert [block.shape for block in blocks] == [(2, 5), (2, 3), (1, 1)]
+  expected = np.einsum("p,pi,pj->ij", weights, f, f)
+  np.testing.assert_allclose(products.matrix(list(map(np.asarray, blocks))), expected, rtol=1e-12)

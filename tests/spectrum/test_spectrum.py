@@ -88,11 +88,18 @@ def test_plans():
     quintic, **(dict(degree=None, num_points=None, block=10, rate=2e11, memory=2**32) | changes)
   )
   chosen = make()
-  assert (chosen.degree, chosen.control_degree, chosen.functions) == (3, 3, 1225)
-  assert chosen.points == 50_000 and "1,225" in str(chosen) and chosen.seconds < 100
-  assert make(rate=1e8).degree == 1
+  # Products of functions of degree 2 have degree 4.
+  assert (chosen.degree, chosen.control_degree, chosen.functions) == (2, 4, 225)
+  assert chosen.points == 2 * 20 * 70**2 + 10 and "225 f" in str(chosen) and chosen.seconds < 150
+  slow, named = make(rate=2e10), make(degree=3)
+  assert (slow.degree, slow.control_degree, slow.points) == (2, 3, 50_000)
+  assert (named.control_degree, named.points) == (4, chosen.points) and "LOBPCG" not in str(named)
+  assert "15,625 functions of degree 5, by LOBPCG" in str(make(degree=5))
+  few = make(num_points=10_000)
+  assert (few.degree, few.control_degree, few.points) == (2, 2, 10_000)
   phases = Generators(5, tuple(map(tuple, np.eye(5, dtype=int).tolist())), (), False)
-  assert make(group=phases).degree == 4 and make(group=phases).points == 50_000
+  sorted_out = make(group=phases, rate=1.5e11)
+  assert (sorted_out.degree, sorted_out.control_degree, sorted_out.points) == (4, 8, 50_000)
   with pytest.raises(UserError, match="--degree=4 .* --degree=2 fits"):
     make(degree=4, memory=2**27)
   with pytest.raises(UserError, match="--points=1000 are too few for 1,225 functions"):

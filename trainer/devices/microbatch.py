@@ -22,7 +22,7 @@ from trainer.devices import machine
 from trainer.errors import UserError
 
 # Points in the trace that the estimate is made from; enough for the batch to dominate constants.
-_PROBE = 64
+PROBE = 64
 # Points that are worked on at once even if a processor's caches hold fewer: calls have
 # their price too.
 _FEWEST = 16
@@ -77,7 +77,7 @@ def plan(function: Callable[[Any], Any], batch: Any, budget: int, gradient: bool
     UserError: a single point does not fit.
   """
   points = _num_points(batch)
-  probe = min(_PROBE, points)
+  probe = min(PROBE, points)
   shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct((probe, *a.shape[1:]), a.dtype), batch)
   traced = function
   if gradient:

@@ -228,10 +228,16 @@ def _sums_program(function, mesh, memory):
       rows = rows[0]._replace(volume=volume), *rows[1:]
       return function(params, *rows)
 
-    plan = microbatch.plan(lambda rows: sums(rows, rows[0].volume), rows, memory)
     points = rows[0].volume.shape[0]
-    chunk = 1
-    while 2 * chunk * plan.bytes_per_point <= max(_CHUNK, 16 * plan.bytes_per_point):
+    plan = microbatch.plan(lambda rows: sums(rows, rows[0].volume), rows, memory)
+    results = jax.tree.leaves(jax.eval_shape(sums, rows, rows[0].volume))
+    result = sum(a.size * a.dtype.itemsize for a in results)
+    # What a few points need holds the sums, too, which do not grow with the points.
+    of_point = plan.bytes_per_point - result // min(microbatch.PROBE, points)
+    of_point = max(of_point, plan.bytes_per_point // microbatch.PROBE, 1)
+    # Adding up large sums must not take longer than making them.
+    chunk, budget = 1, max(_CHUNK, min(2 * result, memory), 16 * of_point)
+    while 2 * chunk * of_point <= budget:
       chunk *= 2
     plan = plan._replace(chunk=min(chunk, points))
     return parallel.psum(microbatch.accumulate(sums, rows, rows[0].volume, plan))

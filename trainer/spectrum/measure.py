@@ -13,7 +13,7 @@ from trainer.quadrature.background import Background
 from trainer.quadrature.calibrate import Controls
 from trainer.quadrature.functions import Functions
 from trainer.spectrum import blocks as by_group
-from trainer.spectrum import levels, ritz
+from trainer.spectrum import iterate, levels, ritz
 from trainer.spectrum.blocks import Blocks
 from trainer.spectrum.levels import Level
 from trainer.spectrum.ritz import Modes
@@ -58,17 +58,22 @@ def spectrum(
     count: of eigenfunctions, at most.
     progress: told what begins.
   """
-  halves = background.halves()
+  plain = halves = background.halves()
+  known = [None, None]
   if controls is not None:
     progress("calibrating weights")
-    halves = [calibrate.calibrated(half, controls).background for half in halves]
+    known = [calibrate.calibrated(half, controls) for half in plain]
+    halves = [of.background for of in known]
   progress("eigenfunctions")
-  if blocks is None:
+  if blocks is not None:
+    modes, of_halves = by_group.find(halves, blocks, count)
+  elif functions.count <= iterate.LARGE:
     modes, of_halves = ritz.find(halves, functions, count)
   else:
-    modes, of_halves = by_group.find(halves, blocks, count)
+    modes, of_halves = iterate.find(halves, functions, count, progress=progress)
   progress("errors")
-  terms = np.concatenate([_terms(half, functions, controls, modes) for half in halves])
+  parts = zip(plain, known, strict=True)
+  terms = np.concatenate([_terms(*part, functions, controls, modes) for part in parts])
   irreps = np.arange(len(modes.values)) if blocks is None else _irreps(modes.values)
   # The mean over a group of a member's term is that of all members (Schur's lemma).
   together = irreps[:, None] == irreps
@@ -91,12 +96,13 @@ def _irreps(values):
   return np.concatenate([[0], np.cumsum(np.diff(values) > _EXACT * values[-1])])
 
 
-def _terms(half, functions, controls, modes) -> Any:
+def _terms(plain, known, functions, controls, modes) -> Any:
   """What each slice of half the points adds to the eigenvalues of all, (C, L)."""
+  half = plain if known is None else known.background
   rest, penalty = ritz.defects(half, functions, modes), 1.0
   slices = half.num_points // half.points_per_slice
-  if controls is not None:
-    rest, count = calibrate.unexplained(half, controls, rest)
+  if known is not None:
+    rest, count = calibrate.unexplained(plain, controls, known, rest)
     # Least squares explain as much of the noise as they have unknowns.
     penalty = 1 / max(1 - count / slices, 0.1)
   terms = np.asarray(parallel.gather_rows(half.rows.volume[:, None] * rest))[: half.num_points]

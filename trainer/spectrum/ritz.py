@@ -19,6 +19,7 @@ import numpy as np
 import scipy.linalg
 
 from trainer.quadrature import functions as fields
+from trainer.quadrature import products
 from trainer.quadrature.background import Background
 from trainer.quadrature.functions import Functions
 
@@ -68,7 +69,7 @@ def find(halves: Sequence[Background], functions: Functions, count: int) -> Foun
 
 def grams(background: Background, functions: Functions) -> Grams:
   """All-reduced M and S of all functions of a degree."""
-  return Grams(*background.integral(_products(functions)))
+  return Grams(*map(products.matrix, background.integral(_products(functions))))
 
 
 def solve(matrices: Grams, count: int) -> Modes:
@@ -104,10 +105,10 @@ def defects(background: Background, functions: Functions, modes: Modes) -> jax.A
 def _products(functions):
   def sums(_, rows):
     frame = functions.frame(rows)
-    product = lambda f: (rows.volume[:, None] * f).T @ f
     slopes = fields.slope_features(frame)
-    stiffness = sum(product(slopes[:, i]) for i in range(slopes.shape[1]))
-    return product(fields.value_features(frame)), 4 * stiffness
+    weights = 4 * jnp.repeat(rows.volume, slopes.shape[1])
+    stiffness = products.halves(slopes.reshape(-1, slopes.shape[2]), weights)
+    return products.halves(fields.value_features(frame), rows.volume), stiffness
 
   return sums
 
