@@ -55,8 +55,8 @@ class _Plan(NamedTuple):
 
   @property
   def exact(self) -> bool:
-    """Whether the last degree starts from exactly the metric of the one before."""
-    return len(self.degrees) > 1 and self.degrees[-1] % self.degrees[-2] == 0
+    """Whether the last degree starts from exactly the metric of half of it."""
+    return len(self.degrees) > 1 and self.degrees[-1] == 2 * self.degrees[-2]
 
   @property
   def iterations(self) -> int:
