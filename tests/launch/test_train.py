@@ -179,7 +179,7 @@ def test_a_non_finite_loss_stops_the_run(tmp_path, data_dir):
   # The warm-up starts at rate 0, so the first update is that of step 2 and the loss of
   # step 3 explodes.
   assert re.search(r"error: the loss is not finite since step [345]:", stderr)
-  assert list((tmp_path / "run" / "checkpoints" / "0").iterdir()) == []
+  assert (tmp_path / "run").is_dir() and not list(tmp_path.glob("run/checkpoints/0/*"))
   assert "checkpoint" not in stderr.splitlines()[-1]
 
 

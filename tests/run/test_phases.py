@@ -119,10 +119,10 @@ def test_a_higher_degree_starts_from_a_power_of_the_lower(degree, share):
 
 
 @pytest.mark.parametrize(
-  "points, sizes", [(100_000, [600, 2400, 9600, 38_400, 100_000]), (900, [450, 900])]
+  "points, sizes", [(100_000, [300, 1200, 4800, 19_200, 100_000]), (500, [250, 500])]
 )
 def test_the_first_batch_of_a_lifted_metric_is_small(points, sizes):
-  """0.6 points an unknown, half of all where there are few; a lower rung takes one size."""
+  """0.3 points an unknown, half of all where there are few; a lower rung takes one size."""
   config = _config(
     **{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)", "continuation": (2,)}
   )

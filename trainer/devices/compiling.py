@@ -13,11 +13,11 @@ def processor_options(level: int) -> dict[str, int | bool]:
   """Options of jax.jit, on processors only, for programs that take longer to compile than to run.
 
   Args:
-    level: 0, fast to compile, to 3.
+    level: 0, fast to compile, to FASTEST, which is XLA's own unless XLA_FLAGS say otherwise.
   """
   # Its newer fusions take twice as long to compile and run no faster; later releases have no other.
   older = {"xla_cpu_use_fusion_emitters": False} if jax.__version__.startswith("0.10.") else {}
-  return {"xla_backend_optimization_level": level, **older}
+  return older if level == FASTEST else older | {"xla_backend_optimization_level": level}
 
 
 def optimisation(level: int | None) -> dict[str, int | bool] | None:
@@ -30,7 +30,7 @@ def optimisation(level: int | None) -> dict[str, int | bool] | None:
 def jit_older_fusions(function: Callable, static_argnums: tuple[int, ...]) -> Callable:
   """jax.jit of a function of points, that compiles in half of the time and runs as fast or nearly.
 
-  It may not be called in functions that JAX transforms. The devices are looked for at first use.
+  In functions that JAX transforms it is part of their program. Devices are looked for at first use.
   """
 
   @functools.cache
@@ -39,6 +39,7 @@ def jit_older_fusions(function: Callable, static_argnums: tuple[int, ...]) -> Ca
 
   @functools.wraps(function)
   def call(*args):
-    return compiled()(*args)
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args))
+    return function(*args) if traced else compiled()(*args)
 
   return call
