@@ -91,6 +91,14 @@ def test_too_little_time_takes_the_least_and_says_so():
   assert 0 < chosen.filled(config, found).time_limit < 20
 
 
+def test_a_singular_variety_is_refused_before_points_crowd_there(monkeypatch):
+  monkeypatch.undo()
+  squares = "z0^2*z3^2 + z1^2*z3^2 + z2^2*z3^2"
+  nodal = f"{squares} + z0^3*z3 + z1^3*z3 + z0^4 + z1^4 + z2^4 + z0*z1*z2*z3"
+  with pytest.raises(UserError, match="the variety is singular"):
+    _chosen(variety((3,), polynomials=nodal))
+
+
 def test_the_choice_is_made_once(tmp_path, monkeypatch):
   """A run that goes on keeps what run.json holds, whatever the machine does now."""
   from trainer.run import checkpoint

@@ -19,6 +19,7 @@ from trainer.geometry.variety import Variety
 from trainer.metric.losses import make_loss, monge_ampere
 from trainer.points.concentration import make_sampler
 from trainer.problem.registry import Choice
+from trainer.sampling import singular
 
 # Of the rate of a matrix product, the rest included.
 _EFFICIENCY = 0.7
@@ -203,7 +204,9 @@ def _highest_degree(variety: Variety) -> int:
 
 
 def _sampling_rate(variety: Variety, concentration: str) -> float:
-  """Points a second, from one block after the one that compiles."""
+  """Points a second, from one block after the one that compiles; UserError if singular."""
+  # There points would crowd for ever.
+  singular.check_smooth(variety, singular.near_singular_points(variety))
   sampler = make_sampler(variety, concentration)
   key = jax.random.key(0, impl="threefry2x32")
   jax.block_until_ready(sampler.block(key, 0))
