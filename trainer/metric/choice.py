@@ -22,7 +22,7 @@ from trainer.problem.registry import Choice
 from trainer.sampling import singular
 
 # Of the rate of a matrix product, the rest included.
-_EFFICIENCY = 0.7
+_EFFICIENCY = 0.8
 # J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
 _FASTER = 1.2
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
