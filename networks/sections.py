@@ -6,9 +6,9 @@ terms only. Its rows are
 
   [s | d_a s | d_a d_c s (a <= c)],
 
-the second derivatives for jets of type (2, 2) only and s alone for arrays. Monomials are built
-degree by degree with Leibniz' rule, in real arithmetic; C, which is nearly diagonal, is applied as
-a diagonal plus a form of low rank.
+the second derivatives for jets of type (2, 2) only and s alone for arrays. Monomials are products
+of those of half the degree, by Leibniz' rule in real arithmetic; C, which is nearly diagonal, is
+applied as a diagonal plus a form of low rank.
 
 Shape letters: A rows, M monomials, N complex coordinates, N_k sections, r rank.
 """
@@ -16,6 +16,7 @@ Shape letters: A rows, M monomials, N complex coordinates, N_k sections, r rank.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 import itertools
 import math
 from typing import NamedTuple
@@ -136,20 +137,16 @@ def normalised(u: chex.Array, v: chex.Array) -> Complex:
   return Complex((u * scale)[None], (v * scale)[None])
 
 
-def _tails(count: int, degree: int) -> list[int]:
-  """For each i, where the monomials of a degree without z_0 .. z_{i-1} start, z_0^d first."""
-  total = lambda variables: math.comb(variables + degree - 1, degree)
-  return [total(count) - total(count - i) for i in range(count)]
+def _words(count: int, degree: int) -> list[tuple[int, ...]]:
+  """The monomials of a degree in some variables by their factors, (0, .., 0) for z_0^d first."""
+  return list(itertools.combinations_with_replacement(range(count), degree))
 
 
 def _exponents(counts: Sequence[int], degrees: Sequence[int]) -> np.ndarray:
   """Exponents (M, sum(counts)) of the monomials, z_0^d first, those of the last factor fastest."""
   rows = np.zeros((1, 0), int)
   for count, degree in zip(counts, degrees):
-    unit = np.eye(count, dtype=int)
-    factor = unit if degree else np.zeros((1, count), int)
-    for d in range(1, degree):
-      factor = np.concatenate([unit[i] + factor[a:] for i, a in enumerate(_tails(count, d))])
+    factor = np.array([np.bincount(word, minlength=count) for word in _words(count, degree)])
     rows = np.concatenate(
       [rows.repeat(len(factor), axis=0), np.tile(factor, (len(rows), 1))], axis=1
     )
@@ -175,8 +172,7 @@ def _monomials(z: Sequence[Complex], degrees: Sequence[int], order: np.ndarray, 
 
 def _powers(z: Complex, degree: int, order: np.ndarray | None, pairs) -> Complex:
   """The monomials of one factor, products of those of half the degree: fewest products in all."""
-  letters = range(z.re.shape[-1])
-  words = lambda d: list(itertools.combinations_with_replacement(letters, d))
+  words = functools.partial(_words, z.re.shape[-1])
   found = {1: z}
 
   def of(d):
