@@ -168,6 +168,11 @@ def monomials(ambient: Sequence[int], multidegree: Sequence[int]) -> np.ndarray:
   return np.array([sum(parts, []) for parts in itertools.product(*factors)], int)
 
 
+def unitary(ambient: Sequence[int], basis: SectionBasis) -> np.ndarray:
+  """U (M, N_k) complex: scaled monomials are v = U s for the sections s of a basis."""
+  return basis.coefficients.conj() / monomial_scales(ambient, basis.exponents)[:, None]
+
+
 def monomial_scales(ambient: Sequence[int], exponents: np.ndarray) -> np.ndarray:
   """sqrt(prod_i d_i! / prod_j m_j!) for rows of exponents m (M, N) -> (M,)."""
   factorials = np.array([math.factorial(e) for e in range(exponents.sum(axis=1).max() + 1)], float)
@@ -216,16 +221,16 @@ def product(
 
 def _in_monomials(variety, multidegree, h):
   """Exponents (M, N) and G (M, M) with s* H s = sum_mn conj(z^m) G_mn z^n."""
-  exponents, scales, unitary = _scaled(variety, multidegree)
-  chex.assert_shape(h, (unitary.shape[1],) * 2)
-  return exponents, scales[:, None] * (unitary @ h @ unitary.conj().T) * scales
+  exponents, scales, u = _scaled(variety, multidegree)
+  chex.assert_shape(h, (u.shape[1],) * 2)
+  return exponents, scales[:, None] * (u @ h @ u.conj().T) * scales
 
 
 def _scaled(variety, multidegree):
   """Exponents, scales and U of a basis."""
   basis = section_basis(variety, tuple(multidegree))
   scales = monomial_scales(variety.ambient, basis.exponents)
-  return basis.exponents, scales, basis.coefficients.conj() / scales[:, None]
+  return basis.exponents, scales, unitary(variety.ambient, basis)
 
 
 def _conjugate_relations(variety, multidegree, exponents, scales):

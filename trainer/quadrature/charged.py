@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from networks import sections as section_jets
+from trainer.geometry import sections
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 from trainer.quadrature import calibrate
@@ -88,8 +88,7 @@ def of_degree(
   first, second = Charges(variety, direction).pairs(basis.exponents)
   orbit = _orbits(basis.exponents, first, second, rows)
   # Monomials v = U s on the manifold.
-  scales = section_jets.monomial_scales(variety.ambient, basis.exponents)
-  u = basis.coefficients.conj() / scales[:, None]
+  u = sections.unitary(variety.ambient, basis)
   sums = np.zeros((orbit.max(initial=-1) + 1, len(left)), complex)
   np.add.at(sums, orbit, u[first][:, left] * u[second][:, right].conj())
   return Charged(functions, left, right, _range(sums.T))

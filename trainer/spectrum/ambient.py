@@ -11,7 +11,6 @@ the integral of f^2 is proportional to |G|^2 / ((k - m)! (k + m + n)!).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import functools
 import math
 
@@ -19,14 +18,8 @@ import chex
 import numpy as np
 
 from trainer.geometry import sections
-from trainer.geometry.sections import SectionBasis
 from trainer.geometry.variety import factor_slices
 from trainer.quadrature.functions import Functions
-
-
-def unitary(ambient: Sequence[int], basis: SectionBasis) -> np.ndarray:
-  """U (M, N_k) complex, v = U s for the sections s of a multidegree."""
-  return basis.coefficients.conj() / sections.monomial_scales(ambient, basis.exponents)[:, None]
 
 
 def inverse_mass(functions: Functions, forms: np.ndarray) -> np.ndarray:
@@ -36,7 +29,7 @@ def inverse_mass(functions: Functions, forms: np.ndarray) -> np.ndarray:
   """
   size = functions.size
   chex.assert_shape(forms, (None, size, size))
-  u, degrees = unitary(*_key(functions)), _degrees(functions)
+  u, degrees = _unitary(functions), _degrees(functions)
   g = u @ forms @ u.conj().T
   for factor, (n, k) in enumerate(zip(functions.ambient, degrees, strict=True)):
     lowering = _lowering(functions.ambient, degrees, factor)
@@ -65,7 +58,7 @@ def embedded(functions: Functions, degree: int) -> np.ndarray:
     while lower[factor] < k:
       lower[factor] += 1
       g = _raised(_lowering(ambient, lower, factor), g)
-  u = unitary(*_key(functions))
+  u = _unitary(functions)
   return u.conj().T @ g @ u
 
 
@@ -109,5 +102,5 @@ def _degrees(functions):
   return [int(row[part].sum()) for part in factor_slices(tuple(functions.ambient))]
 
 
-def _key(functions):
-  return functions.ambient, functions.basis
+def _unitary(functions):
+  return sections.unitary(functions.ambient, functions.basis)

@@ -73,7 +73,7 @@ def make(variety: Variety, degree: int, group: Generators) -> Blocks:
   symmetry.check_group(basis.exponents, basis.coefficients, variety.ambient, group)
   scales = sections.monomial_scales(variety.ambient, basis.exponents)
   monomials = SectionBasis(basis.exponents, np.diag(scales).astype(complex))
-  unitary = basis.coefficients.conj() / scales[:, None]
+  unitary = sections.unitary(variety.ambient, basis)
   functions = Functions(variety.ambient, monomials)
   return Blocks(functions, tuple(_orbits(basis.exponents, group)), unitary)
 
