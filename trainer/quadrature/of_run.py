@@ -75,17 +75,8 @@ class Task:
     Args:
       needs: degree -> bytes of a device.
     """
-    if self.degree is None:
-      return
-    if self.degree < 1:
-      raise UserError(f"--degree={self.degree} must be at least 1")
-    if needs(self.degree) > self.memory:
-      best = max((k for k in range(1, self.degree) if needs(k) <= self.memory), default=0)
-      raise UserError(
-        f"--degree={self.degree} needs about {needs(self.degree) / 2**20:,.0f} MiB a device, "
-        f"more than the {self.memory / 2**20:,.0f} of --memory_mib: "
-        + (f"--degree={best} fits" if best else "no degree fits")
-      )
+    if self.degree is not None:
+      check_degree(self.degree, needs, self.memory)
 
   def background(self, split: str, count: int, seed: int | None = None) -> Background:
     """Points of the metric."""
@@ -114,6 +105,19 @@ class Task:
       checkpoint.write_json(path, content | {"digest": self.digest})
     self.progress.close()
     return path
+
+
+def check_degree(degree: int, needs: Callable[[int], float], memory: int) -> None:
+  """Raises UserError if a degree is not positive or needs more than a device's memory, in bytes."""
+  if degree < 1:
+    raise UserError(f"--degree={degree} must be at least 1")
+  if needs(degree) > memory:
+    best = max((k for k in range(1, degree) if needs(k) <= memory), default=0)
+    raise UserError(
+      f"--degree={degree} needs about {needs(degree) / 2**20:,.0f} MiB a device, "
+      f"more than the {memory / 2**20:,.0f} of --memory_mib: "
+      + (f"--degree={best} fits" if best else "no degree fits")
+    )
 
 
 def open_task(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from networks.symmetry import Generators
 from trainer.errors import UserError
 from trainer.geometry.variety import Variety
-from trainer.quadrature import calibrate
+from trainer.quadrature import calibrate, of_run
 from trainer.spectrum import group as groups
 from trainer.spectrum import iterate
 from trainer.spectrum.measure import MOST
@@ -87,20 +87,11 @@ def make(
   order = 1 if group is None else groups.order(variety, group)
   phases = 1 if group is None else groups.num_phases(variety, group)
   case = _Case(variety, block, rate, order, phases)
-  fits = lambda k: _bytes(case, _plan(case, k, 0, 1)) <= memory
+  needs = lambda k: _bytes(case, _plan(case, k, 0, 1))
   patience = _BUDGET if degree is None else _PATIENCE
   if degree is None:
-    degree = _chosen(case, num_points, fits)
-  if degree < 1:
-    raise UserError(f"--degree={degree} must be at least 1")
-  if not fits(degree):
-    needs = _bytes(case, _plan(case, degree, 0, 1))
-    best = max((k for k in range(1, degree) if fits(k)), default=0)
-    raise UserError(
-      f"--degree={degree} needs about {needs / 2**30:,.1f} GiB a device, "
-      f"more than the {memory / 2**30:,.1f} of --memory_mib: "
-      + (f"--degree={best} fits" if best else "no degree fits")
-    )
+    degree = _chosen(case, num_points, lambda k: needs(k) <= memory)
+  of_run.check_degree(degree, needs, memory)
   plan = _best(case, degree, num_points, patience)
   if plan.points < 4 * plan.functions / order:
     raise UserError(
