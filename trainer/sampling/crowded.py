@@ -7,6 +7,7 @@ import numpy as np
 
 from trainer.geometry.foci import Foci, find_foci
 from trainer.geometry.variety import Variety
+from trainer.sampling import singular
 from trainer.sampling.concentrated import ConcentratedSampler
 from trainer.sampling.points import Points
 from trainer.sampling.sampler import Sampler
@@ -30,11 +31,15 @@ def make_sampler(
       squares of the linearised deviations of the means they are to give (B,).
     search: key of the points that the search for foci starts from.
     pilot: key of the points that the shares are chosen by.
+
+  Raises:
+    UserError: a focus leads to a singular point, where points would crowd for ever.
   """
   sampler = Sampler(variety)
   foci = find_foci(variety, _heavy_points(sampler, search))
   if not len(foci.radii):
     return sampler
+  singular.check_smooth(variety, foci.centers)
   centers = np.round(foci.centers, _DIGITS)
   for s in variety.factor_slices:
     centers[:, s] /= np.linalg.norm(centers[:, s], axis=1, keepdims=True)
