@@ -63,7 +63,7 @@ def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
   if int(state.step) == 0:
     job.record(0, evaluate(state))
   # Seconds an iteration of the solver takes for each point, and those that compiling a step takes.
-  level, cost, compiling = None, math.inf, 0.0
+  level, cost, to_compile = None, math.inf, 0.0
   last = schedule.is_over(job, state, len(sizes))
   last = last or bool(state.optimizer.taken) and job.out_of_time()
   segments = job.segments(state, sizes[-1], schedule.phase_points(job, linear, unknowns))
@@ -77,7 +77,7 @@ def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
     if larger:
       exact = not job.present.rough and level + 1 == len(sizes)
       step, meter = compile_step(job, state, segment, linear, sizes[level], exact)
-      compiling, tick = time.monotonic() - tick, time.monotonic()
+      to_compile, tick = time.monotonic() - tick, time.monotonic()
     job.trace(int(state.step))
     state, row = step(state, segment)
     row = {name: value.item() for name, value in jax.device_get(row).items()}
@@ -94,7 +94,7 @@ def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
     last = schedule.is_over(job, state, len(sizes))
     if not last:
       following = int(state.schedule.level)
-      left = job.seconds_left() - (following != level) * compiling
+      left = job.seconds_left() - (following != level) * to_compile
       affordable = parallel.of_first_process(left / cost)
       worth = RULES.worth_a_step if row["iterations"] else 1
       if following != level:

@@ -195,10 +195,10 @@ class Job(NamedTuple):
       self.save(saved, state, force=True)
     saved.finish()
     step = saved.latest_step()
-    where = "no checkpoint could be saved" if step is None else f"checkpoint saved at step {step}"
-    raise PreemptedError(
-      f"stopped by a termination signal; {where}: the same command goes on from there"
-    )
+    where = "no checkpoint could be saved"
+    if step is not None:
+      where = f"checkpoint saved at step {step}: the same command goes on from there"
+    raise PreemptedError(f"stopped by a termination signal; {where}")
 
 
 def is_skipping(state: TrainState, last: bool) -> bool:
