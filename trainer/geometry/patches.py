@@ -39,6 +39,8 @@ def normalise(variety: Variety, z: jax.Array) -> jax.Array:
   return jnp.concatenate(parts)
 
 
+# Many functions of a point read it: as a function of its own it is traced once.
+@functools.partial(jax.jit, static_argnums=0)
 def gradient(variety: Variety, z: jax.Array) -> jax.Array:
   """dQ_a/dz_i at z (N,) -> (K, N); or at points z (N, ...), coordinates first -> (K, N, ...)."""
   chex.assert_axis_dimension(z, 0, variety.num_coordinates)
