@@ -194,7 +194,7 @@ def _products(u: Complex, v: Complex, table: np.ndarray, order, pairs) -> Comple
   derivatives gives.
   """
   table = table if order is None else table[:, order]
-  u, v = (c[..., index] for c, index in zip((u, v), table, strict=True))
+  u, v = (_spread(c, index) for c, index in zip((u, v), table, strict=True))
   product = u[:1] * v + _without_value(u) * v[:1]
   if pairs:
     a, c = 1 + np.array(pairs).T
@@ -203,6 +203,12 @@ def _products(u: Complex, v: Complex, table: np.ndarray, order, pairs) -> Comple
     product = Complex(*(jnp.concatenate([getattr(c, name) for c in rows]) for name in ("re", "im")))
   # Without the fence XLA computes low degrees again for every monomial of a higher one.
   return Complex(*jax.lax.optimization_barrier((product.re, product.im)))
+
+
+def _spread(c: Complex, index: np.ndarray) -> Complex:
+  """c[..., index] as a product with a matrix of zeros and ones: XLA gathers one by one."""
+  chosen = jnp.asarray(np.eye(c.re.shape[-1])[:, index], c.re.dtype)
+  return Complex(jets.matmul(c.re, chosen), jets.matmul(c.im, chosen))
 
 
 def _without_value(c: Complex) -> Complex:
