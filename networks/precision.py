@@ -75,6 +75,13 @@ def product(x: chex.Array, w: chex.Array) -> chex.Array:
   return exact_matmul(x, w)
 
 
+def transposed_product(x: chex.Array, w: chex.Array) -> chex.Array:
+  """x^T w, (B, F) and (B, F') -> (F, F'), as `product`, in the precision that w is stored in."""
+  if w.dtype == jnp.bfloat16:
+    return product(columns(x.astype(w.dtype)), w)
+  return exact_matmul(x.T, w)
+
+
 def columns(x: chex.Array) -> chex.Array:
   """x^T as the left factor of a product."""
   if jax.default_backend() != "cpu":

@@ -51,8 +51,8 @@ def test_the_degree_rises_and_sigma_falls(uninterrupted):
   assert algebraic < 0.02 * rows[0]["sigma"] and rows[-1]["sigma"] < 0.8 * algebraic
   assert all(row["flops_per_second"] > 0 for row in rows if "iterations" in row)
   sizes = [row["batch_size"] for row in rows[1 : corrected + 1]]
-  # Ten points for each of the 10 unknowns of degree 1; all of them in the end.
-  assert sizes[0] == 96 and sizes[-1] == 2000
+  # Ten equations for each of the 10 unknowns of degree 1, three a point; all points in the end.
+  assert sizes[0] == 32 and sizes[-1] == 2000
   assert (workdir / "report.html").exists()
   # curvature_mlp has no (2, 2) jets.
   euler = json.loads((workdir / "certificate.json").read_text())["measures"]["euler"]

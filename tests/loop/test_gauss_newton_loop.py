@@ -35,7 +35,9 @@ class _Job:
       phase=0,
       problem=SimpleNamespace(
         merit="sigma",
-        linearise=lambda: SimpleNamespace(nearly_linear=sections, low_rank=sections),
+        linearise=lambda: SimpleNamespace(
+          nearly_linear=sections, low_rank=sections, equations=1, keep=None
+        ),
       ),
     )
     self.present = Phase(GAUSS_NEWTON, "algebraic(degree=2)")
@@ -121,7 +123,7 @@ def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
 def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterations):
   # The clock, looked at three times a step, moves 200 seconds in 20 iterations.
   ticks = iter(range(0, 10_000, 100))
-  monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
+  monkeypatch.setattr(gauss_newton_loop, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
   state = _train(monkeypatch, _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds), sizes=(16,))
   assert int(state.optimizer.iterations) == iterations
 
@@ -130,7 +132,7 @@ def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterat
 def test_the_last_batch_has_the_points_that_time_is_left_for(monkeypatch, seconds, size):
   # 200 seconds for 20 iterations on 16 points, and 100 for a step's compilation.
   ticks = iter(range(0, 100_000, 100))
-  monkeypatch.setattr(gauss_newton_loop.time, "monotonic", lambda: next(ticks))
+  monkeypatch.setattr(gauss_newton_loop, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
   job = _Job([0.4, 0.39, 0.38, 0.37], steps=3, seconds_left=seconds)
   job.record = lambda step, row: rows.append(row)
   rows = []

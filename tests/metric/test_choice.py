@@ -45,8 +45,10 @@ def test_dense_polynomials_get_a_ladder_that_fills_the_time():
   config, found = _chosen(variety((4,), ((5,),)))
   filled = chosen.filled(config, found)
   degrees = [p.network for p in phases.make_phases(filled)]
-  assert degrees == ["algebraic(degree=3)", "algebraic(degree=7)"]
-  assert 0.6 * 315**2 < filled.data.train_points < 10 * 315**2
+  assert degrees == ["algebraic(degree=4)", "algebraic(degree=8)"]
+  # Seven equations a point.
+  assert 1.5 * 460**2 < 7 * filled.data.train_points < 10 * 460**2
+  assert filled.data.heldout_points == 10_000
   assert 200 < found.seconds <= 300 and filled.time_limit < 300
   metric_problem(filled, filled.network, True)
 

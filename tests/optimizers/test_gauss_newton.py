@@ -82,7 +82,7 @@ def test_e_falls_by_orders_of_magnitude(data_dir):
 def test_a_step_to_an_indefinite_metric_is_not_taken(data_dir):
   """Far from the solution the undamped step overshoots: it goes only as far as g stays positive."""
   linear, params, _ = problems.linearisation("algebraic")
-  rng = np.random.default_rng(8)
+  rng = np.random.default_rng(2)
   bent = jax.tree.map(
     lambda h: jnp.diag(jnp.asarray(10.0 ** rng.uniform(-2, 2, size=len(h)))), params["network"]
   )

@@ -118,11 +118,9 @@ def test_a_higher_degree_starts_from_a_power_of_the_lower(degree, share):
   assert following.optimizer.damping < state.optimizer.damping
 
 
-@pytest.mark.parametrize(
-  "points, sizes", [(100_000, [300, 1200, 4800, 19_200, 100_000]), (500, [250, 500])]
-)
+@pytest.mark.parametrize("points, sizes", [(100_000, [100, 100_000]), (150, [75, 150])])
 def test_the_first_batch_of_a_lifted_metric_is_small(points, sizes):
-  """0.3 points an unknown, half of all where there are few; a lower rung takes one size."""
+  """0.3 equations an unknown, half of all where there are few; a lower rung takes one size."""
   config = _config(
     **{"steps": 0, "gauss_newton.steps": 5, "network": "algebraic(degree=3)", "continuation": (2,)}
   )

@@ -183,7 +183,7 @@ def _num_points(problem, params):
 
 def _solution(problem, slope, ends, mesh, memory, fit, params):
   """The program of `along` for one device."""
-  linear = problem.linearise()
+  linear = problem.linearise(slopes=False)
   unknowns = sum(leaf.size for leaf in jax.tree.leaves(problem.trained(params)))
   name = solvers.choose(unknowns, fit.num_points, linear.low_rank)
   if unknowns * fit.num_points * 8 / mesh.size > memory and name != "sample_space":

@@ -66,7 +66,8 @@ def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
   level, cost, to_compile = None, math.inf, 0.0
   last = schedule.is_over(job, state, len(sizes))
   last = last or bool(state.optimizer.taken) and job.out_of_time()
-  segments = job.segments(state, sizes[-1], schedule.phase_points(job, linear, unknowns))
+  num_points = schedule.phase_points(job, linear, unknowns)
+  segments = job.segments(state, sizes[-1], num_points, linear.keep)
   while not last:
     larger = int(state.schedule.level) != level
     if larger:
@@ -140,7 +141,7 @@ def compile_step(
   local = batch_size // job.mesh.size
   name = settings.solver
   if name == "auto":
-    name = solvers.choose(unknowns, batch_size, linear.low_rank)
+    name = solvers.choose(unknowns, batch_size * linear.equations, linear.low_rank)
   with precision.matmuls(run.config.matmul_precision):
     kept = jax.eval_shape(
       lambda params, batch: linear.prepare(linear.at(params), batch),
@@ -150,7 +151,8 @@ def compile_step(
   size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
   if size > job.memory and name != "sample_space":
     linear = lazily(linear)
-  chunk = max(size for size in range(1, RULES.chunk + 1) if local % size == 0)
+  most = RULES.chunk // linear.equations
+  chunk = max(size for size in range(1, most + 1) if local % size == 0)
   plan = microbatch.Plan(local, chunk, 0, job.memory)
   job.progress.note(
     f"Gauss-Newton by {name}: {unknowns:,} unknowns, batches of {batch_size:,}, "
@@ -159,7 +161,7 @@ def compile_step(
   job.progress.stage("compiling a step")
   tolerance = settings.tolerance if exact else max(settings.tolerance, RULES.rough)
   iterations = settings.iterations
-  if linear.low_rank and not exact and batch_size < unknowns:
+  if linear.low_rank and not exact and batch_size * linear.equations < unknowns:
     iterations = min(iterations, RULES.early)
   solver = solvers.make_solver(name, linear, plan, iterations, tolerance)
   mu = schedule.momentum(job, linear)

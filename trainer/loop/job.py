@@ -111,8 +111,14 @@ class Job(NamedTuple):
     count = min(settings.train_points, settings.resident_points)
     return dataset.load(self.source("train"), count).batch
 
-  def segments(self, state: TrainState, batch_size: int, num_points: int) -> Segments:
-    """The first `num_points` training points, an epoch, in batches."""
+  def segments(
+    self,
+    state: TrainState,
+    batch_size: int,
+    num_points: int,
+    keep: Callable[[Any], dict[str, jax.Array]] | None = None,
+  ) -> Segments:
+    """The first `num_points` training points, an epoch, in batches; `keep` as in Linearisation."""
     settings = self.run.config.data
     return Segments(
       self.source("train"),
@@ -121,13 +127,16 @@ class Job(NamedTuple):
       stream=settings.stream,
       batch_size=batch_size,
       mode=self.parallelism,
-      extend=self.kept(state),
+      extend=self.kept(state, keep),
     )
 
-  def kept(self, state: TrainState) -> Kept:
-    """Adds to a batch what the problem needs of its points and this phase does not change."""
+  def kept(
+    self, state: TrainState, keep: Callable[[Any], dict[str, jax.Array]] | None = None
+  ) -> Kept:
+    """Adds to a batch what is needed of its points and this phase does not change."""
     params = parallel.globalise(state.params, self.mesh)
-    return Kept(self.run.problem.keep, params, self.mesh, self.memory)
+    of_points = (lambda params, batch: keep(batch)) if keep else self.run.problem.keep
+    return Kept(of_points, params, self.mesh, self.memory)
 
   def evaluator(self, state: TrainState) -> Callable[[TrainState], dict[str, float]]:
     """Compiles state -> {name, name_stderr: of each measure} on the validation points."""

@@ -27,20 +27,20 @@ class Rules(NamedTuple):
 
   Attributes:
     growth: a batch is this many times larger than the one before.
-    first, lifted_first: the first batch of a problem of low rank has this many points per unknown,
-      and that of one which starts from the phase before.
-    early: on batches with fewer points than unknowns, but the last, iterative solvers take no more
-      iterations: what they would find after that is the batch's own.
+    first, lifted_first: the first batch of a problem of low rank has this many equations per
+      unknown, and that of one which starts from the phase before.
+    early: on batches with fewer equations than unknowns, but the last, iterative solvers take no
+      more iterations: what they would find after that is the batch's own.
     lifted_damping: the first damping of a problem that bends little and starts from the phase
       before.
     network_batch: all batches of steps with momentum, and the first of others.
     decay: by how much steps with momentum get shorter: to 1 / (1 + decay) in the last.
     network_patience: they end early where the measure has not fallen for this part of their steps.
-    enough: points per unknown of a phase that a higher degree follows.
+    enough: equations per unknown of a phase that a higher degree follows.
     fall, fall_early: the measure has to fall by this part, on the largest batch and on the others,
       ..
-    patience, patience_small: .. within so many steps, on batches with more points than unknowns and
-      on those with fewer.
+    patience, patience_small: .. within so many steps, on batches with more equations than unknowns
+      and on those with fewer.
     converged, small, undamped: where E is what the linear model predicts, up to the part
       `converged`, and fell by less than the factor `small` in a step damped by less than
       `undamped`, its minimum is reached.
@@ -49,8 +49,8 @@ class Rules(NamedTuple):
     rough: tolerance of conjugate gradients before the last batch size.
     damping_floor, rounding_errors: the least damping; below so many rounding errors J J^T is not
       positive definite.
-    chunk: points worked on at once, at most: what lies between two matmuls stays in a processor's
-      cache.
+    chunk: equations worked on at once, at most: what lies between two matmuls stays in a
+      processor's cache.
   """
 
   growth: int = 4
@@ -121,7 +121,7 @@ def phase_points(job: Job, linear: Linearisation, unknowns: int) -> int:
   points, settings = job.run.config.data.train_points, job.run.config.gauss_newton
   if job.run.problem.keep and momentum(job, linear):
     points = min(points, settings.steps * (settings.batch_size or RULES.network_batch))
-  return min(points, RULES.enough * unknowns) if job.present.rough else points
+  return min(points, RULES.enough * unknowns // linear.equations) if job.present.rough else points
 
 
 def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
@@ -129,15 +129,17 @@ def batch_sizes(job: Job, linear: Linearisation, unknowns: int) -> list[int]:
   settings, points = job.run.config.gauss_newton, phase_points(job, linear, unknowns)
   auto = RULES.network_batch
   if linear.low_rank:
-    auto = int(RULES.first * unknowns)
+    auto = int(RULES.first * unknowns / linear.equations)
     if lifted(job.run, linear):
-      auto = min(int(RULES.lifted_first * unknowns), points // 2)
+      auto = min(int(RULES.lifted_first * unknowns / linear.equations), points // 2)
   size = settings.batch_size or auto
   if momentum(job, linear):
     return [round_size(min(size, points), job.mesh.size)]
+  # Every size is a program to compile.
   if job.present.rough and not settings.batch_size:
-    # Every size is a program to compile, for steps that take little time.
     return [round_size(points, job.mesh.size)]
+  if lifted(job.run, linear) and not settings.batch_size:
+    return sorted({round_size(size, job.mesh.size) for size in (auto, points)})
   sizes = []
   while size <= points // 2:
     sizes.append(size)
@@ -214,7 +216,9 @@ def judge(
   elif steady:
     patience = RULES.network_patience * job.run.config.gauss_newton.steps
   else:
-    patience = RULES.patience_small if row["batch_size"] < unknowns else RULES.patience
+    patience = RULES.patience
+    if row["batch_size"] * linear.equations < unknowns:
+      patience = RULES.patience_small
   if stalled >= patience or converged or not (row["accepted"] or steady):
     level, stalled = level + 1, 0
   # Copies, because a step donates its state.

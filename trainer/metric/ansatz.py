@@ -128,7 +128,7 @@ def _of_potential(variety: Variety, built: Built) -> Ansatz:
   def metric(params, batch):
     chex.assert_shape(batch.x, (None, 2 * variety.num_coordinates))
     if by_jets:
-      kept = (batch.fixed,) if batch.fixed else ()
+      kept = (batch.fixed,) if built.keep and batch.fixed else ()
       mixed = built.apply(params, coordinates(batch), *kept).mixed
     else:
       phi = functools.partial(built.apply, params)

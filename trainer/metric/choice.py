@@ -1,9 +1,9 @@
 """Chooses a network, degrees and numbers of points for a manifold, a machine and a time.
 
 Few monomials: a network of their products. Any others: algebraic metrics of the highest degree
-whose least squares the time allows with one point an unknown, or fewer where they start as exactly
-the metric of half the degree. One degree more lowers sigma by a factor of two to three, ten points
-an unknown instead of one by less than two, and costs more.
+whose least squares the time allows with enough equations an unknown, of which a point has 1 + 2n.
+One degree more lowers sigma by a factor of two to three, ten equations an unknown instead of one by
+less than two, and costs more.
 """
 
 import time
@@ -20,27 +20,28 @@ from trainer.metric.losses import make_loss, monge_ampere
 from trainer.points.concentration import make_sampler
 from trainer.problem.registry import Choice
 
-# Of the rate of a matrix product, the rest included.
-_EFFICIENCY = 0.8
+# Of the rate of a matrix product, in products with J; what small matrices at a point come to.
+_EFFICIENCY, _SMALL = 0.9, 160
 # J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
 _FASTER = 1.2
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
-_PHASE, _CERTIFICATE, _REST = 7.0, 30.0, 15.0
+_PHASE, _CERTIFICATE, _REST = 12.0, 30.0, 15.0
 # Points that a certificate evaluates g at, and curvature, in held-out points: search and pictures,
 # too. Rows of sections and what is made of them, of the rate of a matrix product.
 _VALUES, _CURVATURES, _ROWS_EFFICIENCY = 8.0, 1.25, 0.4
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
-# Points an unknown: fewer are not worth a degree, or one whose start is exactly the metric of half
-# the degree, which is near its end; more are not worth their time; those of the first batch of one
-# whose start is not.
-_FEWEST, _FEWEST_EXACT, _MOST, _FIRST = 1.0, 0.55, 10.0, 0.3
-# The fewest points of a run.
-_POINTS = 20_000
+# Equations an unknown: fewer are not worth a degree, more are not worth their time; those of the
+# first batch of a metric that starts from a lower one.
+_FEWEST, _MOST, _FIRST = 1.5, 10.0, 0.3
+# The fewest points of a run, and as many held-out ones at most for so many seconds.
+_POINTS, _HELDOUT, _SHORT = 5_000, 10_000, 400.0
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
 # Iterations of conjugate gradients on the first batch, on the last, and on the last of metrics that
-# start from a lower one, exactly or not; what preparing and trying a step costs in iterations.
-_EARLY, _LATE, _EXACT, _LIFTED, _STEP = 8, 25, 12, 20, 5
+# start from a lower one, exactly or not, and how many such steps; what preparing and trying a step
+# costs in iterations.
+_EARLY, _LATE, _EXACT, _LIFTED, _STEP = 8, 25, 14, 16, 6
+_STEPS_EXACT, _STEPS_LIFTED, _STEPS_ALONE = 1, 2, 6
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
 
@@ -99,6 +100,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
     "network": f"algebraic(degree={degree})",
     "continuation": tuple(lower),
     "data.train_points": plan.points,
+    "data.heldout_points": _heldout(config),
     "gauss_newton.steps": 20,
     "gauss_newton.iterations": plan.iterations,
     "matmul_precision": "float32" if _products(machine) == machine.flops else "bfloat16",
@@ -134,21 +136,23 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   degrees = _ladder(variety, degree)
   fixed = _REST + _PHASE * len(degrees)
   fixed = machine.slowness * fixed + _certificate_seconds(variety, degree, config, machine)
-  fixed += (config.data.heldout_points + 5_000) / points_per_second
+  fixed += (_heldout(config) + 5_000) / points_per_second
+  equations = 1 + 2 * variety.dimension
   for lower in degrees[:-1]:
-    most = _unknowns(variety, lower)
-    fixed += 10 * most * _flops(variety, lower) * 5 * _LATE / (_EFFICIENCY * _products(machine))
-  unknowns = _unknowns(variety, degree)
+    most = 10 * _unknowns(variety, lower) / equations
+    fixed += most * _flops(variety, lower) * 5 * _LATE / (_EFFICIENCY * _products(machine))
+  unknowns = _unknowns(variety, degree) / equations
   left = config.budget_seconds - fixed
   iteration = _flops(variety, degree) / (_EFFICIENCY * _products(machine))
-  iteration *= 1.5 if _frame_bytes(variety, degree) * unknowns > memory else 1
+  iteration *= 1.5 if _frame_bytes(variety, degree) * _FEWEST * unknowns > memory else 1
   step = _STEP * _products(machine) / machine.flops  # Of single precision.
-  plan = _Plan(tuple(degrees), unknowns, 0, 0.0)
+  plan = _Plan(tuple(degrees), _unknowns(variety, degree), 0, 0.0)
   lifted = len(degrees) > 1
   early = _FIRST * (_EARLY + step) if lifted else 0
-  late = (plan.iterations + step) * (1 if lifted else 6)
+  steps = _STEPS_EXACT if plan.exact else _STEPS_LIFTED if lifted else _STEPS_ALONE
+  late = (plan.iterations + step) * steps
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
-  ratio = min(max(ratio, _FEWEST_EXACT if plan.exact else _FEWEST), _MOST)
+  ratio = min(max(ratio, _FEWEST), _MOST)
   points = max(int(ratio * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
   return plan._replace(points=points, seconds=seconds)
@@ -182,18 +186,30 @@ def _unknowns(variety: Variety, degree: int) -> int:
 
 def _flops(variety: Variety, degree: int) -> float:
   """Of one product with J^T J, a point; see trainer.metric.algebraic."""
-  return 12 * (variety.dimension + 1) * _unknowns(variety, degree)
+  n = variety.dimension
+  small = _SMALL * _rows(n) * sum(_sections(variety, degree))
+  return (n + 1) * (12 * _unknowns(variety, degree) + small)
+
+
+def _rows(n: int) -> int:
+  """Sections with first and second derivatives."""
+  return 1 + n + n * (n + 1) // 2
 
 
 def _frame_bytes(variety: Variety, degree: int) -> float:
-  return 8 * (variety.dimension + 1) * sum(_sections(variety, degree))
+  return 8 * _rows(variety.dimension) * sum(_sections(variety, degree))
+
+
+def _heldout(config: ml_collections.ConfigDict) -> int:
+  points = config.data.heldout_points
+  return min(points, _HELDOUT) if config.budget_seconds < _SHORT else points
 
 
 def _certificate_seconds(variety, degree, config, machine) -> float:
   """Sections with their derivatives times H at all held-out points, in float64; compiling."""
   n = variety.dimension
-  rows = _VALUES * (1 + n) + _CURVATURES * (1 + n + n * (n + 1) // 2)
-  work = 2 * 8 * rows * _unknowns(variety, degree) * config.data.heldout_points
+  rows = _VALUES * (1 + n) + _CURVATURES * _rows(n)
+  work = 2 * 8 * rows * _unknowns(variety, degree) * _heldout(config)
   return machine.slowness * _CERTIFICATE + work / (_ROWS_EFFICIENCY * machine.flops)
 
 

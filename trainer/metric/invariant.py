@@ -12,21 +12,24 @@ import jax.numpy as jnp
 
 from networks import jets
 from networks.invariant import InvariantForm
+from trainer.geometry.variety import Variety
 from trainer.metric import forms
 from trainer.metric.losses import Tensors, monge_ampere, residual
 from trainer.problem.linearise import Linearisation, of_matrix
 
 
 @forms.linearise.register
-def linearise(form: InvariantForm) -> Linearisation:
+def linearise(form: InvariantForm, variety: Variety | None = None) -> Linearisation:
   """The linearisation of K = (1/(pi k)) log rho in (log kappa, h).
 
   Args:
     form: the forms and their degree.
+    variety: is not read: few unknowns have points enough.
 
   Returns:
     The linearisation, for parameters {"log_kappa": (), "network": {..: {"h": (P,)}}}.
   """
+  del variety
 
   def rho(params, batch):
     (h,) = jax.tree.leaves(params["network"])

@@ -173,11 +173,11 @@ class MetricProblem(Problem):
     """The loss at points, admissible where g is positive definite; sigma is watched."""
     return losses.residual(self._loss, Tensors(self.ansatz, params, batch))
 
-  def linearise(self) -> Linearisation:
-    """A form's own of eta - 1, else by autodiff."""
+  def linearise(self, slopes: bool = True) -> Linearisation:
+    """A form's own of eta - 1 and, unless slopes are not asked for, d eta; else by autodiff."""
     if self.ansatz.form is None or self._loss is not losses.monge_ampere:
       return linearise.by_autodiff(self)
-    return forms.linearise(self.ansatz.form)
+    return forms.linearise(self.ansatz.form, self.variety if slopes else None)
 
   # --- What is measured.
 

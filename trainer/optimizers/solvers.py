@@ -73,12 +73,12 @@ class Solver(NamedTuple):
   solve: Callable[[Any, jax.Array, jax.Array, jax.Array], Step]
 
 
-def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
+def choose(num_parameters: int, num_equations: int, low_rank: bool) -> str:
   """The solver for a problem of this size, over all devices.
 
   Args:
     num_parameters: P.
-    num_points: points of a batch, B.
+    num_equations: of a batch, B: its points times the numbers of a residual.
     low_rank: whether products with J cost far less than its P entries a point, as for
       algebraic metrics.
 
@@ -86,10 +86,10 @@ def choose(num_parameters: int, num_points: int, low_rank: bool) -> str:
     One of SOLVERS: parameter space costs B P^2, sample space B^2 P, and both solve exactly, which
     ill-conditioned networks need; conjugate gradients cost B P an iteration.
   """
-  smaller = min(num_parameters, num_points)
+  smaller = min(num_parameters, num_equations)
   if smaller > (_EXACT_LOW_RANK if low_rank else _EXACT):
     return "conjugate_gradient"
-  return "parameter_space" if num_parameters <= num_points else "sample_space"
+  return "parameter_space" if num_parameters <= num_equations else "sample_space"
 
 
 def make_solver(
@@ -167,7 +167,7 @@ def conjugate_gradient(
 ) -> Solver:
   """Solves (J^T J + lambda m) delta = -J^T r by conjugate gradients.
 
-  m = tr(J^T J) / min(P, points).
+  m = tr(J^T J) / min(P, equations).
 
   Args:
     linear: the linearisation; J is never formed.
@@ -201,7 +201,7 @@ def conjugate_gradient(
   def solve(normal, residual, damping, limit):
     system, trace, points = normal
     b = _gradient(linear, plan, system, residual)
-    shift = damping * trace / jnp.minimum(points, b.shape[0])
+    shift = damping * trace / jnp.minimum(points * linear.equations, b.shape[0])
 
     # Numbers that decide are equal on all devices; each adds up `new` by itself.
     def body(carry):

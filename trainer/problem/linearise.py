@@ -59,6 +59,9 @@ class Linearisation(NamedTuple):
       little.
     low_rank: whether products with J cost far less than its P entries a row, so that many unknowns
       are solved for by iteration.
+    equations: how many numbers that teach alike the residual has at a point.
+    keep: batch -> {name: (B, ...)}, what all of this needs of points and no parameter changes, for
+      Batch.fixed; where that is empty it is computed anew.
     together: (at, batch) -> what `residual` and `prepare` give, where that costs less than both;
       the residual is never rounded.
   """
@@ -73,6 +76,8 @@ class Linearisation(NamedTuple):
   unfold: Callable[[Any, jax.Array], jax.Array] = lambda at, v: v
   nearly_linear: bool = False
   low_rank: bool = False
+  equations: int = 1
+  keep: Callable[[Any], dict[str, jax.Array]] | None = None
   together: Callable[[Any, Any], tuple[Residual, Any]] | None = None
 
 
