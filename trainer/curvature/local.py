@@ -43,7 +43,9 @@ def second_derivatives(
   return jnp.sum(coefficients[:, :, None] * complement[:, None, :], axis=0)
 
 
-def log_omega_slope(variety: Variety, z: jax.Array, pullback: jax.Array) -> jax.Array:
+def log_omega_slope(
+  variety: Variety, z: jax.Array, pullback: jax.Array, normal: jax.Array
+) -> jax.Array:
   """d_c log Omega at one point, in coordinates whose second derivatives are normal.
 
   Omega = det(z^(1), .., z^(m), d_1 z, .., d_n z, v_1, .., v_K) / det(dQ_i v_j) for all v, z^(i)
@@ -55,24 +57,22 @@ def log_omega_slope(variety: Variety, z: jax.Array, pullback: jax.Array) -> jax.
     variety: the variety.
     z: (N,) complex, on the variety.
     pullback: (n, N) complex, J[a, i] = dz^i/dx^a.
+    normal: (K, N) complex, see `normal_complement`.
 
   Returns:
     (n,) complex.
   """
   n, k, m = variety.dimension, variety.codimension, len(variety.ambient)
-  normal = normal_complement(variety, z)
   solve = inverse(jnp.sum(normal.conj()[:, None] * normal[None], axis=-1))  # [j, i]
   # Q_i's second derivatives along J_c and v_j: [i, c, j].
   changes = _second(variety, z, jnp.repeat(pullback, k, axis=0), jnp.tile(normal, (n, 1)))
   denominator = jnp.sum(solve.T[:, None] * changes.reshape(k, n, k), axis=(0, 2))
 
-  masks = np.zeros((m, variety.num_coordinates))
-  for i, part in enumerate(variety.factor_slices):
-    masks[i, part] = 1
-  masks = jnp.asarray(masks, z.real.dtype)
-  rows = jnp.concatenate([masks * z, pullback, normal])
+  factors = np.repeat(np.eye(m), np.array(variety.ambient) + 1, axis=1)
+  factors = jnp.asarray(factors, z.real.dtype)
+  rows = jnp.concatenate([factors * z, pullback, normal])
   # How much of z^(i) is in J_c^(i).
-  moved = jnp.linalg.solve(rows.T, (masks[:, None] * pullback).reshape(m * n, -1).T)
+  moved = jnp.linalg.solve(rows.T, (factors[:, None] * pullback).reshape(m * n, -1).T)
   return jnp.sum(jnp.einsum("iic->ic", moved[:m].reshape(m, m, n)), axis=0) - denominator
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from networks import index_maps, jets, jets22
 from networks.algebraic import FullForm, packed_form
-from trainer.curvature import local
-from trainer.geometry import hermitian, small
+from trainer.curvature import contractions, local
+from trainer.geometry import hermitian
 from trainer.geometry.variety import Variety
 from trainer.metric import complex_rows
 from trainer.metric.losses import Tensors, monge_ampere, residual
@@ -73,7 +73,7 @@ def fixed(variety: Variety, batch: Batch) -> dict[str, jax.Array]:
     normal = local.normal_complement(variety, z)
     return {
       "second": local.second_derivatives(variety, z, pullback, normal),
-      "log_omega_slope": local.log_omega_slope(variety, z, pullback),
+      "log_omega_slope": local.log_omega_slope(variety, z, pullback, normal),
     }
 
   return jax.vmap(at_point)(jax.lax.complex(*jnp.split(batch.x, 2, axis=1)), batch.pullback)
@@ -111,7 +111,8 @@ def measure(
   found = residual(monge_ampere, tensors)
   if variety is None:
     return terms, jax.lax.complex(tensors.eta, jnp.zeros_like(tensors.eta))[:, None], found
-  change = jnp.einsum("zba,zcab->zc", _inverse(metric), _sum(t.slope for t in terms))
+  inverse = contractions.inverse(metric)
+  change = jnp.einsum("zab,zcab->zc", inverse, _sum(term.slope for term in terms))
   change -= known["log_omega_slope"]
   slopes = jnp.einsum("zjc,zc->zj", _frame(form, batch), change)
   one = jnp.ones_like(slopes[:, :1])
@@ -130,12 +131,12 @@ def products(form: FullForm, terms: list[Term], values: jax.Array, batch: Batch)
     values: of `measure`.
     batch: points.
   """
-  inverse = _inverse(_sum(term.metric for term in terms))  # [b, a] = g^{a bbar}
+  inverse = contractions.inverse(_sum(term.metric for term in terms))
   slopes = values.shape[1] > 1
   connection = frame = None
   if slopes:
     # Gamma^e_ac = g^{e bbar} d_c g_ab, [c, a, e].
-    connection = jnp.einsum("zbe,zcab->zcae", inverse, _sum(term.slope for term in terms))
+    connection = jnp.einsum("zeb,zcab->zcae", inverse, _sum(term.slope for term in terms))
     frame = values[:, :1, None] * _frame(form, batch)
   found = []
   for term, scale in zip(terms, _scales(form), strict=True):
@@ -173,13 +174,13 @@ def _term(rows, packed, scale, n):
 
 def _of_log_eta(term, scale, inverse):
   """c of d log eta [V] for z = s and t_a over sqrt(rho), (B, 1 + n, 1 + n)."""
-  c = jnp.pad(scale * inverse, ((0, 0), (1, 0), (1, 0)))
+  c = jnp.pad(scale * jnp.swapaxes(inverse, 1, 2), ((0, 0), (1, 0), (1, 0)))
   return c.at[:, 0, 0].set(-_trace(term, inverse))
 
 
 def _trace(term, inverse):
   """g^{a bbar} g^j_ab, (B,)."""
-  return jnp.einsum("zba,zab->z", inverse, term.metric)
+  return jnp.einsum("zab,zab->z", inverse, term.metric)
 
 
 def _covariant(term, connection):
@@ -206,13 +207,13 @@ def _of_slopes(term, scale, inverse, connection):
   """c of d_c (d log eta [V]) for z = s, t_a and t_ac over sqrt(rho), (B, n, 1 + n, A)."""
   n = inverse.shape[-1]
   covariant = term.slope - jnp.einsum("zcae,zeb->zcab", connection, term.metric)
-  mixed = jnp.einsum("zba,zcb->zca", inverse, term.metric)  # g^{a bbar} g^j_cb
+  mixed = jnp.einsum("zab,zcb->zca", inverse, term.metric)  # g^{a bbar} g^j_cb
   mixed += _trace(term, inverse)[:, None, None] * jnp.eye(n, dtype=inverse.real.dtype)
-  twisted = jnp.einsum("zba,zcab->zc", inverse, covariant)
+  twisted = jnp.einsum("zab,zcab->zc", inverse, covariant)
   of_s = -jnp.concatenate([twisted[:, :, None], mixed], axis=2)
   pairs = n * (n + 1) // 2
   choose = np.eye(pairs)[index_maps.pair_index(n)]  # [a, c, p]
-  bent = scale * jnp.einsum("zba,acp->zcbp", inverse, choose.astype(inverse.real.dtype))
+  bent = scale * jnp.einsum("zab,acp->zcbp", inverse, choose.astype(inverse.real.dtype))
   return jnp.concatenate(
     [
       jnp.pad(of_s, ((0, 0), (0, 0), (0, pairs)))[:, :, None],
@@ -225,7 +226,7 @@ def _of_slopes(term, scale, inverse, connection):
 def _frame(form, batch):
   """l F^-1, (B, n, n), g_FS = F F*."""
   g = hermitian.unpack(batch.fubini_study.T)
-  return _length(form, g.shape[-1]) * _inverse(jnp.linalg.cholesky(g))
+  return _length(form, g.shape[-1]) * contractions.unitary_frame(g)
 
 
 def _length(form, n):
@@ -235,11 +236,6 @@ def _length(form, n):
   and pi k (n + 1)(n + 2) for Fubini-Study's sections of a high degree k.
   """
   return math.sqrt(n / ((n + 2) * math.pi * form.degree))
-
-
-def _inverse(matrices):
-  """Of small matrices (B, n, n)."""
-  return jnp.moveaxis(small.inverse(jnp.moveaxis(matrices, 0, -1)), -1, 0)
 
 
 def _scales(form):
