@@ -121,6 +121,13 @@ def test_what_is_equal_compiles_once(point):
   assert len(traces) == 1
 
 
+def test_a_run_first_read_under_trace_keeps_nothing_of_the_trace():
+  """The ansatz is kept for all equal fields, whoever asked first."""
+  fields = Fields(_CUBIC, "phi_mlp(widths=(6,))")
+  jax.jit(lambda x: (fields.ansatz, x)[1])(1.0)
+  fields.ansatz.init(jax.random.key(0))
+
+
 def test_two_charts_see_one_metric():
   """At a point that lies in both, with coordinates eliminated and patches that differ."""
   variety = description.make_variety(k3_quartic.get_config())

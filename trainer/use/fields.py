@@ -74,7 +74,9 @@ class Fields:
 
 @functools.lru_cache(maxsize=32)
 def _ansatz(fields: Fields) -> Ansatz:
-  whole = ansatze.make_ansatz(fields.variety, fields.network)
+  # The first caller may be a function under trace: nothing of its trace may be kept.
+  with jax.ensure_compile_time_eval():
+    whole = ansatze.make_ansatz(fields.variety, fields.network)
   return whole if fields.share == 1 else ansatze.shrunk(fields.variety, whole, fields.share)
 
 
