@@ -15,7 +15,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((2, 2), ((3,), (3,)))
-  config.network = "algebraic(degree=4)"
-  config.gauss_newton.steps = 20
-  config.data.train_points = 200_000
   return config

@@ -14,7 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((4,), ((2, 3),))
-  config.network = "algebraic(degree=5)"
-  config.gauss_newton.steps = 20
-  config.data.train_points = 60_000
   return config

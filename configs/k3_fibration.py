@@ -16,7 +16,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((1, 3), ((2,), (4,)), moduli=(1.0, 10.0))
-  config.network = "algebraic(degree=1)"
-  config.gauss_newton.steps = 20
-  config.data.train_points = 60_000
   return config

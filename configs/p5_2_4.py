@@ -14,7 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((5,), ((2, 4),))
-  config.network = "algebraic(degree=4)"
-  config.gauss_newton.steps = 20
-  config.data.train_points = 110_000
   return config

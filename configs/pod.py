@@ -8,16 +8,18 @@ all; a step of conjugate gradients takes all points. Degree 4, 4,900 unknowns, i
 `ricciflat-benchmark --suite=scaling` predicts the efficiency.
 """
 
-from configs import random_quintic
+from trainer import default_config, variety
 
 _POINTS_A_DEVICE = 65_536
 
 
 def get_config(devices="8"):
-  config = random_quintic.get_config()
+  config = default_config()
+  config.variety = variety((4,), ((5,),))
   config.network = "algebraic(degree=8)"
   config.continuation = (4,)
   points = _POINTS_A_DEVICE * int(devices)
+  config.gauss_newton.iterations = 10
   config.data.train_points = config.data.resident_points = points
   config.gauss_newton.batch_size = points
   return config

@@ -14,8 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((4,), ((5,),))
-  config.network = "algebraic(degree=6)"
-  config.continuation = (3,)
-  config.gauss_newton.iterations = 10
-  config.data.train_points = 96_000
   return config

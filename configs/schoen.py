@@ -14,7 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((1, 2, 2), ((1, 1), (3, 0), (0, 3)))
-  config.network = "algebraic(degree=2)"
-  config.gauss_newton.steps = 20
-  config.data.train_points = 120_000
   return config

@@ -14,8 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((1, 1, 1, 1), ((2,), (2,), (2,), (2,)))
-  config.network = "algebraic(degree=3)"
-  config.continuation = (2,)
-  config.gauss_newton.steps = 20
-  config.data.train_points = 250_000
   return config

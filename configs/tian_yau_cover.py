@@ -14,7 +14,4 @@ from trainer import default_config, variety
 def get_config():
   config = default_config()
   config.variety = variety((3, 3), ((3, 0, 1), (0, 3, 1)))
-  config.network = "phi_mlp(widths=(64, 64, 64), activation='gelu')"
-  config.steps = 12_000
-  config.gauss_newton.steps = 0
   return config

@@ -128,15 +128,9 @@ def make_gauss_newton_step(
       rows, admissible = microbatch.apply(at_rows, batch, plan)
       return energy_of(rows), admissible
 
-    def admitted(moved, energy):
-      """The nearest parameters (P,) that make sense, and E there."""
-      before = unravel(moved)
-      after = admit(before)
-      if after is before:
-        return moved, energy
-      admitted, _ = ravel_pytree(after)
-      changed = parallel.first(jnp.any(admitted != moved))
-      return admitted, jax.lax.cond(changed, lambda: measure(admitted)[0], lambda: energy)
+    def admitted(moved):
+      """The nearest parameters (P,) that make sense."""
+      return ravel_pytree(admit(unravel(moved)))[0]
 
     at = linear.at(params)
 
@@ -171,11 +165,15 @@ def make_gauss_newton_step(
       with precision.matmuls(matmul_precision):
         solution = solver.solve(normal, target, trial.damping, state.optimizer.iterations)
       delta = first * pull + solution.delta
-      part, moved, moved_energy, spoiled = _as_far_as_admissible(
-        measure, flat, linear.unfold(at, delta), length, (share > 0) & admissible_before
+      way = _as_far_as_admissible(
+        measure,
+        admitted,
+        flat,
+        linear.unfold(at, delta),
+        length,
+        (share > 0) & admissible_before,
       )
-      # Only what is left is mended: a step that leads far off comes back to the brink everywhere.
-      moved, moved_energy = admitted(moved, moved_energy)
+      part, moved, moved_energy, spoiled, _ = way
       shortened = part < length
       # The solver's decrease counts from the end of the pull; a part of the way to a minimum gains
       # 1 - (1 - part)^2.
@@ -241,11 +239,24 @@ def make_gauss_newton_step(
   return precise_step
 
 
-def _as_far_as_admissible(measure, flat, change, length, admissible_before):
+class _Way(NamedTuple):
+  """Where a step has come to; `mended`: it was moved to what makes sense, and not measured yet."""
+
+  part: jax.Array
+  moved: jax.Array
+  energy: jax.Array
+  spoiled: jax.Array
+  mended: jax.Array
+
+
+def _as_far_as_admissible(measure, admitted, flat, change, length, admissible_before) -> _Way:
   """Goes a step, or less of it where the field would be spoiled: its direction may still be good.
+
+  Only what is left of it is mended: a step that leads far off comes back to the brink everywhere.
 
   Args:
     measure: parameters -> (E, whether the field is admissible at each point).
+    admitted: parameters -> the nearest ones that make sense.
     flat: (P,) the parameters.
     change: (P,) a whole step.
     length: the part of it to go.
@@ -253,21 +264,25 @@ def _as_far_as_admissible(measure, flat, change, length, admissible_before):
       admissible yet, which must not stop all steps.
 
   Returns:
-    How much of the step, the parameters there, E, and whether a point is spoiled even so.
+    How much of the step, the parameters there, E, and whether a point was spoiled before mending.
   """
+  shorter = lambda way: way.spoiled & (way.part > _SHORTEST * length)
 
-  def half(way):
-    part = way[0] / 2
-    moved = (flat + part * change).astype(flat.dtype)
+  def go(way):
+    """Half the way, or what was mended at its end; `measure` is compiled once."""
+    part = jnp.where(way.mended, way.part, way.part / 2)
+    moved = jnp.where(way.mended, way.moved, (flat + part * change).astype(flat.dtype))
     energy, admissible = measure(moved)
-    spoiled = jnp.any(admissible_before & ~admissible).astype(jnp.int32)
-    return part, moved, energy, parallel.psum(spoiled) > 0
+    spoiled = parallel.psum(jnp.sum(admissible_before & ~admissible)) > 0
+    here = _Way(
+      part, moved, energy, jnp.where(way.mended, way.spoiled, spoiled), jnp.asarray(False)
+    )
+    ends = ~way.mended & ~shorter(here)
+    after = jax.lax.cond(ends, admitted, lambda moved: moved, moved)
+    return here._replace(moved=after, mended=ends & parallel.first(jnp.any(after != moved)))
 
-  return jax.lax.while_loop(
-    lambda way: way[3] & (way[0] > _SHORTEST * length),
-    half,
-    (2 * length, flat, jnp.zeros_like(length), jnp.asarray(True)),
-  )
+  start = _Way(2 * length, flat, jnp.zeros_like(length), jnp.asarray(True), jnp.asarray(False))
+  return jax.lax.while_loop(lambda way: way.mended | shorter(way), go, start)
 
 
 def _damping_factor(
