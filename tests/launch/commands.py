@@ -192,13 +192,8 @@ def losses(workdir: pathlib.Path) -> list[float]:
   return [row["loss"] for row in history(workdir) if "loss" in row]
 
 
-def compare_certificates(
-  workdir: pathlib.Path, reference: pathlib.Path, by_differences: Sequence[str] = ()
-) -> None:
-  """Asserts that two runs have the same certificate to 1e-9: every measure and its error.
-
-  Measures `by_differences` of the metric, which multiply rounding errors, to 1e-5.
-  """
+def compare_certificates(workdir: pathlib.Path, reference: pathlib.Path) -> None:
+  """Asserts that two runs have the same certificate to 1e-9: every measure and its error."""
   there, here = (
     json.loads((path / "certificate.json").read_text())["measures"] for path in (reference, workdir)
   )
@@ -207,9 +202,5 @@ def compare_certificates(
     for part in ("value", "stderr"):
       # What is rounding alone, such as how far the metric is from Kaehler, is so in both.
       np.testing.assert_allclose(
-        here[name][part],
-        measure[part],
-        rtol=1e-5 if name in by_differences else 1e-9,
-        atol=1e-13,
-        err_msg=f"{name} {part}",
+        here[name][part], measure[part], rtol=1e-9, atol=1e-13, err_msg=f"{name} {part}"
       )

@@ -53,24 +53,17 @@ def _leaves(path):
 
 
 def test_two_processes_find_what_one_device_finds(tmp_path):
-  """All fields in one pair of processes: most of the time is compilation. Four devices, too."""
-  one, two, four = (_make_run(tmp_path / name, _config()) for name in ("one", "two", "four"))
+  """All fields in one pair of processes: most of the time is compilation."""
+  one, two = (_make_run(tmp_path / name, _config()) for name in ("one", "two"))
   asked = dict(degree=1, num_points=768)
   flags = dict(workdir=two, spectrum=True, harmonic=True, bundle=_BUNDLE, degree=1, points=768)
   processes = start_several(2, "evaluate", tmp_path, **flags)
-  task, other = (
-    of_run.open_task(
-      workdir, mesh=parallel.make_mesh(devices), data_dir=None, memory=2**28, **asked
-    )
-    for workdir, devices in ((one, jax.devices()[:1]), (four, jax.devices()))
-  )
+  mesh = parallel.make_mesh(jax.devices()[:1])
+  task = of_run.open_task(one, mesh=mesh, data_dir=None, memory=2**28, **asked)
   written = [harmonic.write_harmonic(task), bundles.write_bundle(task, _BUNDLE)]
   written.append(write_spectrum(task))
-  of_four = json.loads(write_spectrum(other).read_text())
   spectrum = json.loads(written[-1].read_text())
   assert spectrum["control_degree"] == 1 and spectrum["points"] == 768
-  rows = lambda found: [list(level.values()) for level in found["levels"]]
-  np.testing.assert_allclose(rows(of_four), rows(spectrum), rtol=1e-9, atol=1e-9)
   outputs = [succeed(process) for process in processes]
   assert "harmonic.json" in outputs[0] and "deformations: about" in outputs[0]
   for path in written:

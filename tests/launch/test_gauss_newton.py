@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tests.launch.commands import (
-  compare_certificates,
   finish,
   history,
   losses,
@@ -74,20 +73,19 @@ def test_a_run_goes_on_on_any_number_of_processes_and_devices(uninterrupted, tmp
   workdir = tmp_path / "elastic"
   flags = _FLAGS | {"workdir": workdir}
   pair = start_several(2, "train", tmp_path, parallelism="pmap", without="certificate", **flags)
-  signal_once(pair[1], workdir, "1/[0-9]*", signal.SIGTERM)
+  signal_once(pair[1], workdir, "0/[0-9]*", signal.SIGTERM)
   for status, _, text in map(finish, pair):
     assert status == 3 and "Traceback" not in text, text
     assert "error: stopped by a termination signal" in text, text
   alone = start("train", **flags, data_dir=data_dir, without="certificate")
   signal_once(alone, workdir, "2/[0-9]*", signal.SIGKILL)
   assert finish(alone)[0] == -signal.SIGKILL
-  four = start("train", devices=4, **flags, data_dir=data_dir, without="pictures")
+  four = start("train", devices=4, **flags, data_dir=data_dir, without="certificate")
   assert "resumed at step" in succeed(four)
 
   reference = uninterrupted[0]
   np.testing.assert_allclose(losses(workdir), losses(reference), rtol=1e-9)
   assert [row["step"] for row in history(workdir)] == [row["step"] for row in history(reference)]
-  compare_certificates(workdir, reference, ("euler", "mean_abs_ricci", "ricci_measure"))
   z = load_run(reference).points(3, seed=5).z
   expected = load_metric(reference)(z)
   np.testing.assert_allclose(load_metric(workdir)(z), expected, rtol=1e-9)

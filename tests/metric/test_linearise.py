@@ -20,7 +20,6 @@ from trainer.problem import linearise
     ("network", 1, (), True),
     ("algebraic", 2, (), False),
     ("terms", 2, (0.5, 2**0.5), True),  # Multidegrees (0, 1), (1, 1) and (1, 2).
-    ("terms", 2, (0.5, 2**0.5), False),
     ("invariant", 1, (), True),
     ("sum", 1, (), True),
   ],
