@@ -7,8 +7,8 @@ import pytest
 from tests.sampling.members import member
 from tests.sampling.statistics import mean
 from trainer.geometry import members
+from trainer.geometry.dwork import exact_omega_integral
 from trainer.geometry.foci import Foci
-from trainer.geometry.omega_integral import exact_omega_integral
 from trainer.geometry.variety import Variety
 from trainer.sampling.concentrated import ConcentratedSampler
 from trainer.sampling.points import dropped_slices

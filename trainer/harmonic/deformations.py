@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainer.devices import parallel
+from trainer.geometry.dwork import Exact
 from trainer.geometry.variety import Variety
 from trainer.harmonic import lift
 from trainer.harmonic.lift import Direction
@@ -135,19 +136,18 @@ def at_points(
 
 
 def measure(
-  values: dict[str, np.ndarray], names: list[str], points_per_slice: int
+  values: dict[str, np.ndarray], exact: dict[str, Exact | None], points_per_slice: int
 ) -> dict[str, Any]:
   """G, y and kappa with standard errors, JSON-like.
 
   Args:
     values: of `at_points`.
-    names: of the m deformations.
+    exact: G and y where they are known, by the names of the m deformations.
     points_per_slice: points that are correlated.
 
   Returns:
-    "deformations": name -> {"G", "y", "residual"}, the first two {"value", "stderr",
-    "exact"}, exact values being unknown, "residual"
-    rms(k - <k>) / sqrt(G) of V_0 and V_f; "hodge" is <|mu|_g^2>, G of a harmonic mu.
+    "deformations": name -> {"G", "y", "residual"}, the first two {"value", "stderr", "exact"},
+    "residual" rms(k - <k>) / sqrt(G) of V_0 and V_f; "hodge" is <|mu|_g^2>, G of a harmonic mu.
     Of several deformations also "metric" (m, m) and "couplings", the kappa of i <= j <= ..,
     normalised to integral |Omega|^2 = 1, each {"value", "imaginary", "stderr"}.
   """
@@ -161,16 +161,17 @@ def measure(
     math.factorial(n) * _mixed_determinant([mu[:, i] for i in index]) * phase
   )
   found = {}
-  for i, name in enumerate(names):
+  for i, (name, known) in enumerate(exact.items()):
     g, kappa = metric[i][i], coupling((i,) * n)
     y = abs(kappa.value) * g.value.real ** (-n / 2)
     slope = (kappa.terms * np.conj(kappa.value)).real / abs(kappa.value) ** 2
     terms = y * (slope - n / 2 * g.terms.real / g.value.real)
     varied = lambda k: means.mean(abs(k - means.mean(k).value) ** 2).value.real
+    exact_g, exact_y = known or (None, None)
     rest = [float((varied(s[:, i]) / g.value.real) ** 0.5) for s in (before, k)]
     found[name] = {
-      "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real), "exact": None},
-      "y": {"value": float(y), "stderr": means.stderr(terms), "exact": None},
+      "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real), "exact": exact_g},
+      "y": {"value": float(y), "stderr": means.stderr(terms), "exact": exact_y},
       "residual": {"before": rest[0], "after": rest[1]},
       "hodge": means.mean(_trace(mu[:, i], mu[:, i])).value.real,
     }
@@ -183,7 +184,7 @@ def measure(
     }
     result["metric"] = [[entry(e) for e in row] for row in metric]
     result["couplings"] = [
-      {"deformations": [names[i] for i in index], **entry(coupling(index))}
+      {"deformations": [list(exact)[i] for i in index], **entry(coupling(index))}
       for index in itertools.combinations_with_replacement(range(m), n)
     ]
   return result

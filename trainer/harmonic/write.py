@@ -7,7 +7,7 @@ import numpy as np
 
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.geometry import description
+from trainer.geometry import description, dwork
 from trainer.geometry.deformations import check_nontrivial
 from trainer.harmonic import deformations, measure, solve
 from trainer.harmonic.parts import InParts
@@ -70,5 +70,6 @@ def _deformations(task, at):
   evaluate = lambda at, forms: in_parts(at, lifts, (params, forms), {"forms": forms})
   potentials = deformations.solve(variety, directions, degree, fit, evaluate)
   values = deformations.at_points(variety, potentials, at, evaluate)
-  found = deformations.measure(values, list(named), at.points_per_slice)
+  exact = {name: dwork.exact_moduli(variety, by_name) for name, by_name in named.items()}
+  found = deformations.measure(values, exact, at.points_per_slice)
   return found | {"degree_f": degree, "names": list(named)}, values["mu"][1]

@@ -11,7 +11,7 @@ import chex
 import numpy as np
 
 from trainer.geometry import topology
-from trainer.geometry.omega_integral import exact_omega_integral
+from trainer.geometry.dwork import exact_omega_integral
 from trainer.geometry.variety import Variety
 from trainer.sampling.points import effective_sample_size
 from trainer.sampling.statistics import (

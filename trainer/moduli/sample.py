@@ -7,7 +7,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from trainer.geometry import description
+from trainer.geometry import description, dwork
 from trainer.geometry.variety import Variety
 from trainer.moduli import measure as moduli_space
 from trainer.points.concentration import make_sampler
@@ -100,6 +100,8 @@ def measure_moduli(config: ml_collections.ConfigDict, *, seed: int, num_points: 
       f"G = {format_measure(result.metric, result.metric_stderr)}, "
       f"y = {format_measure(result.yukawa, result.yukawa_stderr)}"
     )
+    if exact := dwork.exact_moduli(variety, directions[name]):
+      print(f"  exactly G = {exact.g:.10g}, y = {exact.y:.10g}")
     if not result.trustworthy():
       print(
         f"  warning: the error of G rests on {result.metric_support:.0f} slices and that of y "
