@@ -9,6 +9,8 @@ from typing import Any
 
 from trainer.benchmarks import runs
 from trainer.certificate.certificate import read_certificate
+from trainer.errors import UserError
+from trainer.run import checkpoint
 
 # Ambient spaces, degrees and how many random members, with variety seeds from 0.
 FAMILIES = {
@@ -39,31 +41,46 @@ def run(
 ) -> Iterator[dict[str, Any]]:
   """Trains the members of families one after the other, each in a process of its own.
 
+  Members that an earlier call finished in `directory` are not trained again.
+
   Args:
     families: some of FAMILIES.
     budget_seconds: config.budget_seconds.
-    directory: where runs go, with points of their own; must hold none of them.
+    directory: where runs go, with points of their own.
 
   Yields:
-    Rows with manifold, seed, choice, predicted and seconds (of the whole command), verdict and the
-    measures sigma, E, max_abs_eta_minus_1 and min_relative_eigenvalue as {"value", "stderr"}.
+    Rows with manifold, seed, choice, predicted and seconds (of the whole command), budget_seconds,
+    verdict and the measures sigma, E, max_abs_eta_minus_1 and min_relative_eigenvalue as {"value", "stderr"}.
 
   Raises:
-    UserError: a run failed, or its directory exists.
+    UserError: a run failed, or one that did not end or had another budget is there.
   """
   for name in families:
-    ambient, degrees, count = FAMILIES[name]
-    for seed in range(count):
+    for seed in range(FAMILIES[name][2]):
       workdir = directory / f"{name}_{seed}"
-      runs.check_new(workdir, "manifolds")
-      workdir.mkdir(parents=True)
-      config = workdir / "config.py"
-      config.write_text(
-        _CONFIG.format(ambient=ambient, degrees=degrees, seed=seed, budget=budget_seconds)
-      )
-      what = f"{name} with variety seed {seed}"
-      seconds = runs.train(what, workdir, f"--config={config}", "--allow_fail")
-      yield _row(name, seed, workdir) | {"seconds": seconds}
+      finished = workdir / "row.json"
+      if not finished.exists():
+        runs.check_new(workdir, "manifolds")
+        row = _train(name, seed, budget_seconds, workdir)
+        checkpoint.write_json(finished, row | {"budget_seconds": budget_seconds})
+      row = json.loads(finished.read_text())
+      if row["budget_seconds"] != budget_seconds:
+        raise UserError(
+          f"{workdir} is a run of --budget_seconds={row['budget_seconds']:g}: name another --directory"
+        )
+      yield row
+
+
+def _train(name, seed, budget_seconds, workdir):
+  ambient, degrees, _ = FAMILIES[name]
+  workdir.mkdir(parents=True)
+  config = workdir / "config.py"
+  config.write_text(
+    _CONFIG.format(ambient=ambient, degrees=degrees, seed=seed, budget=budget_seconds)
+  )
+  what = f"{name} with variety seed {seed}"
+  seconds = runs.train(what, workdir, f"--config={config}", "--allow_fail")
+  return _row(name, seed, workdir) | {"seconds": seconds}
 
 
 def _row(name, seed, workdir):
