@@ -50,7 +50,8 @@ def run(
 
   Yields:
     Rows with manifold, seed, choice, predicted and seconds (of the whole command), budget_seconds,
-    verdict and the measures sigma, E, max_abs_eta_minus_1 and min_relative_eigenvalue as {"value", "stderr"}.
+    verdict and the measures sigma, E, max_abs_eta_minus_1 and min_relative_eigenvalue as
+    {"value", "stderr"}.
 
   Raises:
     UserError: a run failed, or one that did not end or had another budget is there.
@@ -65,9 +66,8 @@ def run(
         checkpoint.write_json(finished, row | {"budget_seconds": budget_seconds})
       row = json.loads(finished.read_text())
       if row["budget_seconds"] != budget_seconds:
-        raise UserError(
-          f"{workdir} is a run of --budget_seconds={row['budget_seconds']:g}: name another --directory"
-        )
+        before = f"--budget_seconds={row['budget_seconds']:g}"
+        raise UserError(f"{workdir} is a run of {before}: name another --directory")
       yield row
 
 
