@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.geometry.varieties import random_variety
 from trainer.errors import UserError
 from trainer.geometry import members
-from trainer.geometry.deformations import check_nontrivial
+from trainer.geometry.deformations import check_nontrivial, polynomial_basis
 from trainer.geometry.polynomials import Polynomial
 from trainer.geometry.variety import Variety
 
@@ -33,3 +34,25 @@ def test_multiples_of_other_polynomials_are_trivial():
   with pytest.raises(UserError, match="Jacobian"):
     check_nontrivial(_CUBICS, {"a": (nothing, first)})
   check_nontrivial(_CUBICS, {"a": (Polynomial(((1, 1, 1, 0, 0, 0),), (1,)), nothing)})
+
+
+def test_the_jacobian_ring_of_fermat_is_of_monomials():
+  """With no exponent 4 or 5: 101 of the 126, h^{2,1}."""
+  basis = polynomial_basis(_FERMAT)
+  assert len(basis) == 101 and basis["z0*z1*z2*z3*z4"] == (Polynomial(((1,) * 5,), (1.0,)),)
+  assert "z0^3*z1^2" in basis and max(max(p.exponents[0]) for (p,) in basis.values()) == 3
+
+
+@pytest.mark.parametrize("name, count", [("bicubic", 83), ("quartic", 19), ("cubic_curve", 1)])
+def test_there_are_as_many_as_hodge_numbers_say(name, count):
+  basis = polynomial_basis(random_variety(name))
+  assert len(basis) == count
+  check_nontrivial(random_variety(name), basis)
+
+
+def test_several_polynomials_are_named():
+  """h^{2,1} = 73."""
+  basis = polynomial_basis(_CUBICS)
+  assert len(basis) == 73
+  for name, direction in basis.items():
+    assert len(direction) == 2 and bool(direction[1].exponents) == name.endswith(" in Q2")

@@ -44,6 +44,33 @@ def check_nontrivial(variety: Variety, named: dict[str, tuple[Polynomial, ...]])
       )
 
 
+def polynomial_basis(variety: Variety) -> dict[str, tuple[Polynomial, ...]]:
+  """Monomials that span all polynomial deformations modulo the trivial ones, by their names.
+
+  Returns:
+    "z0*z1^2" -> (P_1, .., P_K), one P_a that monomial and the others nothing; "z0*z1^2 in Q2" where
+    there are several polynomials.
+  """
+  index = _coordinates(variety)
+  singular, vectors = np.linalg.svd(_trivial(variety, index))[1:]
+  rank = np.count_nonzero(singular > _TRIVIAL * singular[0])
+  # What is left of each monomial, then orthogonal to those that are chosen.
+  left = np.eye(len(index)) - vectors[:rank].conj().T @ vectors[:rank]
+  chosen = []
+  for _ in range(len(index) - rank):
+    chosen.append(int(np.argmax(np.linalg.norm(left, axis=0).round(6))))
+    unit = left[:, chosen[-1]] / np.linalg.norm(left[:, chosen[-1]])
+    left = left - np.outer(unit, unit.conj() @ left)
+  several, rows = variety.codimension > 1, list(index)
+  basis = {}
+  for a, exponents in (rows[i] for i in sorted(chosen)):
+    powers = [f"z{i}" + f"^{e}" * (e > 1) for i, e in enumerate(exponents) if e]
+    name = "*".join(powers) + f" in Q{a + 1}" * several
+    nothing, p = Polynomial((), ()), Polynomial((exponents,), (1.0,))
+    basis[name] = tuple(p if b == a else nothing for b in range(variety.codimension))
+  return basis
+
+
 def _coordinates(variety):
   """(a, exponents) -> the number of a coefficient of (P_1, .., P_K)."""
   columns = zip(*variety.degrees)
