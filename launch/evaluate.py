@@ -49,6 +49,11 @@ _HARMONIC = flags.DEFINE_boolean(
   False,
   "Harmonic (1, 1) forms; H^1(T), G and y along named parameters (trainer.harmonic.write).",
 )
+_DEFORMATIONS = flags.DEFINE_boolean(
+  "deformations",
+  False,
+  "H^1(T): the metric and couplings of all polynomial deformations (trainer.harmonic.write).",
+)
 _SPECTRUM = flags.DEFINE_boolean(
   "spectrum", False, "Levels of the scalar Laplacian and their picture (trainer.spectrum.write)."
 )
@@ -99,7 +104,7 @@ def main(*directories: str) -> None:
   if _CURVATURE.value:
     print(f"curvature: {archive.write_curvature(workdir, **settings)}")
     return
-  if _SPECTRUM.value or _HARMONIC.value or _BUNDLE.value:
+  if _SPECTRUM.value or _HARMONIC.value or _DEFORMATIONS.value or _BUNDLE.value:
     _write_fields(workdir, settings)
     return
   progress = metrics.Progress(enabled=jax.process_index() == 0)
@@ -115,11 +120,14 @@ def _write_fields(workdir, settings):
   task = of_run.open_task(workdir, degree=_DEGREE.value, **settings)
   if _HARMONIC.value:
     harmonic.check(task)
+  if _DEFORMATIONS.value:
+    harmonic.check_deformations(task)
   if _BUNDLE.value:
     bundles.check(task, _BUNDLE.value)
   for flag, name, write in (
     (_SPECTRUM, "spectrum", spectrum.write_spectrum),
     (_HARMONIC, "harmonic forms", harmonic.write_harmonic),
+    (_DEFORMATIONS, "deformations", harmonic.write_deformations),
     (_BUNDLE, "bundle", lambda task: bundles.write_bundle(task, _BUNDLE.value)),
   ):
     if flag.value:

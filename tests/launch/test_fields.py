@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import fermat_cubic
 from tests.launch.commands import start_several, succeed
 from trainer import default_config, variety
 from trainer.bundles import matter_of_run
 from trainer.bundles import write as bundles
+from trainer.certificate import report_fields
+from trainer.certificate.certificate import read_certificate
 from trainer.devices import parallel
 from trainer.errors import UserError
 from trainer.harmonic import write as harmonic
@@ -44,7 +47,9 @@ def _make_run(workdir, config):
   with Checkpoints(workdir, run.phase, 1) as saved:
     saved.save(0, first_state(run), force=True)
   verdict = {"passed": True, "lines": []}
-  checkpoint.write_json(workdir / "certificate.json", {"verdict": verdict, "run": {}})
+  checkpoint.write_json(
+    workdir / "certificate.json", {"verdict": verdict, "run": {}, "manifold": {}}
+  )
   return workdir
 
 
@@ -73,6 +78,25 @@ def test_two_processes_find_what_one_device_finds(tmp_path):
       else:
         np.testing.assert_allclose(other, value, rtol=1e-9, atol=1e-9, err_msg=path.name)
   assert not (two / "unfinished").exists()
+
+
+def test_all_deformations_of_a_curve(tmp_path):
+  """One, whose G and y are known."""
+  config = fermat_cubic.get_config()
+  config.network, config.data.concentration = "phi_mlp(widths=(4,))", "off"
+  workdir, mesh = _make_run(tmp_path / "run", config), parallel.make_mesh(jax.devices()[:1])
+  task = of_run.open_task(workdir, mesh=mesh, data_dir=None, memory=2**28, num_points=1500)
+  found = json.loads(harmonic.write_deformations(task).read_text())
+  assert found["names"] == ["z0*z1*z2"] and found["residual"]["after"] < found["residual"]["before"]
+  for name in "Gy":
+    measure = found[name]["z0*z1*z2"]
+    assert (
+      abs(measure["value"] - measure["exact"]) < 4 * measure["stderr"] < 0.05 * measure["exact"]
+    )
+  assert found["y"]["z0*z1*z2"]["exact"] == pytest.approx(1, rel=1e-12)
+  arrays = np.load(workdir / "deformations.npz")
+  assert arrays["mu"].shape == (1500, 1, 1, 1) and arrays["couplings"].shape == (1,)
+  assert "H¹(T), all polynomial" in report_fields.sections(workdir, read_certificate(workdir))
 
 
 def _unloaded(config, degree=None, memory=2**28):

@@ -23,6 +23,7 @@ def sections(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> str:
   for pattern, describe in (
     ("spectrum.json", _spectrum),
     ("harmonic.json", _harmonic),
+    ("deformations.json", _family),
     ("bundle_*.json", _bundles),
   ):
     for path in sorted(workdir.glob(pattern)):
@@ -111,6 +112,26 @@ def _deformations(found):
     rows,
     f"Functions of degree {found['degree_f']}; what is not harmonic, rms(k − ⟨k⟩)/√G, before and "
     f"after: {'; '.join(residuals)}.",
+  )
+
+
+def _family(found: dict[str, Any], manifold: Mapping[str, Any]) -> Iterator[str]:
+  del manifold
+  rows = [
+    markup.row(f"{name}({along})", "", *markup.compared(entry))
+    for along in found["names"]
+    for name in ("G", "y")
+    if (entry := found.get(name, {}).get(along)) and entry["exact"] is not None
+  ]
+  before, after = found["residual"]["before"], found["residual"]["after"]
+  yield markup.section(
+    "H¹(T), all polynomial deformations",
+    ("along", *_COLUMNS),
+    rows,
+    f"{len(found['names'])} deformations; the least eigenvalue of their Weil–Petersson metric is "
+    f"{found['least_eigenvalue']:.3g}. Functions of degree {found['degree_f']}, "
+    f"{found['points']:,} points; what is not harmonic, rms(k − ⟨k⟩)/√(tr G), before and after: "
+    f"{before:.3g} → {after:.3g}. The metric and the couplings are in deformations.npz.",
   )
 
 
