@@ -35,3 +35,15 @@ def test_what_is_finished_leaves_nothing(tmp_path):
   unfinished.clear("b")
   assert list(tmp_path.iterdir()) == []
   unfinished.clear("b")
+
+
+def test_it_is_made_once(tmp_path):
+  made = []
+
+  def make():
+    made.append(0)
+    return {"h": np.arange(2.0)}
+
+  found = [Unfinished(tmp_path).once("a", _SOURCE, make)["h"] for _ in range(2)]
+  np.testing.assert_array_equal(*found)
+  assert len(made) == 1

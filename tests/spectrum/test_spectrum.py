@@ -35,6 +35,15 @@ def test_calibrated_levels_are_exact(quadratic):
   assert quadratic.modes.complete and quadratic.modes.forms.shape == (9, 3, 3)
 
 
+def test_what_was_kept_is_not_made_again(quadratic):
+  background, kept = spaces.projective_space(1, 800), {}
+  controls = calibrate.all_of_degree(spaces.functions_on(1, 4))
+  find = lambda keep: measure.spectrum(background, spaces.functions_on(1, 2), controls, kept=keep)
+  find(lambda name, make: kept.setdefault(name, make()))
+  assert set(kept) == {"controls_0", "controls_1", "modes"}
+  np.testing.assert_array_equal(find(lambda name, make: kept[name]).levels, quadratic.levels)
+
+
 def test_levels_do_not_depend_on_the_devices():
   linear = spaces.functions_on(1, 1)
   one, four = (

@@ -93,9 +93,17 @@ def invariants(functions: fields.Functions, group: symmetry.Generators) -> Contr
   return controls
 
 
-def calibrated(background: Background, controls: Controls) -> Calibrated:
-  """Changes quadrature weights least so that integrals known to vanish do."""
-  gram = products.matrix(background.integral(_gram(controls)))
+def calibrated(
+  background: Background, controls: Controls, kept: Callable = lambda make: make()
+) -> Calibrated:
+  """Changes quadrature weights least so that integrals known to vanish do.
+
+  Args:
+    background: points with weights.
+    controls: functions whose integral vanishes.
+    kept: called with what makes {"gram": their matrix}, which takes long; returns the same.
+  """
+  gram = kept(lambda: {"gram": products.matrix(background.integral(_gram(controls)))})["gram"]
   fit, left = _inverse(gram), -gram[0]
   left[0] += background.total
   c = fit(left)

@@ -6,7 +6,7 @@ whoever comes to the same source again, up to rounding: no other settings have t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import contextlib
 import pathlib
 from typing import Any
@@ -44,6 +44,16 @@ class Unfinished:
       self._folder.mkdir(exist_ok=True)
       made = {_PREFIX + key: value for key, value in source.items()} | dict(result)
       checkpoint.write_arrays(self._folder / f"{name}.npz", made)
+
+  def once(
+    self, name: str, source: Mapping[str, Any], make: Callable[[], Mapping[str, Any]]
+  ) -> Mapping[str, Any]:
+    """What `make` returned, arrays, the first time it was called for a source."""
+    found = self.load(name, source)
+    if found is None:
+      found = make()
+      self.save(name, source, found)
+    return found
 
   def clear(self, name: str) -> None:
     """Removes all that is kept under names that begin with this one."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ def spectrum(
   blocks: Blocks | None = None,
   count: int = MOST,
   progress: Callable[[str], None] = lambda text: None,
+  kept: Callable[[str, Callable], Mapping] = lambda name, make: make(),
 ) -> Spectrum:
   """The lowest levels of the Laplacian.
 
@@ -57,20 +59,20 @@ def spectrum(
     blocks: of these functions by a group that keeps the metric; means are taken over it.
     count: of eigenfunctions, at most.
     progress: told what begins.
+    kept: called with a name and what makes arrays, which takes long; returns these.
   """
   plain = halves = background.halves()
   known = [None, None]
   if controls is not None:
     progress("calibrating weights")
-    known = [calibrate.calibrated(half, controls) for half in plain]
+    known = [
+      calibrate.calibrated(half, controls, functools.partial(kept, f"controls_{i}"))
+      for i, half in enumerate(plain)
+    ]
     halves = [of.background for of in known]
   progress("eigenfunctions")
-  if blocks is not None:
-    modes, of_halves = by_group.find(halves, blocks, count)
-  elif functions.count <= iterate.LARGE:
-    modes, of_halves = ritz.find(halves, functions, count)
-  else:
-    modes, of_halves = iterate.find(halves, functions, count, progress=progress)
+  found = kept("modes", lambda: _find(halves, functions, blocks, count, progress))
+  modes = Modes(found["values"], found["forms"], bool(found["complete"]))
   progress("errors")
   parts = zip(plain, known, strict=True)
   terms = np.concatenate([_terms(*part, functions, controls, modes) for part in parts])
@@ -79,16 +81,28 @@ def spectrum(
   together = irreps[:, None] == irreps
   terms = terms @ (together / together.sum(axis=0))
   scale = background.total ** (1 / background.dimension)
-  found = levels.levels(
+  merged = levels.levels(
     scale * modes.values,
-    scale * np.mean([values[: len(modes.values)] for values in of_halves], axis=0),
+    scale * np.mean(found["of_halves"], axis=0),
     scale * terms,
     irreps,
     complete=modes.complete,
   )
-  kept = sum(level.multiplicity for level in found)
-  forms = background.total**0.5 * modes.forms[:kept]
-  return Spectrum(found, Modes(scale * modes.values[:kept], forms, modes.complete))
+  size = sum(level.multiplicity for level in merged)
+  forms = background.total**0.5 * modes.forms[:size]
+  return Spectrum(merged, Modes(scale * modes.values[:size], forms, modes.complete))
+
+
+def _find(halves, functions, blocks, count, progress):
+  """Modes as arrays, and eigenvalues (2, L) of the halves."""
+  if blocks is not None:
+    modes, of_halves = by_group.find(halves, blocks, count)
+  elif functions.count <= iterate.LARGE:
+    modes, of_halves = ritz.find(halves, functions, count)
+  else:
+    modes, of_halves = iterate.find(halves, functions, count, progress=progress)
+  size = len(modes.values)
+  return modes._asdict() | {"of_halves": np.stack([values[:size] for values in of_halves])}
 
 
 def _irreps(values):

@@ -14,6 +14,7 @@ from trainer.spectrum import group as groups
 from trainer.spectrum import measure, plan
 
 FILE = "spectrum.npz"
+_UNFINISHED = "spectrum"
 
 
 def write_spectrum(task: Task) -> pathlib.Path:
@@ -57,7 +58,11 @@ def write_spectrum(task: Task) -> pathlib.Path:
   if group is not None:
     blocks = by_group.make(variety, chosen.degree, group)
   functions = fields.of_degree(variety, chosen.degree)
-  found = measure.spectrum(at, functions, controls, blocks=blocks, progress=progress.stage)
+  source = {"digest": task.digest, "of": f"{chosen}; seed {task.seed}"}
+  kept = lambda name, make: task.unfinished.once(f"{_UNFINISHED}_{name}", source, make)
+  found = measure.spectrum(
+    at, functions, controls, blocks=blocks, progress=progress.stage, kept=kept
+  )
   content = {
     "degree": chosen.degree,
     "control_degree": chosen.control_degree,
@@ -75,4 +80,6 @@ def write_spectrum(task: Task) -> pathlib.Path:
   if jax.process_index() == 0:
     figure = pictures.spectrum(found.levels, variety.dimension, pictures.LIGHT)
     (task.workdir / "spectrum.png").write_bytes(pictures.png(figure))
-  return task.write("spectrum", content, arrays)
+  path = task.write("spectrum", content, arrays)
+  task.unfinished.clear(_UNFINISHED)
+  return path
