@@ -35,6 +35,8 @@ from trainer.sampling import statistics
 # Functions f_AB that f is made of at most, and the highest degree: more gain nothing beside the
 # metric.
 _MOST, _DEGREES = 2000, range(1, 9)
+# Entries of all their matrices, which are multiplied by sections at every point.
+_ENTRIES = 300_000
 # Calibration biases G by about controls / slices.
 _SLICES_PER_CONTROL = 50
 
@@ -62,7 +64,11 @@ class Potentials(NamedTuple):
 def degree_for(variety: Variety, directions: tuple[Direction, ...], most: int | None = None) -> int:
   """The highest degree of f, at most `most`, whose functions are few enough; 0 if there is none."""
   degrees = _DEGREES if most is None else range(1, most + 1)
-  fits = functools.partial(_fits, variety, directions)
+
+  def fits(degree):
+    entries = len(directions) * calibrate.size_of(variety, degree) ** 2
+    return entries <= _ENTRIES and _fits(variety, directions, degree)
+
   return max(itertools.takewhile(fits, degrees), default=0)
 
 
