@@ -127,7 +127,8 @@ def solve(background: Background, chosen: Charged, rhs: jax.Array) -> np.ndarray
   if not chosen.count:
     return np.zeros((rhs.shape[1], 0), complex)
   parts = jnp.concatenate([rhs.real, rhs.imag], axis=1)
-  gram, moments = background.integral(_normal(chosen), None, parts)
+  which = chosen.left, chosen.right, chosen.weights
+  gram, moments = background.integral(_normal(chosen.functions), which, parts)
   m, r = 1 + chosen.count, rhs.shape[1]
   gram = gram[:m, :m] + gram[m:, m:] + 1j * (gram[:m, m:] - gram[m:, :m])
   real, imaginary = moments[:, :r], moments[:, r:]
@@ -141,11 +142,14 @@ def solve(background: Background, chosen: Charged, rhs: jax.Array) -> np.ndarray
 
 
 @functools.lru_cache(maxsize=16)
-def _normal(chosen):
-  """Real products of [Re | Im] of (1, Box f_p) among each other and with the right-hand sides."""
+def _normal(functions):
+  """Real products of [Re | Im] of (1, Box f_p) among each other and with the right-hand sides.
 
-  def sums(_, rows, rhs):
-    f = chosen.box_features(chosen.functions.frame(rows))
+  Which f_p these are is data: many directions have as many of them, and share a program.
+  """
+
+  def sums(which, rows, rhs):
+    f = Charged(functions, *which).box_features(functions.frame(rows))
     f = jnp.concatenate([jnp.ones_like(f[:, :1]), f], axis=1)
     f = jnp.concatenate([f.real, f.imag], axis=1)
     weighted = rows.volume[:, None] * f
