@@ -5,8 +5,8 @@ Euler number -128, four Kaehler moduli.
   python -m launch.train --config=configs/tetraquadric.py --workdir=runs/tetraquadric
 
 Measured with --config.network='algebraic(degree=3)' and 250,000 points, by eta alone: sigma =
-0.0088 +- 0.0002, from 0.415 of Fubini-Study; 512 seconds on two cores of an AMD EPYC. Chosen for 300
-seconds: 0.0172. phi_mlp with 12,000 steps of Adam stalls at 0.081.
+0.0088 +- 0.0002, from 0.415 of Fubini-Study; 512 seconds on two cores of an AMD EPYC. Chosen for
+300 seconds: 0.0172. phi_mlp with 12,000 steps of Adam stalls at 0.081.
 """
 
 from trainer import default_config, variety
