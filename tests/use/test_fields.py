@@ -19,11 +19,9 @@ _CUBIC = description.make_variety(fermat_cubic.get_config())
 _SUM = "algebraic(degree=1) + phi_mlp(widths=(4,))"
 _NETWORKS = (
   "phi_mlp(widths=(5, 4), activation='gelu')",
-  "monomial_mlp(widths=(4,))",
   "curvature_mlp(widths=(4,))",
   "algebraic(degree=2)",
   "low_rank(degree=2, rank=3)",
-  "invariant(degree=3)",
   _SUM,
 )
 _ALONG, _STEP = np.array([0.6, -0.8]), 1e-4
