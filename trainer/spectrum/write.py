@@ -58,7 +58,9 @@ def write_spectrum(task: Task) -> pathlib.Path:
   if group is not None:
     blocks = by_group.make(variety, chosen.degree, group)
   functions = fields.of_degree(variety, chosen.degree)
-  source = {"digest": task.digest, "of": f"{chosen}; seed {task.seed}"}
+  # Of the plan, not the time it predicts: that is another one each time.
+  sizes = chosen.degree, chosen.control_degree, chosen.points
+  source = {"digest": task.digest, "of": f"{sizes}, seed {task.seed}, {group}"}
   kept = lambda name, make: task.unfinished.once(f"{_UNFINISHED}_{name}", source, make)
   found = measure.spectrum(
     at, functions, controls, blocks=blocks, progress=progress.stage, kept=kept
