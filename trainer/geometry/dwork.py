@@ -47,7 +47,7 @@ def exact_omega_integral(variety: Variety) -> float | None:
     return None
   d = variety.num_coordinates
   powers, psi = member
-  v = sum(sign * abs(f) ** 2 for sign, f, _ in _periods(d, psi))
+  v = _volume(_periods(d, psi))
   return v * math.prod(abs(c) ** (-2 / d) for c in powers) / (math.pi**2 * d ** (d - 1))
 
 
@@ -65,7 +65,7 @@ def exact_moduli(variety: Variety, derivatives: tuple[Polynomial, ...]) -> Exact
   powers, psi = member
   rate = abs(sum(derivatives[0].coefficients)) / (d * math.prod(abs(c) ** (1 / d) for c in powers))
   periods = _periods(d, psi)
-  v = sum(sign * abs(f) ** 2 for sign, f, _ in periods)
+  v = _volume(periods)
   first = sum(sign * slope * np.conj(f) for sign, f, slope in periods)
   second = sum(sign * abs(slope) ** 2 for sign, _, slope in periods)
   g = abs(first / v) ** 2 - second / v
@@ -86,6 +86,11 @@ def _member(variety: Variety) -> tuple[list[complex], complex] | None:
     return None
   psi = -b / (d * np.prod(np.asarray(powers, complex) ** (1 / d)))
   return (powers, complex(psi)) if abs(psi) < _LARGEST_PSI else None
+
+
+def _volume(periods) -> float:
+  """V."""
+  return sum(sign * abs(f) ** 2 for sign, f, _ in periods)
 
 
 def _periods(d: int, psi: complex) -> list[tuple[float, complex, complex]]:

@@ -164,7 +164,8 @@ def measure(
     normalised to integral |Omega|^2 = 1, each {"value", "imaginary", "stderr"}.
   """
   means = _Means(values, points_per_slice)
-  (before, k), mu, phase = values["stretch"], values["mu"][1], values["phase"]
+  k, mu, phase = values["stretch"][1], values["mu"][1], values["phase"]
+  off = variances(values)
   m, n = mu.shape[1:3]
   metric = [
     [means.metric(mu[:, i], mu[:, j], k[:, i], k[:, j]) for j in range(m)] for i in range(m)
@@ -178,9 +179,8 @@ def measure(
     y = abs(kappa.value) * g.value.real ** (-n / 2)
     slope = (kappa.terms * np.conj(kappa.value)).real / abs(kappa.value) ** 2
     terms = y * (slope - n / 2 * g.terms.real / g.value.real)
-    varied = lambda k: means.mean(abs(k - means.mean(k).value) ** 2).value.real
     exact_g, exact_y = known or (None, None)
-    rest = [float((varied(s[:, i]) / g.value.real) ** 0.5) for s in (before, k)]
+    rest = [float((varied / g.value.real) ** 0.5) for varied in off[:, i]]
     found[name] = {
       "G": {"value": g.value.real, "stderr": means.stderr(g.terms.real), "exact": exact_g},
       "y": {"value": float(y), "stderr": means.stderr(terms), "exact": exact_y},
@@ -202,12 +202,11 @@ def measure(
   return result
 
 
-def residuals(values: dict[str, np.ndarray], trace: float) -> dict[str, float]:
-  """(sum_i <|k_i - <k_i>|^2> / tr G)^(1/2) of V_0, "before", and of V_f, "after"."""
-  weight = values["weight"] / np.sum(values["weight"])
-  off = values["stretch"] - np.einsum("p,spi->si", weight, values["stretch"])[:, None]
-  before, after = np.einsum("p,spi->s", weight, abs(off) ** 2) / trace
-  return {"before": float(before**0.5), "after": float(after**0.5)}
+def variances(values: dict[str, np.ndarray]) -> np.ndarray:
+  """<|k_i - <k_i>|^2> of V_0 and V_f, (2, m), of `at_points`: what is not harmonic."""
+  weight, k = values["weight"] / np.sum(values["weight"]), values["stretch"]
+  off = k - np.einsum("p,spi->si", weight, k)[:, None]
+  return np.einsum("p,spi->si", weight, abs(off) ** 2)
 
 
 class _Estimate(NamedTuple):

@@ -66,13 +66,15 @@ class InParts:
     rows = _cut(background.mesh, size)(first, background.rows)
     gather = lambda a: np.asarray(parallel.gather_rows(a))
     source = dict(source) | {"digest": self._digest, "x": gather(rows.x)}
-    name, began = f"{self._name}_{self._done}", time.monotonic()
-    found = self._kept.load(name, source)
-    if found is None:
+    began = time.monotonic()
+
+    def make():
       values = dataclasses.replace(background, rows=rows).at_points(function, params)
       found = jax.tree.map(gather, values)
-      self._kept.save(name, source, found)
       self._tell(len(rows.x), time.monotonic() - began)
+      return found
+
+    found = self._kept.once(f"{self._name}_{self._done}", source, make)
     self._done += len(rows.x)
     self._progress.update(min(self._done, self._points), {})
     return found

@@ -95,6 +95,7 @@ def write_deformations(task: Task) -> pathlib.Path:
     }
 
   g = found.metric.value
+  before, after = (np.sum(deformations.variances(lifts), axis=1) / np.trace(g).real) ** 0.5
   diagonal = found.metric._replace(value=np.diagonal(g), stderr=np.diagonal(found.metric.stderr))
   content = {
     "names": list(named),
@@ -102,7 +103,7 @@ def write_deformations(task: Task) -> pathlib.Path:
     "least_eigenvalue": float(np.linalg.eigvalsh((g + g.conj().T) / 2)[0]),
     "degree_f": degree,
     "points": at.num_points,
-    "residual": deformations.residuals(lifts, float(np.trace(g).real)),
+    "residual": {"before": float(before), "after": float(after)},
   }
   arrays = {"metric": g, "metric_stderr": found.metric.stderr}
   if found.couplings:
