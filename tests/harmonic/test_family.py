@@ -48,9 +48,36 @@ def test_errors_are_the_scatter_of_other_points():
     np.testing.assert_allclose(np.sqrt(np.mean(errors**2, axis=0)), scatter, rtol=0.3)
 
 
-def _fixed(seed):
+def test_the_factor_of_exact_couplings_is_fitted():
+  """2 det(A_i, A_j) of the means, which are known, times any factor."""
+  ratios = (0.3 - 2j) * family.measure(_constant(), 3).couplings.value
+  found = [family.measure(_values(600, 2, 2, s) | _fixed(s), 3, ratios) for s in range(60)]
+  alone = [family.measure(_values(600, 2, 2, s) | _fixed(s), 3) for s in range(60)]
+  expected = ratios / (0.3 - 2j)
+  off = np.array([f.exact.value - expected for f in found])
+  errors = np.array([f.exact.stderr for f in found])
+  np.testing.assert_allclose(
+    np.sqrt(np.mean(abs(off) ** 2, axis=0)), np.sqrt(np.mean(errors**2, axis=0)), rtol=0.3
+  )
+  # One complex number is fitted to three that are correlated.
+  assert np.mean([f.deviation for f in found]) == pytest.approx(0.6, abs=0.2)
+  for one, other in zip(found, alone, strict=True):
+    assert np.all(one.yukawa.stderr <= other.yukawa.stderr)
+    np.testing.assert_array_equal(one.couplings.value, other.couplings.value)
+  # Wrong by more than a factor.
+  wrong = ratios * np.array([[1, -1], [-1, 1]])
+  assert family.measure(_values(600, 2, 2) | _fixed(0), 3, wrong).deviation > 5
+
+
+def _constant():
+  """Tensors that are their means everywhere."""
+  means = _fixed(0, noise=0)["mu"]
+  return _values(600, 2, 2) | {"mu": means, "phase": np.ones(600)}
+
+
+def _fixed(seed, noise=1):
   """Tensors around the same means whatever the seed."""
-  rng, noise = np.random.default_rng(1), np.random.default_rng(100 + seed)
+  rng, other = np.random.default_rng(1), np.random.default_rng(100 + seed)
   means = rng.normal(size=(2, 2, 2)) + 1j * rng.normal(size=(2, 2, 2))
-  mu = means + noise.normal(size=(600, 2, 2, 2))
+  mu = means + noise * other.normal(size=(600, 2, 2, 2))
   return {"mu": np.stack([mu, mu]), "phase": np.ones(600)}

@@ -15,6 +15,8 @@ from trainer.certificate.certificate import read_certificate
 
 _BEGIN, _END = "<!-- fields -->", "<!-- end of fields -->"
 _COLUMNS = "value ± standard error", "exact", "deviation"
+# Deformations that a table shows where no exact values are known, of hundreds.
+_FEW = 8
 
 
 def sections(workdir: pathlib.Path, certificate: Mapping[str, Any]) -> str:
@@ -117,22 +119,29 @@ def _deformations(found):
 
 def _family(found: dict[str, Any], manifold: Mapping[str, Any]) -> Iterator[str]:
   del manifold
-  rows = [
-    markup.row(f"{name}({along})", "", *markup.compared(entry))
+  entries = [
+    (f"{name}({along})", entry)
     for along in found["names"]
     for name in ("G", "y")
-    if (entry := found.get(name, {}).get(along)) and entry["exact"] is not None
+    if (entry := found.get(name, {}).get(along))
+  ]
+  known = [(name, entry) for name, entry in entries if entry["exact"] is not None]
+  rows = [
+    markup.row(name, "", *markup.compared(entry)) for name, entry in known or entries[: 2 * _FEW]
   ]
   before, after = found["residual"]["before"], found["residual"]["after"]
-  yield markup.section(
-    "H¹(T), all polynomial deformations",
-    ("along", *_COLUMNS),
-    rows,
+  note = (
     f"{len(found['names'])} deformations; the least eigenvalue of their Weil–Petersson metric is "
     f"{found['least_eigenvalue']:.3g}. Functions of degree {found['degree_f']}, "
     f"{found['points']:,} points; what is not harmonic, rms(k − ⟨k⟩)/√(tr G), before and after: "
-    f"{before:.3g} → {after:.3g}. The metric and the couplings are in deformations.npz.",
+    f"{before:.3g} → {after:.3g}. The metric and the couplings are in deformations.npz."
   )
+  if found.get("jacobian_ring") is not None:
+    note += (
+      " The Jacobian ring has all couplings up to one factor: with the one that fits best the "
+      f"measured ones are off by {found['jacobian_ring']:.3g} of their errors, rms."
+    )
+  yield markup.section("H¹(T), all polynomial deformations", ("along", *_COLUMNS), rows, note)
 
 
 def _bundles(found: dict[str, Any], manifold: Mapping[str, Any]) -> Iterator[str]:

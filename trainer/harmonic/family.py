@@ -1,6 +1,7 @@
 """All deformations at once: the Weil-Petersson metric and the Yukawa couplings as arrays.
 
 Formulas are those of trainer.harmonic.deformations; errors by a jackknife over groups of slices.
+Where the Jacobian ring has the couplings up to one factor, that factor is fitted.
 """
 
 from __future__ import annotations
@@ -27,12 +28,18 @@ class Family(NamedTuple):
   Attributes:
     metric: G (m, m) complex.
     couplings: kappa (m,) * n complex, symmetric; None where there are too many.
-    yukawa: y_i = |kappa_ii..| G_ii^{-n/2} (m,); None like them.
+    yukawa: y_i = |kappa_ii..| G_ii^{-n/2} (m,), of kappa or c L, whichever has the smaller error;
+      None like them.
+    exact: c L_ij.., L the couplings of the Jacobian ring; its errors are those of c. None where
+      they are not known.
+    deviation: rms of |kappa - c L| over the errors of kappa; None of a single coupling, too.
   """
 
   metric: Estimate
-  couplings: Estimate | None
-  yukawa: Estimate | None
+  couplings: Estimate | None = None
+  yukawa: Estimate | None = None
+  exact: Estimate | None = None
+  deviation: float | None = None
 
 
 class _Sums(NamedTuple):
@@ -45,12 +52,15 @@ class _Sums(NamedTuple):
   determinant: np.ndarray
 
 
-def measure(values: dict[str, np.ndarray], points_per_slice: int) -> Family:
+def measure(
+  values: dict[str, np.ndarray], points_per_slice: int, ratios: np.ndarray | None = None
+) -> Family:
   """G, kappa and y.
 
   Args:
     values: of trainer.harmonic.deformations.at_points.
     points_per_slice: points that are correlated.
+    ratios: L (m,) * n, of trainer.geometry.jacobian_ring.couplings.
   """
   count = len(values["weight"])
   m, n = values["mu"].shape[2:4]
@@ -60,13 +70,28 @@ def measure(values: dict[str, np.ndarray], points_per_slice: int) -> Family:
   total = _Sums(*[sum(parts) for parts in zip(*of_groups)])
   without = [_Sums(*[a - b for a, b in zip(total, part)]) for part in of_groups]
   estimate = lambda f: _jackknife(f(total), (f(part) for part in without), len(without))
+  family = Family(estimate(_metric))
+  if not few:
+    return family
   couplings = lambda s: s.determinant / s.weight
-  diagonal = lambda s: np.einsum(couplings(s), [0] * n, [0])
-  yukawa = lambda s: abs(diagonal(s)) * np.diagonal(_metric(s)).real ** (-n / 2)
+  diagonal = lambda a: np.einsum(a, [0] * n, [0])
+  physical = lambda kappa, s: abs(diagonal(kappa)) * np.diagonal(_metric(s)).real ** (-n / 2)
+  kappa, yukawa = estimate(couplings), estimate(lambda s: physical(couplings(s), s))
+  if ratios is None:
+    return family._replace(couplings=kappa, yukawa=yukawa)
+  weight = ratios.conj() / kappa.stderr**2
+  weight /= np.sum(weight * ratios)
+  factor = lambda s: np.sum(weight * couplings(s))
+  exact = estimate(lambda s: factor(s) * ratios)
+  other = estimate(lambda s: physical(factor(s) * ratios, s))
+  better = other.stderr < yukawa.stderr
+  off = abs(kappa.value - exact.value) / kappa.stderr
   return Family(
-    estimate(_metric),
-    estimate(couplings) if few else None,
-    estimate(yukawa) if few else None,
+    family.metric,
+    kappa,
+    Estimate(*[np.where(better, a, b) for a, b in zip(other, yukawa, strict=True)]),
+    exact,
+    float(np.sqrt(np.mean(off**2))) if off.size > 1 else None,
   )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trainer.devices import parallel
 from trainer.errors import UserError
-from trainer.geometry import description, dwork
+from trainer.geometry import description, dwork, jacobian_ring
 from trainer.geometry.deformations import check_nontrivial, polynomial_basis
 from trainer.harmonic import deformations, family, measure, solve
 from trainer.harmonic.parts import InParts
@@ -71,9 +71,10 @@ def write_deformations(task: Task) -> pathlib.Path:
 
   deformations.json has "G" and "y" of each by its "names", {"value", "stderr", "exact"}, the
   "least_eigenvalue" of the metric, the "degree_f" of f and "residual", rms(k - <k>) / sqrt(tr G)
-  before and after. deformations.npz has "metric" (m, m) and "couplings" (m,) * n, of integral
-  |Omega|^2 = 1, "metric_stderr" and "couplings_stderr", and "mu" (B, m, n, n) at points "x" of
-  quadrature weights "weight".
+  before and after; "jacobian_ring" is the rms deviation of all couplings from those of the ring,
+  known up to one factor, in their errors. deformations.npz has "metric" (m, m) and "couplings"
+  (m,) * n, of integral |Omega|^2 = 1, "exact_couplings", the ring's times the factor that fits
+  best, each with its "_stderr", and "mu" (B, m, n, n) at points "x" of quadrature weights "weight".
 
   Args:
     task: checked; its degree is that of f at most.
@@ -84,7 +85,8 @@ def write_deformations(task: Task) -> pathlib.Path:
   named, variety = polynomial_basis(task.variety), task.variety
   at = task.background("heldout", task.num_points or _POINTS, task.seed)
   lifts, degree = _lifts(task, named, at)
-  found = family.measure(lifts, at.points_per_slice)
+  ratios = jacobian_ring.couplings(variety, list(named.values()))
+  found = family.measure(lifts, at.points_per_slice, ratios)
   exact = [dwork.exact_moduli(variety, direction) or (None, None) for direction in named.values()]
 
   def entries(estimate, which):
@@ -107,8 +109,10 @@ def write_deformations(task: Task) -> pathlib.Path:
   }
   arrays = {"metric": g, "metric_stderr": found.metric.stderr}
   if found.couplings:
-    content["y"] = entries(found.yukawa, 1)
+    content |= {"y": entries(found.yukawa, 1), "jacobian_ring": found.deviation}
     arrays["couplings"], arrays["couplings_stderr"] = found.couplings
+  if found.exact:
+    arrays["exact_couplings"], arrays["exact_couplings_stderr"] = found.exact
   x = np.asarray(parallel.gather_rows(at.rows.x))[: at.num_points]
   arrays |= {
     "names": np.array(list(named)),
