@@ -73,7 +73,7 @@ class _Meter:
     return {}
 
 
-def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
+def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1, predicted=0.9):
   monkeypatch.setattr(schedule, "batch_sizes", lambda *a: list(sizes))
   monkeypatch.setattr(schedule, "phase_points", lambda *a: 64)
 
@@ -83,7 +83,7 @@ def _train(monkeypatch, job, start=0, sizes=(16, 64), damping=0.1):
     row = {
       "loss": 1.0,
       "loss_before": 2.0,
-      "predicted_loss": 0.1,
+      "predicted_loss": predicted,
       "damping": damping,
       "accepted": True,
       "iterations": 20,
@@ -119,24 +119,39 @@ def test_a_run_whose_time_is_over_takes_no_more_steps(monkeypatch):
   assert int(state.step) == 4 and job.saved == []
 
 
-@pytest.mark.parametrize("seconds, iterations", [(600.0, 60), (3000.0, 100)])
-def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, iterations):
+@pytest.mark.parametrize(
+  "seconds, predicted, iterations",
+  # Where the linear model is far off, half of them, but as many as are worth a step.
+  [(600.0, 0.9, 60), (3000.0, 0.9, 100), (600.0, 0.4, 30), (180.0, 0.4, 10)],
+)
+def test_iterations_are_those_that_time_is_left_for(monkeypatch, seconds, predicted, iterations):
   # The clock, looked at three times a step, moves 200 seconds in 20 iterations.
   ticks = iter(range(0, 10_000, 100))
   monkeypatch.setattr(gauss_newton_loop, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
-  state = _train(monkeypatch, _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds), sizes=(16,))
+  job = _Job([0.4, 0.2, 0.1], steps=2, seconds_left=seconds)
+  state = _train(monkeypatch, job, sizes=(16,), predicted=predicted)
   assert int(state.optimizer.iterations) == iterations
 
 
-@pytest.mark.parametrize("seconds, size", [(300.0, 32), (float("inf"), 64), (110.0, None)])
-def test_the_last_batch_has_the_points_that_time_is_left_for(monkeypatch, seconds, size):
+@pytest.mark.parametrize(
+  "seconds, predicted, size",
+  [
+    (300.0, 0.9, 32),
+    (float("inf"), 0.9, 64),
+    (110.0, 0.9, None),
+    # Two steps where the linear model is far off.
+    (500.0, 0.4, 32),
+    (500.0, 0.9, 64),
+  ],
+)
+def test_the_last_batch_has_the_points_that_time_is_left_for(monkeypatch, seconds, predicted, size):
   # 200 seconds for 20 iterations on 16 points, and 100 for a step's compilation.
   ticks = iter(range(0, 100_000, 100))
   monkeypatch.setattr(gauss_newton_loop, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
   job = _Job([0.4, 0.39, 0.38, 0.37], steps=3, seconds_left=seconds)
   job.record = lambda step, row: rows.append(row)
   rows = []
-  _train(monkeypatch, job)
+  _train(monkeypatch, job, predicted=predicted)
   assert [row["batch_size"] for row in rows[1:]] == [16, 16, *([size] if size else [])]
 
 

@@ -97,12 +97,9 @@ def train(job: Job, state: TrainState, saved: Checkpoints) -> TrainState:
       following = int(state.schedule.level)
       left = job.seconds_left() - (following != level) * to_compile
       affordable = parallel.of_first_process(left / cost)
-      worth = RULES.worth_a_step if row["iterations"] else 1
-      if following != level:
-        sizes[following] = schedule.affordable_size(job, sizes, level, affordable / worth)
-      affordable /= sizes[following]
-      last = affordable < worth
-      state = _allow(job, state, min(affordable, settings.iterations))
+      sizes[following], allowed = schedule.next_step(job, sizes, following, affordable, row)
+      last = not allowed
+      state = _allow(job, state, allowed)
     if last:
       state = state._replace(params=state.schedule.best)
     elif saved.reached_preemption(int(state.step)):

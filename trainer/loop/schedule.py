@@ -45,6 +45,8 @@ class Rules(NamedTuple):
       `converged`, and fell by less than the factor `small` in a step damped by less than
       `undamped`, its minimum is reached.
     worth_a_step: fewer iterations of conjugate gradients are not worth a step.
+    bent, steps_if_bent: where E is more than `bent` times what the linear model predicted, a second
+      step is worth more than points: time is divided among so many.
     short: damping at which a step is much shorter than the undamped one.
     rough: tolerance of conjugate gradients before the last batch size.
     damping_floor, rounding_errors: the least damping; below so many rounding errors J J^T is not
@@ -70,6 +72,8 @@ class Rules(NamedTuple):
   small: float = 3
   undamped: float = 1e-3
   worth_a_step: int = 10
+  bent: float = 2
+  steps_if_bent: int = 2
   short: float = 0.2
   rough: float = 0.05
   damping_floor: float = 1e-9
@@ -157,20 +161,32 @@ def round_size(size: int, devices: int) -> int:
   return max(rounded // devices, 1) * devices
 
 
-def affordable_size(job: Job, sizes: list[int], level: int, affordable: float) -> int:
-  """The size of the batches after those of a level: as planned, or fewer points if time is short.
+def next_step(
+  job: Job, sizes: list[int], level: int, affordable: float, row: dict
+) -> tuple[int, float]:
+  """What there is time for: a batch of the planned size, or fewer points if time is short.
 
   Args:
     job: the run.
     sizes: of the batches.
-    level: the present one.
-    affordable: points that a step worth taking has time for.
+    level: of the next step; the last one was on this level or on the one before.
+    affordable: iterations times points that time is left for.
+    row: metrics of the last step.
 
   Returns:
-    A size; at least that of the present batches, than which the next teach more.
+    The size of the batches, at least that of the last one, than which the next teach more; and how
+    many iterations the step may take, 0 if none is worth taking.
   """
-  size = min(sizes[level + 1], max(affordable, sizes[level]))
-  return round_size(int(size), job.mesh.size)
+  worth = RULES.worth_a_step if row["iterations"] else 1
+  steps = RULES.steps_if_bent if row["loss"] > RULES.bent * row["predicted_loss"] else 1
+  size = sizes[level]
+  if size > row["batch_size"]:
+    enough = max(affordable / (steps * worth), row["batch_size"])
+    size = round_size(int(min(size, enough)), job.mesh.size)
+  iterations = affordable / size
+  if iterations < worth:
+    return size, 0
+  return size, min(max(iterations / steps, worth), job.run.config.gauss_newton.iterations)
 
 
 def is_over(job: Job, state: TrainState, levels: int) -> bool:
