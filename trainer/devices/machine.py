@@ -12,13 +12,13 @@ _CACHE = 2**22
 def default_memory() -> int:
   """Bytes of a device for intermediate results.
 
-  Half of an accelerator's memory, or of the host's an eighth shared by its CPU devices.
+  Half of an accelerator's memory, or of the host's a quarter shared by its CPU devices.
   """
   statistics = jax.local_devices()[0].memory_stats()
   if statistics and "bytes_limit" in statistics:
     return statistics["bytes_limit"] // 2
   host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-  return host // 8 // jax.local_device_count()
+  return host // 4 // jax.local_device_count()
 
 
 def cache_memory() -> float:

@@ -25,6 +25,8 @@ from trainer.problem.registry import Choice
 _EFFICIENCY, _SMALL = 0.8, 160
 # J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
 _FASTER = 1.2
+# How many times longer an iteration takes whose rows of J are made anew: memory is too small.
+_RECOMPUTED = 4
 # Seconds: compiling each phase and the certificate; all else of a run that does not depend on size.
 _PHASE, _CERTIFICATE, _REST = 12.0, 30.0, 15.0
 # Points that a certificate evaluates g at, and curvature, in held-out points: search and pictures,
@@ -145,7 +147,9 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   unknowns = _unknowns(variety, degree) / equations
   left = config.budget_seconds - fixed
   iteration = _flops(variety, degree) / (_EFFICIENCY * _products(machine))
-  iteration *= 1.5 if _frame_bytes(variety, degree) * _FEWEST * unknowns > memory else 1
+  most = min(_MOST, memory / (_frame_bytes(variety, degree, machine) * unknowns))
+  if most < _FEWEST:
+    most, iteration = _FEWEST, _RECOMPUTED * iteration
   step = _STEP * _products(machine) / machine.flops  # Of single precision.
   plan = _Plan(tuple(degrees), _unknowns(variety, degree), 0, 0.0)
   lifted = len(degrees) > 1
@@ -153,7 +157,7 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   steps = _STEPS_EXACT if plan.exact else _STEPS_LIFTED if lifted else _STEPS_ALONE
   late = (plan.iterations + step) * steps
   ratio = (left / (iteration * unknowns) - early) / (late + 1 / (points_per_second * iteration))
-  ratio = min(max(ratio, _FEWEST), _MOST)
+  ratio = min(max(ratio, _FEWEST), most)
   points = max(int(ratio * unknowns), _POINTS)
   seconds = fixed + iteration * (early * unknowns + late * points) + points / points_per_second
   return plan._replace(points=points, seconds=seconds)
@@ -197,8 +201,10 @@ def _rows(n: int) -> int:
   return 1 + n + n * (n + 1) // 2
 
 
-def _frame_bytes(variety: Variety, degree: int) -> float:
-  return 8 * _rows(variety.dimension) * sum(_sections(variety, degree))
+def _frame_bytes(variety: Variety, degree: int, machine: speed.Speed) -> float:
+  """Of a point's rows of J, see trainer.metric.algebraic_rows.Products."""
+  number, n = 8 if _products(machine) == machine.flops else 4, variety.dimension
+  return _rows(n) * sum(number * size + 8 * (1 + n) ** 2 for size in _sections(variety, degree))
 
 
 def _heldout(config: ml_collections.ConfigDict) -> int:
