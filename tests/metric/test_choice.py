@@ -1,7 +1,10 @@
 """What is chosen for config.network = "auto"."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+from networks import precision
 from tests.geometry import varieties
 from trainer import default_config, variety
 from trainer.devices import speed
@@ -24,11 +27,11 @@ def machine(monkeypatch):
   return known
 
 
-def _chosen(described, budget=300.0, **fields):
+def _chosen(described, budget=300.0, memory=_MEMORY, **fields):
   config = default_config()
   config.variety, config.budget_seconds = described, budget
   config.update_from_flattened_dict(fields)
-  return config, choice.choose(config, _MEMORY)
+  return config, choice.choose(config, memory)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_dense_polynomials_get_a_ladder_that_fills_the_time():
 
 def test_a_faster_machine_and_more_time_go_further(machine):
   unknowns = []
-  for flops, budget in ((5e10, 300), (1e11, 300), (1e11, 900), (1e13, 900)):
+  for flops, budget in ((2e10, 300), (1e11, 300), (1e11, 900), (1e13, 900)):
     machine["flops"] = flops
     config, found = _chosen(variety((2, 2), ((3,), (3,))), float(budget))
     problem = chosen.filled(config, found)
@@ -63,6 +66,24 @@ def test_a_faster_machine_and_more_time_go_further(machine):
     unknowns.append((degree, problem.data.train_points))
     assert found.seconds <= 1.01 * budget
   assert unknowns == sorted(unknowns) and len(set(unknowns)) == 4
+
+
+def test_points_are_those_whose_rows_of_j_are_kept(machine):
+  """To make them anew takes several times an iteration."""
+  machine["flops"] = 3e11
+  for bfloat16 in (1.0, 2.0):
+    machine["bfloat16"] = bfloat16
+    config, found = _chosen(variety((2, 2), ((3,), (3,))), 600.0, 2**31 // jax.device_count())
+    filled = chosen.filled(config, found)
+    problem = metric_problem(filled, filled.network, True)
+    batch = problem.abstract_points(found.fields["data.train_points"], jnp.float32)
+    linear = problem.linearise()
+    params = jax.eval_shape(lambda: problem.init(jax.random.key(0), 1.0))
+    params = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, jnp.float32), params)
+    with precision.matmuls(filled.matmul_precision):
+      rows = jax.eval_shape(lambda p, b: linear.prepare(linear.at(p), b), params, batch)
+    kept = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(rows))
+    assert 0.9 * 2**31 < kept < 2**31
 
 
 def test_products_are_rounded_where_that_is_faster(machine):

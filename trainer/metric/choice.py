@@ -202,9 +202,10 @@ def _rows(n: int) -> int:
 
 
 def _frame_bytes(variety: Variety, degree: int, machine: speed.Speed) -> float:
-  """Of a point's rows of J, see trainer.metric.algebraic_rows.Products."""
+  """Of what is kept of a point for J, see trainer.metric.algebraic_rows.Products, and eta."""
   number, n = 8 if _products(machine) == machine.flops else 4, variety.dimension
-  return _rows(n) * sum(number * size + 8 * (1 + n) ** 2 for size in _sections(variety, degree))
+  rows = sum(number * size + 8 * (1 + n) ** 2 for size in _sections(variety, degree))
+  return _rows(n) * rows + 8 * (1 + n)
 
 
 def _heldout(config: ml_collections.ConfigDict) -> int:
