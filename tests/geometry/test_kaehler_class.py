@@ -32,6 +32,13 @@ def test_terms_by_hand(ambient, moduli, degree, expected):
   assert found == pytest.approx({m: c for c, m in expected}, rel=1e-12)
 
 
+@pytest.mark.parametrize("degree, near", [(1, 5), (2, 4), (4, 2)])
+def test_the_part_of_a_class_near_its_ray(degree, near):
+  """(1, 4), (2, 6) / 2, (4, 4) / 4 of (1, 10); the rest is 0 on P1."""
+  assert kaehler_class.share_near((1, 3), (1.0, 10.0), degree) == pytest.approx(near / 11)
+  assert kaehler_class.share_near((1, 3), (1.0, 2.0), degree) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("degree", [1, 2, 5])
 @pytest.mark.parametrize(
   "ambient, moduli",

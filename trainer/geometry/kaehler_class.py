@@ -70,6 +70,12 @@ def terms(
   return tuple((c, m) for m, c in weights.items() if c > _ROUNDING and any(m))
 
 
+def share_near(ambient: Sequence[int], moduli: Sequence[float], degree: int) -> float:
+  """The part of t in terms of multidegrees without a 0: they leave it to no others to be large."""
+  near = sum(c * sum(m) for c, m in terms(ambient, moduli, degree) if all(m))
+  return near / sum(moduli)
+
+
 def is_multiple(ambient: Sequence[int], moduli: Sequence[float], degree: int) -> bool:
   """Whether the one term of degree k is m = k t."""
   whole = whole_multidegree(moduli, degree)

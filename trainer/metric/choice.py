@@ -33,6 +33,7 @@ _PHASE, _CERTIFICATE, _REST = 12.0, 30.0, 15.0
 # too. Rows of sections and what is made of them, of the rate of a matrix product.
 _VALUES, _CURVATURES, _ROWS_EFFICIENCY = 8.0, 1.25, 0.4
 _NETWORK = "monomial_mlp(widths=({0}, {0}, {0}))"
+_ROUNDING = 1e-9
 # Equations an unknown: fewer are not worth a degree, more are not worth their time; those of the
 # first batch of a metric that starts from a lower one.
 _FEWEST, _MOST, _FIRST = 1.5, 10.0, 0.3
@@ -90,7 +91,7 @@ def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
   points_per_second = _sampling_rate(variety, config.data.concentration)
   plans = [
     _plan(variety, degree, config, machine, points_per_second, memory * devices)
-    for degree in range(1, _highest_degree(variety) + 1)
+    for degree in _degrees(variety)
   ]
   # Where time is short for any, as on a busy machine, the least there is.
   plan = ([plan for plan in plans if plan.seconds <= budget] or plans[:1])[-1]
@@ -221,9 +222,12 @@ def _certificate_seconds(variety, degree, config, machine) -> float:
   return machine.slowness * _CERTIFICATE + work / (_ROWS_EFFICIENCY * machine.flops)
 
 
-def _highest_degree(variety: Variety) -> int:
-  """Beyond this single precision ends."""
-  return 3 * (variety.dimension + 1)
+def _degrees(variety: Variety) -> list[int]:
+  """Those worth a look: of several terms as much as can be lies near the ray of the class."""
+  # Beyond the last one single precision ends.
+  degrees = range(1, 3 * (variety.dimension + 1) + 1)
+  near = [kaehler_class.share_near(variety.ambient, variety.moduli, degree) for degree in degrees]
+  return [degree for degree, share in zip(degrees, near) if share > max(near) - _ROUNDING]
 
 
 def _sampling_rate(variety: Variety, concentration: str) -> float:
