@@ -170,6 +170,15 @@ def test_batches_grow_and_the_phase_ends_where_sigma_stops_falling(
   assert int(state.step) == steps and int(state.schedule.level) == 2
 
 
+@pytest.mark.parametrize("limit, steps", [(100, 2), (20, 4)])
+def test_what_the_linear_model_predicts_is_the_minimum_unless_it_was_cut_short(
+  monkeypatch, limit, steps
+):
+  job = _Job([0.4, 0.2, 0.19, 0.1, 0.099], steps=9)
+  job.run.config.gauss_newton.iterations = limit
+  assert int(_train(monkeypatch, job, damping=1e-4, predicted=0.99).step) == steps
+
+
 def test_with_momentum_a_network_keeps_its_batches_until_sigma_has_long_not_fallen(monkeypatch):
   sigmas = [0.4, 0.2, 0.1, *[0.3] * 9]
   state = _train(monkeypatch, _Job(sigmas, steps=12, sections=False), sizes=(16,))

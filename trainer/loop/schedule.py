@@ -43,7 +43,7 @@ class Rules(NamedTuple):
       and on those with fewer.
     converged, small, undamped: where E is what the linear model predicts, up to the part
       `converged`, and fell by less than the factor `small` in a step damped by less than
-      `undamped`, its minimum is reached.
+      `undamped`, that no limit of iterations ended, its minimum is reached.
     worth_a_step: fewer iterations of conjugate gradients are not worth a step.
     bent, steps_if_bent: where E is more than `bent` times what the linear model predicted, a second
       step is worth more than points: time is divided among so many.
@@ -220,8 +220,12 @@ def judge(
   if level + 1 < levels and row["damping"] > RULES.short:
     fall = 0.0
   stalled = 0 if merit < (1 - fall) * best_merit else int(schedule.stalled) + 1
+  # Conjugate gradients that were cut short are not at the minimum; phases that start close to it
+  # are, by as much as their points teach.
+  finished = lifted(job.run, linear) or row["iterations"] < job.run.config.gauss_newton.iterations
   converged = (
     linear.low_rank
+    and finished
     and row["damping"] < RULES.undamped
     and row["loss"] < (1 + RULES.converged) * row["predicted_loss"]
     and row["loss_before"] < RULES.small * row["loss"]
