@@ -41,11 +41,11 @@ _FEWEST, _MOST, _FIRST = 1.5, 10.0, 0.3
 _POINTS, _HELDOUT, _SHORT = 5_000, 10_000, 400.0
 # The part of the budget that training may take in any case.
 _TRAINING = 0.3
-# Iterations of conjugate gradients on the first batch, on the last, and on the last of metrics that
-# start from a lower one, exactly or not, and how many such steps; what preparing and trying a step
-# costs in iterations.
-_EARLY, _LATE, _EXACT, _LIFTED, _STEP = 8, 25, 14, 16, 6
-_STEPS_EXACT, _STEPS_LIFTED, _STEPS_ALONE = 1, 2, 6
+# Iterations of conjugate gradients on the first batch, on lower rungs, on the last batch of metrics
+# that start from a lower one, exactly or not, and of others, which several terms make ill
+# conditioned; how many such steps; what preparing and trying a step costs in iterations.
+_EARLY, _RUNG, _EXACT, _LIFTED, _ALONE, _STEP = 8, 25, 14, 16, 100, 6
+_STEPS_EXACT, _STEPS_LIFTED, _STEPS_ALONE = 1, 2, 2
 # From so many unknowns on an algebraic metric starts from one of half its degree.
 _LADDER = 5_000
 
@@ -66,7 +66,7 @@ class _Plan(NamedTuple):
   @property
   def iterations(self) -> int:
     """Of conjugate gradients on the last batch."""
-    return _LATE if len(self.degrees) == 1 else _EXACT if self.exact else _LIFTED
+    return _ALONE if len(self.degrees) == 1 else _EXACT if self.exact else _LIFTED
 
 
 def choose(config: ml_collections.ConfigDict, memory: int) -> Choice:
@@ -144,7 +144,7 @@ def _plan(variety, degree, config, machine, points_per_second, memory) -> _Plan:
   equations = 1 + 2 * variety.dimension
   for lower in degrees[:-1]:
     most = 10 * _unknowns(variety, lower) / equations
-    fixed += most * _flops(variety, lower) * 5 * _LATE / (_EFFICIENCY * _products(machine))
+    fixed += most * _flops(variety, lower) * 5 * _RUNG / (_EFFICIENCY * _products(machine))
   unknowns = _unknowns(variety, degree) / equations
   left = config.budget_seconds - fixed
   iteration = _flops(variety, degree) / (_EFFICIENCY * _products(machine))
