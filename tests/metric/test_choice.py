@@ -68,10 +68,9 @@ def test_a_faster_machine_and_more_time_go_further(machine):
   assert unknowns == sorted(unknowns) and len(set(unknowns)) == 4
 
 
-@pytest.mark.parametrize("moduli, degree", [((1.0, 10.0), 1), ((1.0, 2**0.5), 2), ((1.0, 1.0), 4)])
-def test_lopsided_classes_get_a_low_degree(machine, moduli, degree):
-  """Of (1, 10) 5/11 lie near its ray in degree 1, less in all others."""
-  machine["flops"] = 3e10
+@pytest.mark.parametrize("moduli, degree", [((1.0, 10.0), 2), ((1.0, 2**0.5), 3), ((1.0, 1.0), 5)])
+def test_lopsided_classes_get_a_low_degree(moduli, degree):
+  """Of (1, 10) 4/11 lie near its ray in degree 2, less in higher ones."""
   _, found = _chosen(variety((1, 3), ((2,), (4,)), moduli=moduli))
   assert found.fields["network"] == f"algebraic(degree={degree})"
 

@@ -223,11 +223,11 @@ def _certificate_seconds(variety, degree, config, machine) -> float:
 
 
 def _degrees(variety: Variety) -> list[int]:
-  """Those worth a look: of several terms as much as can be lies near the ray of the class."""
+  """Those worth a look: 1, and of others those with as much near the ray of the class as can be."""
   # Beyond the last one single precision ends.
-  degrees = range(1, 3 * (variety.dimension + 1) + 1)
+  degrees = range(2, 3 * (variety.dimension + 1) + 1)
   near = [kaehler_class.share_near(variety.ambient, variety.moduli, degree) for degree in degrees]
-  return [degree for degree, share in zip(degrees, near) if share > max(near) - _ROUNDING]
+  return [1, *(degree for degree, share in zip(degrees, near) if share > max(near) - _ROUNDING)]
 
 
 def _sampling_rate(variety: Variety, concentration: str) -> float:
