@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -29,20 +28,6 @@ _SHIFT, _NULL = 1e-13, 1e-11
 _ITERATIONS = 4
 
 
-class _Monomials(NamedTuple):
-  """Monomials y^A z^e, sorted by their keys: that of a product is the sum.
-
-  Attributes:
-    keys: (M,) int.
-  """
-
-  keys: np.ndarray
-
-  def places(self, keys: np.ndarray) -> np.ndarray:
-    """Which monomials those with these keys are."""
-    return np.searchsorted(self.keys, keys)
-
-
 def couplings(variety: Variety, directions: list[tuple[Polynomial, ...]]) -> np.ndarray | None:
   """kappa_ij.. of deformations, up to one complex factor.
 
@@ -53,15 +38,14 @@ def couplings(variety: Variety, directions: list[tuple[Polynomial, ...]]) -> np.
   Returns:
     (m,) * n complex, symmetric; None where R_n has too many monomials or is not one line.
   """
-  functional = _functional(variety)
-  if functional is None:
+  values = _functional(variety)
+  if values is None:
     return None
-  values = functional
   above = _monomials(variety, variety.dimension)
   for power in range(variety.dimension - 1, -1, -1):
     below = _monomials(variety, power)
     contracted = [
-      sum(c * values[..., above.places(below.keys + key)] for key, c in _terms(variety, direction))
+      sum(c * values[..., _places(above, below + key)] for key, c in _terms(variety, direction))
       for direction in directions
     ]
     values, above = np.stack(contracted, axis=-2), below
@@ -72,7 +56,7 @@ def couplings(variety: Variety, directions: list[tuple[Polynomial, ...]]) -> np.
 def _functional(variety):
   """L on the monomials of R_n, of length 1; None if there are too many or several such."""
   top = _monomials(variety, variety.dimension)
-  size = len(top.keys)
+  size = len(top)
   if size > _MOST:
     return None
   ideal = _ideal(variety, top)
@@ -95,14 +79,13 @@ def _ideal(variety, top):
   parts = []
 
   def add(power, shift, terms):
-    terms = list(terms)
-    multiples = _monomials(variety, power, shift).keys
+    multiples = _monomials(variety, power, shift)
     if terms and len(multiples):
       keys, coefficients = zip(*terms, strict=True)
-      places = top.places(multiples[:, None] + np.array(keys)).ravel()
+      places = _places(top, multiples[:, None] + np.array(keys)).ravel()
       rows = np.repeat(np.arange(len(multiples)), len(keys))
       values = np.tile(coefficients, len(multiples))
-      shape = len(multiples), len(top.keys)
+      shape = len(multiples), len(top)
       parts.append(scipy.sparse.csr_array((values, (rows, places)), shape))
 
   for a, polynomial in enumerate(variety.polynomials):
@@ -139,7 +122,10 @@ def _weights(variety):
 
 @functools.lru_cache(maxsize=64)
 def _monomials(variety, power, shift=None):
-  """Those of degree `power` in y, and in z of the multidegree that belongs to it plus a shift."""
+  """Keys (M,), sorted, of y^A z^e of degree `power` in y, in z of its multidegree plus a shift.
+
+  The key of a product is the sum.
+  """
   shift = shift or (0,) * len(variety.ambient)
   found = [np.zeros((0, variety.codimension + variety.num_coordinates), np.int64)]
   for chosen in itertools.combinations_with_replacement(range(variety.codimension), power):
@@ -148,4 +134,9 @@ def _monomials(variety, power, shift=None):
     if np.all(degree >= 0):
       z = sections.monomials(variety.ambient, degree.tolist())
       found.append(np.concatenate([np.tile(y, (len(z), 1)), z], axis=1))
-  return _Monomials(np.sort(np.concatenate(found) @ _weights(variety)))
+  return np.sort(np.concatenate(found) @ _weights(variety))
+
+
+def _places(monomials, keys):
+  """Which monomials those with these keys are."""
+  return np.searchsorted(monomials, keys)
