@@ -20,7 +20,7 @@ from trainer.metric.losses import make_loss, monge_ampere
 from trainer.points.concentration import make_sampler
 from trainer.problem.registry import Choice
 
-# Of the rate of a matrix product in a burst, in products with J for minutes (17 runs: 0.5 to 1.1);
+# Of the rate of a matrix product in a burst, in products with J for minutes (23 runs: 0.4 to 1.2);
 # what small matrices at a point come to.
 _EFFICIENCY, _SMALL = 0.8, 160
 # J is rounded to bfloat16 where products are this much faster: steps find the same metrics.
